@@ -1,0 +1,1 @@
+"""The codec layer: probabilities and bytes, no network and no training."""
