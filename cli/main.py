@@ -1,0 +1,135 @@
+"""The `densezip` command: what it is called with, and how it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from .. import DensezipError, __version__
+from .batch import BROKEN_PIPE, INTERRUPTED, TERMINATED
+from .commands import compress, decompress, info, test
+from .console import Console
+from .sources import DENSEZIP_SUFFIX
+from .train import train
+
+__all__ = ["app", "main"]
+
+
+class App(click.Group):
+    """A group that says every error in one line, and knows what `densezip photo.png` was meant to be."""
+
+    def main(self, *args: Any, **extra: Any) -> NoReturn:
+        """Runs the command line and exits with its code; what click would print of an error is said here instead."""
+        console = Console()
+        try:
+            code = super().main(*args, **{**extra, "standalone_mode": False}) or 0
+        except click.UsageError as error:
+            console.error(None, _with_help(error))
+            code = error.exit_code
+        except click.ClickException as error:
+            console.error(None, error.format_message())
+            code = error.exit_code
+        except DensezipError as error:
+            console.error(None, error)
+            code = error.exit_code
+        except click.Abort:
+            code = INTERRUPTED
+        sys.exit(code)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Ends without a word, and with a shell's code for it, when the reader of standard output has gone."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # What is still in the buffer has nowhere to go; without this, Python complains of it at exit.
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(BROKEN_PIPE)
+        return result
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Finds the command, or says what the words were probably meant to be."""
+        name = args[0]
+        if self.get_command(ctx, name) is None and not name.startswith("-"):
+            ctx.fail(self._guess(ctx, name))
+        return super().resolve_command(ctx, args)
+
+    def _guess(self, ctx: click.Context, name: str) -> str:
+        shown = click.format_filename(name)
+        if os.path.lexists(name) or Path(name).suffix:
+            command = "decompress" if name.lower().endswith(DENSEZIP_SUFFIX) else "compress"
+            return f"'{shown}' is not a command; did you mean: densezip {command} {shown}"
+        close = difflib.get_close_matches(name, self.list_commands(ctx), n=1)
+        return f"no command '{shown}'" + (f"; did you mean: densezip {close[0]}" if close else "")
+
+
+def _with_help(error: click.UsageError) -> str:
+    """The message, and where to read on, in one line."""
+    command = error.ctx.command_path if error.ctx is not None else "densezip"
+    return f"{error.format_message().rstrip('.')} (see {command} --help)"
+
+
+@click.group(
+    cls=App,
+    name="densezip",
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 96},
+    epilog="""\b
+Examples:
+  densezip compress photo.png               write photo.dz, keep photo.png
+  densezip compress -e 9 --rm *.png         smallest; remove each source once
+                                            its .dz was decoded and checked
+  densezip compress -r album --output-dir packed
+  densezip decompress photo.dz              write photo.png
+  densezip decompress photo.dz -o photo.webp
+  densezip info photo.dz                    size, model, metadata
+  densezip test -r packed                   decode and check, write nothing
+  cat photo.png | densezip compress - > photo.dz
+
+\b
+Exit codes: 0 all is well, 2 wrong command line, 3 input unreadable or
+corrupt, 4 limit exceeded, 5 output not written, 6 some of several files
+failed, 130 interrupted.
+""",
+)
+@click.version_option(__version__, "-V", "--version", prog_name="densezip", message="%(prog)s %(version)s")
+@click.pass_context
+def app(ctx: click.Context, /) -> None:
+    """Lossless image compression: smaller files, the same pixels."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help(), err=True)
+        ctx.exit(click.UsageError.exit_code)
+
+
+for command in (compress, decompress, info, test, train):
+    app.add_command(command)
+
+
+def main() -> NoReturn:
+    """Runs `densezip` as a program of its own."""
+
+    def terminate(signum: int, frame: object) -> NoReturn:
+        sys.exit(TERMINATED)
+
+    # As Ctrl-C does, so that no partial file stays behind.
+    signal.signal(signal.SIGTERM, terminate)
+    try:
+        app.main(prog_name="densezip")
+    except SystemExit as end:
+        if end.code in (INTERRUPTED, TERMINATED):
+            # Threads may still be in compiled code, and the interpreter would wait for them at a normal exit.
+            for stream in (sys.stdout, sys.stderr):
+                with contextlib.suppress(OSError):
+                    stream.flush()
+            os._exit(int(end.code))
+        raise

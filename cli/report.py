@@ -1,0 +1,83 @@
+"""What is said of a .dz file, in words and in JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable
+
+from .. import Info
+
+__all__ = ["as_json", "describe", "sizes_text", "summary", "table"]
+
+
+def sizes_text(before: int, after: int) -> str:
+    """`12,345 -> 6,789 bytes (55.0 %)`: exact, since sizes are what this program is about."""
+    return f"{before:,} -> {after:,} bytes" + (f" ({after / before:.1%})" if before else "")
+
+
+def as_json(name: str, info: Info) -> str:
+    """One line of JSON: the name of the file and every field of `info`."""
+    return json.dumps({"file": name, **dataclasses.asdict(info), "metadata": dict(info.metadata)})
+
+
+def summary(info: Info) -> str:
+    """The coding in a few words: `photo-5 (1a2b3c4d), 4 tiles of 512x512, 3.021 bpsp`."""
+    return f"{_payload(info)}, {_tiles(info)}, {info.bpsp:.3f} bpsp"
+
+
+def describe(name: str, info: Info) -> str:
+    """Everything about one file, a line for each fact."""
+    metadata = ", ".join(f"{key} ({size:,} bytes)" for key, size in info.metadata.items())
+    facts = {
+        "file": name,
+        "size": f"{info.size:,} bytes, {info.bpsp:.3f} bits per sub-pixel, 1/{info.ratio:.2f} of the raw samples",
+        "image": f"{info.width} x {info.height}, {_mode(info)}",
+        "coding": _payload(info),
+        "decodes": "to the same pixels on every machine" if info.portable else "where the model's arithmetic agrees",
+        "tiles": _tiles(info),
+        "metadata": metadata or "none",
+        "format": f"version {info.format_version}",
+    }
+    width = max(map(len, facts))
+    return "\n".join(f"{key:<{width}}  {value}" for key, value in facts.items())
+
+
+def table(rows: Iterable[tuple[str, Info]]) -> str:
+    """Several files, a line for each, with their sum below."""
+    rows = list(rows)
+    cells = [("size", "bpsp", "ratio", "image", "mode", "coding", "file")]
+    for name, info in rows:
+        image = f"{info.width}x{info.height}"
+        coding = info.model or info.stored_format or info.payload
+        cells.append((f"{info.size:,}", f"{info.bpsp:.3f}", f"{info.ratio:.2f}", image, info.mode, coding, name))
+    cells.append((f"{sum(info.size for _, info in rows):,}", "", "", "", "", "", f"{len(rows)} files"))
+    *widths, _ = (max(map(len, column)) for column in zip(*cells, strict=True))
+    numbers = 4  # columns that are read by their last digit
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if column < numbers else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, (*widths, 0), strict=True))
+        )
+        for row in cells
+    )
+
+
+def _mode(info: Info) -> str:
+    names = {"1": "black and white", "L": "grey", "LA": "grey and alpha", "P": "palette", "I;16": "grey"}
+    name = names.get(info.mode, info.mode.partition(";")[0])
+    return f"{name}, {info.depth} bits per sample" + (", from an array" if info.source == "array" else "")
+
+
+def _payload(info: Info) -> str:
+    if info.model is not None:
+        return f"model {info.model} ({info.model_digest})"
+    if info.payload == "stored":
+        return f"stored: the bytes of the original {info.stored_format} file"
+    return f"lossless {info.payload}"
+
+
+def _tiles(info: Info) -> str:
+    if info.tiles == 1:
+        return "1 tile"
+    return f"{info.tiles} tiles of {info.tile_size[0]} x {info.tile_size[1]}"

@@ -1,0 +1,149 @@
+"""Where the inputs come from: files, patterns that no shell expanded, folders, standard input."""
+
+from __future__ import annotations
+
+import glob
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from .. import InputError, UsageError
+
+__all__ = ["DENSEZIP_SUFFIX", "IMAGE_SUFFIXES", "STDIN", "Source", "expand"]
+
+DENSEZIP_SUFFIX = ".dz"
+
+# What a folder is searched for. Going by the name and not by the content keeps one rule that a person can predict: a
+# damaged photo.png is an error that they hear of, a notes.txt is passed over.
+IMAGE_SUFFIXES = frozenset(
+    {
+        ".png",
+        ".apng",
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".webp",
+        ".tif",
+        ".tiff",
+        ".bmp",
+        ".dib",
+        ".gif",
+        ".ppm",
+        ".pgm",
+        ".pbm",
+        ".pnm",
+        ".tga",
+        ".ico",
+        ".jp2",
+        ".j2k",
+        ".jxl",
+    }
+)
+
+STDIN = "-"
+
+
+@dataclass(frozen=True)
+class Source:
+    """One input.
+
+    Attributes:
+        path: The file; `None` is standard input.
+        relative: Where its output goes below `--output-dir`: below the folder that was named, or the bare name.
+        problem: Why there is nothing to read here, known since the inputs were expanded. Raised by `read`, so that it
+            is one outcome among those of the batch.
+    """
+
+    path: Path | None
+    relative: Path
+    problem: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The name to print: bytes that are not text become replacement characters."""
+        return "standard input" if self.path is None else click.format_filename(self.path)
+
+    def read(self) -> bytes:
+        """Reads the whole input.
+
+        Raises:
+            InputError: There is no such file, or it cannot be read.
+            UsageError: Standard input is a terminal.
+        """
+        if self.problem is not None:
+            raise InputError(self.problem)
+        if self.path is None:
+            if sys.stdin.isatty():
+                raise UsageError("standard input is a terminal: send a file to it, or name one")
+            return sys.stdin.buffer.read()
+        try:
+            return self.path.read_bytes()
+        except FileNotFoundError:
+            raise InputError("no file matches" if glob.has_magic(str(self.path)) else "no such file") from None
+        except OSError as error:
+            raise InputError(f"cannot read: {error.strerror or error}") from error
+
+    def stat(self) -> os.stat_result | None:
+        """Status of the file, whose time and permissions the output keeps; `None` for standard input."""
+        return None if self.path is None else self.path.stat()
+
+
+def expand(inputs: Iterable[str], *, recursive: bool, suffixes: frozenset[str]) -> list[Source]:
+    """Turns the arguments into sources, in order, each once.
+
+    Args:
+        inputs: Files, folders, patterns (`*.png`, `**/*.png`) or `-`.
+        recursive: Go through folders; otherwise a folder is a source with a problem.
+        suffixes: Lower-case suffixes of the files that a folder is searched for.
+
+    Returns:
+        The sources. What is missing or cannot be read is among them, and says so when it is read.
+    """
+    sources: dict[str, Source] = {}
+    for argument in inputs:
+        for source in _expand_argument(argument, recursive, suffixes):
+            # The problem is part of the key: a folder can be a source for two reasons.
+            sources.setdefault(f"{source.path}\0{source.problem}", source)
+    return list(sources.values())
+
+
+def _expand_argument(argument: str, recursive: bool, suffixes: frozenset[str]) -> Iterator[Source]:
+    if argument == STDIN:
+        yield Source(None, Path(STDIN))
+        return
+    # A file whose name has a bracket in it is that file, not a pattern.
+    matches: Sequence[str] = [argument]
+    if glob.has_magic(argument) and not os.path.lexists(argument):
+        matches = sorted(glob.glob(argument, recursive=True)) or [argument]
+    for match in map(Path, matches):
+        if not match.is_dir():
+            yield Source(match, Path(match.name))
+        elif recursive:
+            yield from _walk(match, suffixes)
+        else:
+            yield Source(match, Path(match.name), "is a folder: give -r to go through it")
+
+
+def _walk(folder: Path, suffixes: frozenset[str]) -> Iterator[Source]:
+    """Every file below `folder` with one of the suffixes, in order of name; hidden ones and linked folders are left."""
+    problems: list[OSError] = []
+    found = False
+    for parent, folders, names in os.walk(folder, onerror=problems.append):
+        # Hidden folders hold thumbnails and version control, hidden files the ._ companions of other systems.
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            path = Path(parent, name)
+            if not name.startswith(".") and path.suffix.lower() in suffixes:
+                found = True
+                yield Source(path, path.relative_to(folder))
+    for error in problems:
+        where = Path(error.filename) if error.filename else folder
+        yield Source(where, Path(where.name), f"cannot read this folder: {error.strerror}")
+    if not found and not problems:
+        wanted = "images" if DENSEZIP_SUFFIX not in suffixes else f"{DENSEZIP_SUFFIX} files"
+        yield Source(folder, Path(folder.name), f"this folder has no {wanted}")
