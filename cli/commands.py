@@ -95,8 +95,8 @@ def decompress(
 ) -> None:
     """Make images from .dz files.
 
-    The image has the same pixels, mode, depth and metadata. The output is a PNG file, or the original file where its bytes were kept (JPEG). -o with another suffix writes that
-    format if it can hold the image without loss.
+    The image has the same pixels, mode, depth and metadata. The output is a PNG file, or the original file where its
+    bytes were kept (JPEG). -o with another suffix writes that format if it can hold the image without loss.
     """
     conversion = Decompression(threads=threads, max_pixels=max_pixels)
     ctx.exit(convert_all(inputs, conversion, Console(quiet=quiet, verbose=verbose), **where))

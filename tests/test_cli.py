@@ -1,0 +1,404 @@
+"""The command line in one process: what it reads, writes, refuses and says."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import densezip
+import pytest
+from click.testing import CliRunner, Result
+from densezip.cli import convert
+from densezip.cli.main import app
+from PIL import Image
+
+Paint = Callable[..., Path]
+
+
+def run(*args: str | Path, stdin: bytes | None = None) -> Result:
+    return CliRunner().invoke(app, [str(arg) for arg in args], input=stdin, catch_exceptions=False)
+
+
+def pixels(path: Path) -> tuple[str, tuple[int, int], bytes]:
+    with Image.open(path) as image:
+        return image.mode, image.size, image.tobytes()
+
+
+def listing(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+@pytest.fixture
+def paint(tmp_path: Path) -> Paint:
+    """Makes small palette images: their coding needs no model, so these tests wait for no compiler."""
+
+    def make(name: str = "photo.png", *, shade: int = 0) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image = Image.new("P", (13, 7))
+        image.putpalette([shade, 10, 20, 200, 100, 50, 1, 2, 3])
+        image.putdata([(x * x + y * shade) % 3 for y in range(7) for x in range(13)])
+        image.save(path)
+        return path
+
+    return make
+
+
+@pytest.fixture
+def packed(paint: Paint) -> Path:
+    source = paint()
+    assert run("compress", "-q", source).exit_code == 0
+    source.unlink()
+    return source.with_suffix(".dz")
+
+
+def test_compress_writes_beside_the_source_and_keeps_it(paint: Paint, tmp_path: Path) -> None:
+    before = paint().read_bytes()
+    result = run("compress", tmp_path / "photo.png")
+    assert result.exit_code == 0
+    assert listing(tmp_path) == ["photo.dz", "photo.png"]
+    assert (tmp_path / "photo.png").read_bytes() == before
+    assert f"{len(before):,} -> {(tmp_path / 'photo.dz').stat().st_size:,} bytes" in result.stderr
+
+
+def test_decompress_gives_back_the_pixels(paint: Paint, tmp_path: Path) -> None:
+    before = pixels(paint())
+    assert run("compress", "--rm", tmp_path / "photo.png").exit_code == 0
+    assert listing(tmp_path) == ["photo.dz"]
+    assert run("decompress", tmp_path / "photo.dz").exit_code == 0
+    assert listing(tmp_path) == ["photo.dz", "photo.png"]
+    assert pixels(tmp_path / "photo.png") == before
+
+
+def test_output_names_the_file_and_its_suffix_the_format(paint: Paint, tmp_path: Path) -> None:
+    before = pixels(paint())
+    assert run("compress", tmp_path / "photo.png", "-o", tmp_path / "a.packed").exit_code == 0
+    assert run("decompress", tmp_path / "a.packed", "-o", tmp_path / "b.tiff").exit_code == 0
+    assert pixels(tmp_path / "b.tiff") == before
+    with Image.open(tmp_path / "b.tiff") as image:
+        assert image.format == "TIFF"
+
+
+def test_lossy_files_come_back_byte_for_byte(tmp_path: Path) -> None:
+    source = tmp_path / "photo.jpg"
+    Image.linear_gradient("L").resize((16, 16)).save(source)
+    before = source.read_bytes()
+    result = run("compress", "--rm", source)
+    assert result.exit_code == 0
+    assert "already lossy" in result.stderr
+    assert run("decompress", tmp_path / "photo.dz").exit_code == 0
+    assert source.read_bytes() == before
+
+
+def test_pipes_go_through_standard_input_and_output(paint: Paint, tmp_path: Path) -> None:
+    source = paint()
+    compressed = run("compress", "-", stdin=source.read_bytes())
+    assert compressed.exit_code == 0
+    decompressed = run("decompress", "-", "-o", "-", stdin=compressed.stdout_bytes)
+    assert decompressed.exit_code == 0
+    (tmp_path / "again.png").write_bytes(decompressed.stdout_bytes)
+    assert pixels(tmp_path / "again.png") == pixels(source)
+    assert run("compress", source, "-o", "-").stdout_bytes == compressed.stdout_bytes
+    assert run("test", "-", stdin=compressed.stdout_bytes).exit_code == 0
+
+
+def test_patterns_that_no_shell_expanded_are_expanded(
+    paint: Paint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.png", "b.png", "sub/c.png"):
+        paint(name)
+    monkeypatch.chdir(tmp_path)
+    assert run("compress", "*.png").exit_code == 0
+    assert {"a.dz", "b.dz"} < set(listing(tmp_path))
+    assert run("compress", "s*/**/*.png").exit_code == 0
+    assert (tmp_path / "sub" / "c.dz").exists()
+    result = run("compress", "*.gif")
+    assert result.exit_code == 3
+    assert result.stderr == "densezip: *.gif: no file matches\n"
+
+
+def test_a_file_with_brackets_in_its_name_is_no_pattern(paint: Paint, tmp_path: Path) -> None:
+    paint("photo[1].png")
+    paint("photo1.png")
+    assert run("compress", tmp_path / "photo[1].png").exit_code == 0
+    assert (tmp_path / "photo[1].dz").exists()
+    assert not (tmp_path / "photo1.dz").exists()
+
+
+def test_a_folder_needs_recursive(paint: Paint, tmp_path: Path) -> None:
+    paint("album/a.png")
+    result = run("compress", tmp_path / "album")
+    assert result.exit_code == 3
+    assert result.stderr.endswith("is a folder: give -r to go through it\n")
+
+
+def test_recursive_mirrors_the_tree_and_skips_what_is_no_image(paint: Paint, tmp_path: Path) -> None:
+    for name in ("album/a.png", "album/x/y/b.PNG", "album/.thumbnails/c.png", "album/._a.png"):
+        paint(name)
+    (tmp_path / "album" / "notes.txt").write_text("not an image")
+    assert run("compress", "-r", tmp_path / "album", "--output-dir", tmp_path / "packed" / "new").exit_code == 0
+    assert listing(tmp_path / "packed") == ["new", "new/a.dz", "new/x", "new/x/y", "new/x/y/b.dz"]
+    assert run("test", "-r", tmp_path / "packed").exit_code == 0
+    assert run("decompress", "-r", tmp_path / "packed", "--output-dir", tmp_path / "again").exit_code == 0
+    assert pixels(tmp_path / "again/new/x/y/b.png") == pixels(tmp_path / "album/x/y/b.PNG")
+
+
+def test_a_folder_without_images_is_an_error(tmp_path: Path) -> None:
+    result = run("compress", "-r", tmp_path)
+    assert result.exit_code == 3
+    assert result.stderr.endswith("this folder has no images\n")
+
+
+def test_an_existing_output_is_overwritten_with_force_only(paint: Paint, tmp_path: Path) -> None:
+    source, target = paint(), tmp_path / "photo.dz"
+    target.write_bytes(b"precious")
+    result = run("compress", "--rm", source)
+    assert result.exit_code == 5
+    assert result.stderr == f"densezip: {source}: {target} exists: give -f to overwrite it\n"
+    assert target.read_bytes() == b"precious"
+    assert source.exists()
+    assert run("compress", "-f", source).exit_code == 0
+    assert run("test", target).exit_code == 0
+
+
+def test_two_inputs_never_share_an_output(paint: Paint, tmp_path: Path) -> None:
+    first, second = paint("photo.bmp"), paint("photo.png", shade=9)
+    result = run("compress", "-f", "--rm", first, second)
+    assert result.exit_code == 6
+    assert f"densezip: {second}: would overwrite {tmp_path / 'photo.dz'}, just written from {first}" in result.stderr
+    assert listing(tmp_path) == ["photo.dz", "photo.png"]
+
+
+def test_the_input_is_never_the_output(paint: Paint, tmp_path: Path) -> None:
+    source = paint()
+    before = source.read_bytes()
+    (tmp_path / "link.dz").symlink_to(source)
+    for name in ("photo.png", "./photo.png", "link.dz"):
+        result = run("compress", "-f", source, "-o", f"{tmp_path}/{name}")
+        assert result.exit_code == 5
+        assert "is the input itself" in result.stderr
+    assert source.read_bytes() == before
+
+
+def test_links_are_read_through_but_replaced_and_removed_themselves(paint: Paint, tmp_path: Path) -> None:
+    source, other = paint("real/photo.png"), paint("other.png", shade=3)
+    before = other.read_bytes()
+    (tmp_path / "link.png").symlink_to(source)
+    (tmp_path / "link.dz").symlink_to(other)
+    assert run("compress", "--rm", "-f", tmp_path / "link.png").exit_code == 0
+    assert not (tmp_path / "link.png").is_symlink()
+    assert source.exists()
+    assert not (tmp_path / "link.dz").is_symlink()
+    assert other.read_bytes() == before
+
+
+def test_rm_keeps_the_source_and_no_output_when_verifying_fails(
+    paint: Paint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(data: bytes, **options: object) -> densezip.Info:
+        raise densezip.ChecksumError("the pixels differ")
+
+    source = paint()
+    monkeypatch.setattr(convert, "verify", fail)
+    result = run("compress", "--rm", source)
+    assert result.exit_code == 3
+    assert result.stderr == f"densezip: {source}: the pixels differ\n"
+    assert listing(tmp_path) == ["photo.png"]
+
+
+def test_rm_verifies_the_bytes_on_the_disk(paint: Paint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bytes] = []
+
+    def record(data: bytes, **options: object) -> densezip.Info:
+        seen.append(data)
+        return densezip.info(data)
+
+    source = paint()
+    monkeypatch.setattr(convert, "verify", record)
+    assert run("compress", "--rm", source).exit_code == 0
+    assert seen == [(tmp_path / "photo.dz").read_bytes()]
+
+
+def test_a_failed_write_leaves_nothing_behind(paint: Paint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    source = paint()
+    monkeypatch.setattr("os.replace", full)
+    result = run("compress", "--rm", source)
+    assert result.exit_code == 5
+    assert result.stderr == f"densezip: {source}: cannot write {tmp_path / 'photo.dz'}: No space left on device\n"
+    assert listing(tmp_path) == ["photo.png"]
+
+
+def test_outputs_need_a_folder_that_exists_and_takes_files(
+    paint: Paint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = paint()
+    missing = run("compress", source, "-o", tmp_path / "missing" / "a.dz")
+    assert missing.exit_code == 5
+    assert "there is no folder" in missing.stderr
+    assert run("compress", source, "-o", source / "a.dz").exit_code == 5
+    assert "is a folder" in run("compress", source, "-o", tmp_path).stderr
+    monkeypatch.setattr("os.access", lambda *args: False)
+    readonly = run("compress", source)
+    assert readonly.exit_code == 5
+    assert "is read-only" in readonly.stderr
+    assert listing(tmp_path) == ["photo.png"]
+
+
+def test_the_output_keeps_the_time_and_the_permissions(paint: Paint, tmp_path: Path) -> None:
+    source = paint()
+    source.chmod(0o600)
+    os.utime(source, ns=(10**18, 10**18 + 123_456_000))
+    assert run("compress", source).exit_code == 0
+    status = (tmp_path / "photo.dz").stat()
+    assert status.st_mtime_ns == source.stat().st_mtime_ns
+    assert status.st_mode & 0o777 == 0o600
+    assert run("decompress", "-f", tmp_path / "photo.dz").exit_code == 0
+    assert source.stat().st_mtime_ns == status.st_mtime_ns
+
+
+def test_one_bad_file_does_not_stop_the_others(paint: Paint, tmp_path: Path) -> None:
+    good = [paint("a.png"), paint("z.png")]
+    bad = tmp_path / "m.png"
+    bad.write_bytes(good[0].read_bytes()[:40])
+    result = run("compress", "-q", good[0], bad, tmp_path / "gone.png", good[1])
+    assert result.exit_code == 6
+    assert (tmp_path / "a.dz").exists()
+    assert (tmp_path / "z.dz").exists()
+    first, second = result.stderr.splitlines()
+    assert first.startswith(f"densezip: {bad}: ")
+    assert second == f"densezip: {tmp_path / 'gone.png'}: no such file"
+    assert not (tmp_path / "m.dz").exists()
+    assert run("compress", "-q", bad, tmp_path / "gone.png").exit_code == 3
+
+
+def test_a_fault_of_ours_is_one_line_and_does_not_stop_the_others(
+    paint: Paint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(data: bytes, **options: object) -> bytes:
+        raise ZeroDivisionError("by zero")
+
+    monkeypatch.setattr(convert, "compress", crash)
+    result = run("compress", paint("a.png"), paint("b.png"))
+    assert result.exit_code == 1
+    assert result.stderr.count("internal error, please report it: ZeroDivisionError: by zero\n") == 2
+    assert "Traceback" in run("compress", "-v", tmp_path / "a.png").stderr
+
+
+def test_limits_have_their_own_exit_code(paint: Paint, packed: Path) -> None:
+    assert run("compress", "--max-pixels", "90", paint("other.png")).exit_code == 4
+    assert run("decompress", "--max-pixels", "90", packed, "-o", packed.with_suffix(".bmp")).exit_code == 4
+    assert run("test", "--max-pixels", "90", packed).exit_code == 4
+    assert run("test", "--max-pixels", "91", packed).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("compress",),
+        ("compress", "a.png", "-e", "10"),
+        ("compress", "a.png", "-T", "-1"),
+        ("compress", "a.png", "b.png", "-o", "c.dz"),
+        ("compress", "a.png", "-o", "c.dz", "--output-dir", "d"),
+        ("compress", "-", "--output-dir", "d"),
+        ("compress", "-", "--rm"),
+        ("compress", "a.png", "--rm", "-o", "-"),
+        ("compress", "a.png", "--no-such-option"),
+        ("comprss", "a.png"),
+        ("train",),
+        (),
+    ],
+)
+def test_wrong_command_lines_exit_with_2(args: tuple[str, ...]) -> None:
+    assert run(*args).exit_code == 2
+
+
+def test_an_image_in_place_of_a_command_gives_the_right_command(packed: Path) -> None:
+    result = run("photo.png")
+    assert result.exit_code == 2
+    assert result.stderr.count("\n") == 1
+    assert "did you mean: densezip compress photo.png" in result.stderr
+    assert f"did you mean: densezip decompress {packed}" in run(packed).stderr
+    assert "did you mean: densezip compress" in run("comprss").stderr
+
+
+@pytest.mark.parametrize("command", [(), ("compress",), ("decompress",), ("info",), ("test",), ("train", "photo")])
+def test_help_shows_examples(command: tuple[str, ...]) -> None:
+    result = run(*command, "--help")
+    assert result.exit_code == 0
+    assert "\n  Examples:\n    densezip " in result.output
+    assert "\b" not in result.output
+
+
+@pytest.mark.parametrize("option", ["-V", "--version"])
+def test_version_is_the_packages(option: str) -> None:
+    assert run(option).output == f"densezip {densezip.__version__}\n"
+
+
+def test_quiet_says_errors_only_and_verbose_how_the_image_was_coded(paint: Paint, tmp_path: Path) -> None:
+    source = paint()
+    assert run("compress", "-q", source).output == ""
+    assert run("test", "-q", tmp_path / "photo.dz").output == ""
+    assert run("compress", "-q", source).stderr.count("\n") == 1
+    assert " bpsp, " in run("compress", "-v", "-f", source).stderr
+
+
+def test_info_says_everything_of_one_file(packed: Path) -> None:
+    result = run("info", packed)
+    assert result.exit_code == 0
+    facts = dict(line.split("  ", 1) for line in result.output.splitlines())
+    assert set(facts) >= {"file", "size", "image", "metadata"}
+    assert facts["image"].strip().startswith("13 x 7, palette")
+    assert f"{packed.stat().st_size:,} bytes" in facts["size"]
+
+
+def test_info_gives_a_line_of_json_for_each_file(packed: Path) -> None:
+    data = packed.read_bytes()
+    line, again = run("info", "--json", packed, "-", stdin=data).output.splitlines()
+    fields = json.loads(line)
+    assert fields.pop("file") == str(packed)
+    assert json.loads(again)["file"] == "standard input"
+    assert fields["size"] == len(data)
+    assert (fields["width"], fields["height"], fields["mode"]) == (13, 7, "P")
+    assert {"bpsp", "ratio", "model", "model_digest", "portable", "tiles", "payload", "metadata"} <= set(fields)
+
+
+def test_info_of_several_files_is_a_table_with_a_sum(packed: Path) -> None:
+    twin = packed.with_name("twin.dz")
+    twin.write_bytes(packed.read_bytes())
+    lines = run("info", packed, twin).output.splitlines()
+    assert len(lines) == 4
+    assert lines[0].split() == ["size", "bpsp", "ratio", "image", "mode", "coding", "file"]
+    assert lines[1].endswith(str(packed))
+    assert lines[3].split() == [f"{2 * packed.stat().st_size:,}", "2", "files"]
+
+
+def test_info_of_what_is_no_densezip_file_is_an_error(paint: Paint) -> None:
+    result = run("info", paint())
+    assert result.exit_code == 3
+    assert result.stdout == ""
+
+
+def test_damage_is_an_error_with_no_output(packed: Path, tmp_path: Path) -> None:
+    sound = packed.read_bytes()
+    for damaged in (sound[:-1], sound + b"\0", sound[:-1] + bytes([sound[-1] ^ 1]), b""):
+        packed.write_bytes(damaged)
+        for command in ("test", "decompress"):
+            result = run(command, packed)
+            assert result.exit_code == 3
+            assert result.stderr.startswith(f"densezip: {packed}: ")
+            assert result.stderr.count("\n") == 1
+        assert listing(tmp_path) == ["photo.dz"]
+
+
+def test_training_without_torch_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    for name in [name for name in sys.modules if name.startswith("densezip.models.photo.train")]:
+        monkeypatch.delitem(sys.modules, name)
+    result = run("train", "photo", "--data", tmp_path, "--out", tmp_path / "weights.safetensors")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("densezip: training needs torch")
+    assert "pip install 'densezip[models]'" in result.stderr
