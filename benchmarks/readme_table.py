@@ -1,0 +1,79 @@
+"""Writes the tables of measured results into the README, from the JSON of `photos.py`.
+
+python benchmarks/readme_table.py photos.json README.md
+"""
+
+import argparse
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+BEGIN = "<!-- results: made by benchmarks/readme_table.py, do not edit -->"
+END = "<!-- end of results -->"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table, the first column to the left and the others to the right."""
+    rule = [":--", *["--:"] * (len(head) - 1)]
+    return "\n".join("| " + " | ".join(row) + " |" for row in (head, rule, *rows))
+
+
+def coder_row(row: dict[str, Any]) -> list[str]:
+    """One coder; ours in bold."""
+    name = f"**{row['name']}**" if row["effort"] is not None else row["name"]
+    return [
+        name,
+        f"{row['size_ratio']:.1%}",
+        f"{row['bpsp']:.3f}",
+        f"{row['encode_seconds_per_megapixel']:.2f}",
+        f"{row['decode_seconds_per_megapixel']:.2f}",
+    ]
+
+
+def figure_row(figure: dict[str, Any]) -> list[str]:
+    """One promise: measured, and the bar."""
+    unit = f" {figure['unit']}" if figure["unit"] else ""
+    missed = " (missed)" if figure["value"] > figure["bar"] else ""
+    return [figure["name"], f"{figure['value']:.4g}{unit}{missed}", f"≤ {figure['bar']:g}{unit}"]
+
+
+def results(report: dict[str, Any]) -> str:
+    """The text between the markers."""
+    rows = sorted(report["coders"], key=lambda row: (-row["size_ratio"], row["threads"] != 1))
+    machine, versions = report["machine"], report["versions"]
+    models = ", ".join(f"{name} ({digest})" for name, digest in report["models"].items())
+    first = report["first_use_seconds"]
+    return "\n\n".join(
+        [
+            f"{len(report['images'])} photographs, {report['megapixels']:.1f} megapixels, every round trip compared; "
+            "one thread unless it says otherwise.",
+            table(
+                ("coder", "size, JPEG XL 9 = 100 %", "bits per sub-pixel", "compress, s/megapixel", "decompress"),
+                map(coder_row, rows),
+            ),
+            table(("figure", "measured", "promise"), map(figure_row, report["figures"])),
+            f"First use compiles the coder, once: {first['compiling']:.0f} s; later starts take "
+            f"{first['compiled']:.1f} s. Measured on {machine['cpu']}, {machine['processors']} processors, Python "
+            f"{versions['python']}, numba {versions['numba']}, imagecodecs {versions['imagecodecs']}, models {models}.",
+        ]
+    )
+
+
+def main() -> None:
+    """Replaces what is between the markers."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("report", type=Path, help="JSON of photos.py")
+    parser.add_argument("readme", type=Path)
+    options = parser.parse_args()
+    text = options.readme.read_text(encoding="utf-8")
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise SystemExit(f"{options.readme} has no lines '{BEGIN}' and '{END}'")
+    report = json.loads(options.report.read_text(encoding="utf-8"))
+    options.readme.write_text(f"{before}{BEGIN}\n\n{results(report)}\n\n{END}{after}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
