@@ -8,11 +8,12 @@
 Importing the package imports the standard library only; numpy, Pillow and the model come with the first image.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from os import PathLike
+from collections.abc import Callable
+from os import PathLike, fspath
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from .codec.container import Container, Header, Payload, parse
 from .codec.errors import (
     BadMagicError,
     ChecksumError,
@@ -32,11 +33,15 @@ from .codec.errors import (
     UnsupportedVersionError,
     UsageError,
 )
+from .codec.info import Info, describe
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     from PIL import Image
+
+    from .codec.payload import Coder
+    from .codec.picture import Picture
 
     Array: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
     Source: TypeAlias = Image.Image | Array | str | PathLike[str] | bytes
@@ -76,53 +81,6 @@ DEFAULT_EFFORT = 5
 DEFAULT_MAX_PIXELS = 2**28
 
 
-@dataclass(frozen=True)
-class Info:
-    """What the header of a .dz file says.
-
-    Attributes:
-        format_version: of the file.
-        width: in pixels.
-        height: in pixels.
-        mode: "1", "L", "LA", "RGB", "RGBA", "P", "I;16" (16-bit grey), "LA;16", "RGB;16" or "RGBA;16".
-        depth: bits per sample in the source: 1, 2, 4, 8 or 16.
-        channels: samples per pixel; 1 for a palette image.
-        source: "image", or "array" where `decompress` gives an ndarray.
-        payload: "model", "webp", "png" or "stored".
-        model: name of the model, or None where the payload is not a model's.
-        model_digest: 8 hexadecimal digits that name the model's weights, or None.
-        portable: whether the file decodes to the same pixels on every machine.
-        tiles: number of independently decodable tiles.
-        tile_size: (width, height) of a tile in pixels.
-        stored_format: the extension of a stored file without its dot, such as "jpg", or None.
-        lossy_source: the input was a lossy file (JPEG, lossy WebP), whose bytes are stored as they were.
-        size: of the .dz file, in bytes.
-        bpsp: bits of file per sub-pixel (per sample).
-        ratio: raw size of the samples over the file's size.
-        metadata: name of each part kept -> bytes, before compression.
-    """
-
-    format_version: int
-    width: int
-    height: int
-    mode: str
-    depth: int
-    channels: int
-    source: str
-    payload: str
-    model: str | None
-    model_digest: str | None
-    portable: bool
-    tiles: int
-    tile_size: tuple[int, int]
-    stored_format: str | None
-    lossy_source: bool
-    size: int
-    bpsp: float
-    ratio: float
-    metadata: Mapping[str, int]
-
-
 def compress(
     image: "Source",
     *,
@@ -152,7 +110,26 @@ def compress(
         UnsupportedImageError: animations, CMYK, floating point, ...
         LimitError: more than `max_pixels` pixels.
     """
-    raise NotImplementedError
+    if not 1 <= effort <= 9:
+        raise UsageError(f"effort {effort}: from 1 (fast) to 9 (small)")
+    _check_threads(threads)
+    picture, original, extension, lossy = _take_in(image, strip, max_pixels)
+    from .codec.coding import encode_picture, store
+
+    if original is not None and lossy:
+        return store(picture, original, extension, lossy=True)
+
+    def model(height: int, width: int, depth: int) -> "Coder":
+        from .models.coders import coder_for_effort
+
+        return coder_for_effort(effort, height, width, depth)
+
+    data = encode_picture(picture, model, threads, progress)
+    if original is not None and len(original) < len(data):
+        data = min(data, store(picture, original, extension, lossy=False), key=len)
+    if progress is not None:
+        progress(1.0)
+    return data
 
 
 def decompress(
@@ -177,7 +154,12 @@ def decompress(
         FormatError: damaged, or not a .dz file (see its subclasses).
         LimitError: more than `max_pixels` pixels.
     """
-    raise NotImplementedError
+    container = _open(data, threads, max_pixels)
+    from .codec.picture import to_image
+
+    if container.header.payload is Payload.STORED:
+        return to_image(_stored_picture(container, max_pixels))
+    return to_image(_decode(container, threads, progress))
 
 
 def export(
@@ -206,7 +188,18 @@ def export(
         FormatError: damaged, or not a .dz file (see its subclasses).
         LimitError: more than `max_pixels` pixels.
     """
-    raise NotImplementedError
+    container = _open(data, threads, max_pixels)
+    from .codec.coding import stored_bytes
+    from .codec.imagewrite import format_of_extension, write
+
+    if container.header.payload is Payload.STORED:
+        stored = container.header.stored_format
+        if extension is None or format_of_extension(extension) == format_of_extension(stored):
+            return stored_bytes(container), stored
+        return write(_stored_picture(container, max_pixels), extension), extension.lower().removeprefix(".")
+    wanted = (extension or "png").lower().removeprefix(".")
+    format_of_extension(wanted)  # before the work, not after it
+    return write(_decode(container, threads, progress), wanted), wanted
 
 
 def info(data: bytes) -> Info:
@@ -218,7 +211,7 @@ def info(data: bytes) -> Info:
     Raises:
         FormatError: damaged, or not a .dz file. The payload is neither decoded nor checked: see `verify`.
     """
-    raise NotImplementedError
+    return describe(parse(data))
 
 
 def verify(
@@ -240,4 +233,89 @@ def verify(
         FormatError: damaged, or not a .dz file (see its subclasses).
         LimitError: more than `max_pixels` pixels.
     """
-    raise NotImplementedError
+    container = _open(data, threads, max_pixels)
+    if container.header.payload is Payload.STORED:
+        _stored_picture(container, max_pixels)
+    else:
+        _decode(container, threads, progress)
+    return describe(container)
+
+
+def _check_threads(threads: int) -> None:
+    if threads < 0:
+        raise UsageError(f"{threads} threads: 0 for all processors, or a number of them")
+
+
+def _take_in(image: "Source", strip: bool, max_pixels: int) -> "tuple[Picture, bytes | None, str, bool]":
+    """The picture; and where a file may be stored as it is, its bytes, extension, and whether it is lossy."""
+    import numpy as np
+    from PIL import Image
+
+    from .codec import imagefile
+    from .codec.picture import from_array, from_pil
+
+    if isinstance(image, np.ndarray | Image.Image):
+        height, width = image.shape[:2] if isinstance(image, np.ndarray) and image.ndim >= 2 else (0, 0)
+        if isinstance(image, Image.Image):
+            width, height = image.size
+        imagefile.check_pixels(width, height, max_pixels)
+        picture = from_array(image) if isinstance(image, np.ndarray) else from_pil(image)
+        return picture.stripped() if strip else picture, None, "", False
+    suffix = ""
+    if isinstance(image, bytes | bytearray | memoryview):
+        data = bytes(image)
+    else:
+        suffix = Path(fspath(image)).suffix.lower().removeprefix(".")
+        try:
+            data = Path(image).read_bytes()
+        except OSError as error:
+            raise UnreadableImageError(f"cannot be read: {error.strerror or error}") from error
+    read = imagefile.read(data, max_pixels)
+    extensions = imagefile.FORMATS[read.format][1]
+    extension = suffix if suffix in extensions else extensions[0]
+    if not strip:
+        return read.picture, data, extension, read.lossy
+    from .codec.strip import strip as strip_file
+
+    return read.picture.stripped(), strip_file(data, read.format), extension, read.lossy
+
+
+def _open(data: bytes, threads: int, max_pixels: int) -> Container:
+    """Parse, and refuse what is too large before anything is allocated."""
+    _check_threads(threads)
+    container = parse(data)
+    width, height = container.header.width, container.header.height
+    if width * height > max_pixels:
+        raise LimitError(f"{width}x{height} is {width * height} pixels; the limit is {max_pixels} (--max-pixels)")
+    return container
+
+
+def _decode(container: Container, threads: int, progress: Callable[[float], None] | None) -> "Picture":
+    from .codec.coding import decode_picture
+
+    def known(header: Header) -> "Coder":
+        from .models.coders import coder_of_header
+
+        return coder_of_header(header)
+
+    picture = decode_picture(container, known, threads, progress)
+    if progress is not None:
+        progress(1.0)
+    return picture
+
+
+def _stored_picture(container: Container, max_pixels: int) -> "Picture":
+    from .codec.coding import stored_bytes
+    from .codec.imagefile import read
+
+    header = container.header
+    try:
+        picture = read(stored_bytes(container), max_pixels).picture
+    except InputError as error:
+        raise CorruptPayloadError(f"the stored {header.stored_format} file: {error}") from error
+    if (picture.mode, *picture.pixels.shape[:2]) != (header.mode, header.height, header.width):
+        raise CorruptPayloadError(
+            f"the stored {header.stored_format} file is {picture.mode} {picture.pixels.shape[1]}x"
+            f"{picture.pixels.shape[0]}, the header says {header.mode} {header.width}x{header.height}"
+        )
+    return picture

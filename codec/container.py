@@ -4,7 +4,7 @@ Standard library only, so that reading a header needs no other import.
 """
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
@@ -23,10 +23,12 @@ __all__ = [
     "FORMAT_VERSION",
     "MAGIC",
     "MODES",
+    "Box",
     "Chunk",
     "Container",
     "Header",
     "Payload",
+    "boxes",
     "parse",
     "serialise",
 ]
@@ -58,6 +60,7 @@ FLAG_LOSSY = 0x20
 ARRAY_SHIFT = 6
 
 Chunk = tuple[str, bytes]
+Box = tuple[int, int, int, int]  # top, left, bottom, right
 
 
 class Payload(IntEnum):
@@ -120,16 +123,9 @@ class Header:
         """Number of tiles."""
         return -(-self.width // self.tile_width) * -(-self.height // self.tile_height)
 
-    def boxes(self) -> Iterator[tuple[int, int, int, int]]:
-        """The tiles as (top, left, bottom, right), row by row."""
-        for top in range(0, self.height, self.tile_height):
-            for left in range(0, self.width, self.tile_width):
-                yield (
-                    top,
-                    left,
-                    min(top + self.tile_height, self.height),
-                    min(left + self.tile_width, self.width),
-                )
+    def boxes(self) -> list[Box]:
+        """The tiles, row by row."""
+        return boxes(self.height, self.width, self.tile_height, self.tile_width)
 
 
 @dataclass(frozen=True)
@@ -161,6 +157,15 @@ class Container:
                 f"its CRC is {found:08x}, the header says {expected:08x}"
             )
         return data
+
+
+def boxes(height: int, width: int, tile_height: int, tile_width: int) -> list[Box]:
+    """The tiles of an image, row by row; the last of each row and column may be smaller."""
+    return [
+        (top, left, min(top + tile_height, height), min(left + tile_width, width))
+        for top in range(0, height, tile_height)
+        for left in range(0, width, tile_width)
+    ]
 
 
 def serialise(header: Header, tiles: Sequence[bytes]) -> bytes:

@@ -26,6 +26,7 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 COLOUR_TYPES = {0: "grey", 2: "RGB", 3: "palette", 4: "grey+alpha", 6: "RGBA"}
 DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 COLOUR_TYPE_OF_CHANNELS = {1: 0, 2: 4, 3: 2, 4: 6}
+CHANNELS_OF_COLOUR_TYPE = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 # Chunks that must stand before PLTE (PNG, table 7).
 BEFORE_PLTE = frozenset(["cHRM", "cICP", "gAMA", "iCCP", "mDCV", "cLLI", "sBIT", "sRGB"])
 # Chunks that alter pixels: never stripped.
@@ -197,7 +198,8 @@ def _row_bytes(pixels: Array, mode: str, bits: int) -> Bytes:
     padded[:, :width] = samples
     groups = padded.reshape(height, -1, per_byte)
     shifts = np.arange(8 - bits, -1, -bits, dtype=np.uint8)
-    return np.bitwise_or.reduce(groups << shifts, axis=2).astype(np.uint8)
+    packed: Bytes = np.bitwise_or.reduce(groups << shifts, axis=2).astype(np.uint8)
+    return packed
 
 
 def _filter(rows: Bytes, above: Bytes, step: int, *, adaptive: bool) -> Bytes:

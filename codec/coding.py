@@ -1,0 +1,142 @@
+"""Pictures to .dz bytes and back: every way to code a picture is a candidate, and the smallest wins.
+
+The model is handed in as a function that makes its coder, so that this layer knows no network.
+"""
+
+from collections.abc import Callable
+
+from .container import Container, Header, Payload, serialise
+from .errors import ChecksumError, HeaderError
+from .payload import Coder, Progress, decode_tiles, encode_tiles, png_coder, webp_coder, webp_size
+from .picture import Picture, checksum, digest
+
+__all__ = ["decode_picture", "encode_picture", "store", "stored_bytes"]
+
+# Which candidates are tried. Both rules spare time and break no promise about size.
+# Below this many bits per sample in WebP, an image is a drawing with flat areas, and the model is spared.
+GRAPHIC_BPSP = 0.25
+# WebP at its best is spared where the model is below this fraction of a fast WebP, in an image of at least so many
+# bits per sample. Best over fast was 0.95 to 1.04 on photographs; it is far less only in images of few bits.
+HOPELESS_RATIO = 0.92
+PHOTOGRAPH_BPSP = 1.0
+
+
+def encode_picture(
+    picture: Picture,
+    model_coder: Callable[[int, int, int], Coder],
+    threads: int,
+    report: Callable[[float], None] | None,
+) -> bytes:
+    """The smallest .dz file among the candidates.
+
+    Args:
+        picture: what to code.
+        model_coder: (height, width, bits per sample in memory: 8 or 16) -> the model's coder.
+        threads: number of tiles coded at once; 0 for all processors.
+        report: called with the fraction done.
+    """
+    pixels, mode = picture.pixels, picture.mode
+    height, width = pixels.shape[0], pixels.shape[1]
+    found: list[tuple[int, Coder, list[bytes]]] = []
+
+    def attempt(coder: Coder) -> int:
+        progress = Progress(height * width, report if coder.payload is Payload.MODEL else None)
+        tiles = encode_tiles(coder, pixels, threads, progress)
+        found.append((sum(map(len, tiles)), coder, tiles))
+        return found[-1][0]
+
+    if picture.bits == 16:
+        attempt(model_coder(height, width, 16))
+        attempt(png_coder(mode, height, width))
+    elif mode in ("1", "P"):
+        # The model knows amounts of light; palette indices and single bits are names.
+        attempt(webp_coder(height, width))
+    else:
+        fast = webp_size(pixels, threads)
+        bpsp = 8 * fast / pixels.size
+        modelled = attempt(model_coder(height, width, 8)) if bpsp >= GRAPHIC_BPSP else None
+        if modelled is None or bpsp < PHOTOGRAPH_BPSP or modelled > HOPELESS_RATIO * fast:
+            attempt(webp_coder(height, width))
+    _, coder, tiles = min(found, key=lambda candidate: candidate[0])
+    header = Header(
+        payload=coder.payload,
+        mode=mode,
+        width=width,
+        height=height,
+        checksum=checksum(pixels),
+        tile_width=min(width, coder.tile_width),
+        tile_height=min(height, coder.tile_height),
+        bits=picture.bits,
+        array_ndim=picture.array_ndim,
+        model=coder.model,
+        digest=coder.digest,
+        chunks=picture.chunks,
+    )
+    return serialise(header, tiles)
+
+
+def decode_picture(
+    container: Container,
+    known_coder: Callable[[Header], Coder],
+    threads: int,
+    report: Callable[[float], None] | None,
+) -> Picture:
+    """Decode every tile and check every checksum of a file that is not a stored one.
+
+    Args:
+        container: a parsed file.
+        known_coder: the coder of the model that the header names; raises UnknownModelError.
+        threads: number of tiles decoded at once; 0 for all processors.
+        report: called with the fraction done.
+
+    Raises:
+        UnknownModelError: the model, or its weights, are not here.
+        CorruptPayloadError: a tile cannot be what the encoder wrote.
+        ChecksumError: a tile is damaged, or the pixels came out wrong.
+    """
+    header = container.header
+    if header.payload is Payload.MODEL:
+        coder = known_coder(header)
+    elif header.payload is Payload.WEBP and header.sample_bytes == 1:
+        coder = webp_coder(header.height, header.width)
+    elif header.payload is Payload.PNG and header.sample_bytes == 2:
+        coder = png_coder(header.mode, header.height, header.width)
+    else:
+        raise HeaderError(f"a {header.payload.name} payload in mode {header.mode}")
+    pixels = decode_tiles(coder, container, threads, Progress(header.width * header.height, report))
+    _check(checksum(pixels), header.checksum, "pixels")
+    return Picture(pixels, header.mode, header.bits, header.chunks, header.array_ndim)
+
+
+def store(picture: Picture, original: bytes, extension: str, *, lossy: bool) -> bytes:
+    """A .dz file that holds the input file. Its checksum is of those bytes: decoders of JPEG differ in pixels."""
+    height, width = picture.pixels.shape[0], picture.pixels.shape[1]
+    header = Header(
+        payload=Payload.STORED,
+        mode=picture.mode,
+        width=width,
+        height=height,
+        checksum=digest(original),
+        tile_width=width,
+        tile_height=height,
+        bits=picture.bits,
+        lossy=lossy,
+        stored_format=extension,
+    )
+    return serialise(header, [original])
+
+
+def stored_bytes(container: Container) -> bytes:
+    """The input file that a stored one holds.
+
+    Raises:
+        ChecksumError: it is damaged.
+    """
+    data = bytes(container.tile(0))
+    _check(digest(data), container.header.checksum, "bytes of the stored file")
+    return data
+
+
+def _check(found: bytes, expected: bytes, what: str) -> None:
+    if found != expected:
+        raise ChecksumError(f"the {what} are wrong: their checksum is {found.hex()}, not {expected.hex()}")
