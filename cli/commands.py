@@ -13,11 +13,9 @@ from .console import Console
 from .convert import Compression, Decompression, convert_all
 from .options import decoding_options, input_options, output_options, verbosity_options
 from .report import as_json, describe, summary, table
-from .sources import DENSEZIP_SUFFIX, Source, expand
+from .sources import Source, densezip_suffixes, expand
 
 __all__ = ["compress", "decompress", "info", "test"]
-
-PACKED_SUFFIXES = frozenset({DENSEZIP_SUFFIX})
 
 
 @click.command(
@@ -125,7 +123,7 @@ def info(ctx: click.Context, /, *, inputs: tuple[str, ...], recursive: bool, as_
         else:
             rows.append((source.name, header))
 
-    sources = expand(inputs, recursive=recursive, suffixes=PACKED_SUFFIXES)
+    sources = expand(inputs, recursive=recursive, suffixes=densezip_suffixes)
     code = run_batch(sources, job, Console())
     if len(sources) == 1 or verbose:
         click.echo("\n\n".join(describe(name, header) for name, header in rows), nl=bool(rows))
@@ -168,4 +166,4 @@ def test(
         if not quiet:
             click.echo(f"{source.name}: OK" + (f", {summary(header)}" if verbose else ""))
 
-    ctx.exit(run_batch(expand(inputs, recursive=recursive, suffixes=PACKED_SUFFIXES), job, console))
+    ctx.exit(run_batch(expand(inputs, recursive=recursive, suffixes=densezip_suffixes), job, console))

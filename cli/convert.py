@@ -7,13 +7,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
-from .. import ChecksumError, OutputError, UsageError, compress, export, info, verify
+from .. import ChecksumError, InputError, OutputError, UsageError, compress, export, info, verify
+from ..codec.container import MAGIC
 from .batch import run_batch
 from .console import Console
 from .report import sizes_text, summary
-from .sources import DENSEZIP_SUFFIX, IMAGE_SUFFIXES, Source, expand
+from .sources import DENSEZIP_SUFFIX, Source, densezip_suffixes, expand, image_suffixes
 from .targets import STDOUT, Targets
 
 __all__ = ["Compression", "Conversion", "Decompression", "convert_all"]
@@ -26,14 +26,16 @@ class Conversion(ABC):
     """One direction of the work.
 
     Attributes:
-        suffixes: Of the files that a folder is searched for.
         threads: Tiles worked on at once; 0 for all processors.
         max_pixels: Larger images are refused.
     """
 
-    suffixes: ClassVar[frozenset[str]]
     threads: int
     max_pixels: int
+
+    @abstractmethod
+    def suffixes(self) -> frozenset[str]:
+        """Suffixes of the files that a folder is searched for."""
 
     @abstractmethod
     def suffix(self, data: bytes) -> str:
@@ -61,12 +63,17 @@ class Compression(Conversion):
         strip: Drop the metadata that does not alter pixels.
     """
 
-    suffixes = IMAGE_SUFFIXES
     effort: int
     strip: bool
 
+    def suffixes(self) -> frozenset[str]:
+        """Those of images."""
+        return image_suffixes()
+
     def suffix(self, data: bytes) -> str:
-        """`.dz`, whatever the input."""
+        """`.dz`, whatever the image."""
+        if data.startswith(MAGIC):
+            raise InputError("this is a densezip file already")
         return DENSEZIP_SUFFIX
 
     def convert(self, data: bytes, path: Path | None, progress: Progress) -> bytes:
@@ -94,7 +101,9 @@ class Compression(Conversion):
 class Decompression(Conversion):
     """From .dz files to image files."""
 
-    suffixes = frozenset({DENSEZIP_SUFFIX})
+    def suffixes(self) -> frozenset[str]:
+        """`.dz`."""
+        return densezip_suffixes()
 
     def suffix(self, data: bytes) -> str:
         """That of the original if its bytes are stored, and PNG otherwise."""

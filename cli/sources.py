@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,37 +13,11 @@ import click
 
 from .. import InputError, UsageError
 
-__all__ = ["DENSEZIP_SUFFIX", "IMAGE_SUFFIXES", "STDIN", "Source", "expand"]
+__all__ = ["DENSEZIP_SUFFIX", "STDIN", "Source", "densezip_suffixes", "expand", "image_suffixes"]
+
+Suffixes = Callable[[], frozenset[str]]
 
 DENSEZIP_SUFFIX = ".dz"
-
-# What a folder is searched for. Going by the name and not by the content keeps one rule that a person can predict: a
-# damaged photo.png is an error that they hear of, a notes.txt is passed over.
-IMAGE_SUFFIXES = frozenset(
-    {
-        ".png",
-        ".apng",
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".jfif",
-        ".webp",
-        ".tif",
-        ".tiff",
-        ".bmp",
-        ".dib",
-        ".gif",
-        ".ppm",
-        ".pgm",
-        ".pbm",
-        ".pnm",
-        ".tga",
-        ".ico",
-        ".jp2",
-        ".j2k",
-        ".jxl",
-    }
-)
 
 STDIN = "-"
 
@@ -93,13 +67,29 @@ class Source:
         return None if self.path is None else self.path.stat()
 
 
-def expand(inputs: Iterable[str], *, recursive: bool, suffixes: frozenset[str]) -> list[Source]:
+def image_suffixes() -> frozenset[str]:
+    """Suffixes of the images in a folder.
+
+    Going by the name and not by the content keeps to a rule that a person can predict: a damaged photo.png is an error
+    that they hear of, a notes.txt is passed over.
+    """
+    from ..codec.imagefile import FORMATS
+
+    return frozenset(f".{extension}" for _, extensions in FORMATS.values() for extension in extensions)
+
+
+def densezip_suffixes() -> frozenset[str]:
+    """Suffixes of what densezip writes."""
+    return frozenset({DENSEZIP_SUFFIX})
+
+
+def expand(inputs: Iterable[str], *, recursive: bool, suffixes: Suffixes) -> list[Source]:
     """Turns the arguments into sources, in order, each once.
 
     Args:
         inputs: Files, folders, patterns (`*.png`, `**/*.png`) or `-`.
         recursive: Go through folders; otherwise a folder is a source with a problem.
-        suffixes: Lower-case suffixes of the files that a folder is searched for.
+        suffixes: Gives the lower-case suffixes of the files that a folder is searched for; called for folders only.
 
     Returns:
         The sources. What is missing or cannot be read is among them, and says so when it is read.
@@ -112,7 +102,7 @@ def expand(inputs: Iterable[str], *, recursive: bool, suffixes: frozenset[str]) 
     return list(sources.values())
 
 
-def _expand_argument(argument: str, recursive: bool, suffixes: frozenset[str]) -> Iterator[Source]:
+def _expand_argument(argument: str, recursive: bool, suffixes: Suffixes) -> Iterator[Source]:
     if argument == STDIN:
         yield Source(None, Path(STDIN))
         return
@@ -124,7 +114,7 @@ def _expand_argument(argument: str, recursive: bool, suffixes: frozenset[str]) -
         if not match.is_dir():
             yield Source(match, Path(match.name))
         elif recursive:
-            yield from _walk(match, suffixes)
+            yield from _walk(match, suffixes())
         else:
             yield Source(match, Path(match.name), "is a folder: give -r to go through it")
 

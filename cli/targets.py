@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -100,7 +99,7 @@ class Targets:
             stream.flush()
             return
         # In the same folder, so that the rename cannot cross devices; hidden, so that folders in use do not pick it up.
-        partial = path.with_name(f".densezip-{secrets.token_hex(4)}.part")
+        partial = path.with_name(f".densezip-{os.urandom(4).hex()}.part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             status = source.stat()

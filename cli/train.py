@@ -62,8 +62,9 @@ def photo(*, data: Path, out: Path, effort: int, seed: int, minutes: float, resu
     """Train the model for photographs that densezip ships."""
     try:
         from ..models.photo.train import train_photo
+
+        train_photo(data, out, effort, seed, minutes, resume)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != "torch":
             raise
         raise UsageError("training needs torch, which is not installed: pip install 'densezip[models]'") from error
-    train_photo(data, out, effort, seed, minutes, resume)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -295,49 +294,6 @@ def test_limits_have_their_own_exit_code(paint: Paint, packed: Path) -> None:
     assert run("test", "--max-pixels", "91", packed).exit_code == 0
 
 
-@pytest.mark.parametrize(
-    "args",
-    [
-        ("compress",),
-        ("compress", "a.png", "-e", "10"),
-        ("compress", "a.png", "-T", "-1"),
-        ("compress", "a.png", "b.png", "-o", "c.dz"),
-        ("compress", "a.png", "-o", "c.dz", "--output-dir", "d"),
-        ("compress", "-", "--output-dir", "d"),
-        ("compress", "-", "--rm"),
-        ("compress", "a.png", "--rm", "-o", "-"),
-        ("compress", "a.png", "--no-such-option"),
-        ("comprss", "a.png"),
-        ("train",),
-        (),
-    ],
-)
-def test_wrong_command_lines_exit_with_2(args: tuple[str, ...]) -> None:
-    assert run(*args).exit_code == 2
-
-
-def test_an_image_in_place_of_a_command_gives_the_right_command(packed: Path) -> None:
-    result = run("photo.png")
-    assert result.exit_code == 2
-    assert result.stderr.count("\n") == 1
-    assert "did you mean: densezip compress photo.png" in result.stderr
-    assert f"did you mean: densezip decompress {packed}" in run(packed).stderr
-    assert "did you mean: densezip compress" in run("comprss").stderr
-
-
-@pytest.mark.parametrize("command", [(), ("compress",), ("decompress",), ("info",), ("test",), ("train", "photo")])
-def test_help_shows_examples(command: tuple[str, ...]) -> None:
-    result = run(*command, "--help")
-    assert result.exit_code == 0
-    assert "\n  Examples:\n    densezip " in result.output
-    assert "\b" not in result.output
-
-
-@pytest.mark.parametrize("option", ["-V", "--version"])
-def test_version_is_the_packages(option: str) -> None:
-    assert run(option).output == f"densezip {densezip.__version__}\n"
-
-
 def test_quiet_says_errors_only_and_verbose_how_the_image_was_coded(paint: Paint, tmp_path: Path) -> None:
     source = paint()
     assert run("compress", "-q", source).output == ""
@@ -382,6 +338,12 @@ def test_info_of_what_is_no_densezip_file_is_an_error(paint: Paint) -> None:
     assert result.stdout == ""
 
 
+def test_a_densezip_file_is_not_compressed_again(packed: Path) -> None:
+    result = run("compress", packed, "-o", packed.with_name("twice.dz"))
+    assert result.exit_code == 3
+    assert result.stderr == f"densezip: {packed}: this is a densezip file already\n"
+
+
 def test_damage_is_an_error_with_no_output(packed: Path, tmp_path: Path) -> None:
     sound = packed.read_bytes()
     for damaged in (sound[:-1], sound + b"\0", sound[:-1] + bytes([sound[-1] ^ 1]), b""):
@@ -392,13 +354,3 @@ def test_damage_is_an_error_with_no_output(packed: Path, tmp_path: Path) -> None
             assert result.stderr.startswith(f"densezip: {packed}: ")
             assert result.stderr.count("\n") == 1
         assert listing(tmp_path) == ["photo.dz"]
-
-
-def test_training_without_torch_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "torch", None)
-    for name in [name for name in sys.modules if name.startswith("densezip.models.photo.train")]:
-        monkeypatch.delitem(sys.modules, name)
-    result = run("train", "photo", "--data", tmp_path, "--out", tmp_path / "weights.safetensors")
-    assert result.exit_code == 2
-    assert result.stderr.startswith("densezip: training needs torch")
-    assert "pip install 'densezip[models]'" in result.stderr

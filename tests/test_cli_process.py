@@ -54,7 +54,7 @@ def read_terminal(master: int) -> str:
             chunk = b""
         if not chunk:
             os.close(master)
-            return text.decode()
+            return text.decode(errors="replace")
         text += chunk
 
 

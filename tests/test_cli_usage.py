@@ -1,0 +1,66 @@
+"""The command line's words: wrong ones, help, version, and the command that needs more than was installed."""
+
+import sys
+from pathlib import Path
+
+import densezip
+import pytest
+from click.testing import CliRunner, Result
+from densezip.cli.main import app
+
+
+def run(*args: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(arg) for arg in args], catch_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("compress",),
+        ("compress", "a.png", "-e", "10"),
+        ("compress", "a.png", "-T", "-1"),
+        ("compress", "a.png", "b.png", "-o", "c.dz"),
+        ("compress", "a.png", "-o", "c.dz", "--output-dir", "d"),
+        ("compress", "-", "--output-dir", "d"),
+        ("compress", "-", "--rm"),
+        ("compress", "a.png", "--rm", "-o", "-"),
+        ("compress", "a.png", "--no-such-option"),
+        ("comprss", "a.png"),
+        ("train",),
+        (),
+    ],
+)
+def test_wrong_command_lines_exit_with_2(args: tuple[str, ...]) -> None:
+    assert run(*args).exit_code == 2
+
+
+def test_an_image_in_place_of_a_command_gives_the_right_command() -> None:
+    result = run("photo.png")
+    assert result.exit_code == 2
+    assert result.stderr.count("\n") == 1
+    assert "did you mean: densezip compress photo.png" in result.stderr
+    assert "did you mean: densezip decompress photo.dz" in run("photo.dz").stderr
+    assert "did you mean: densezip compress" in run("comprss").stderr
+
+
+@pytest.mark.parametrize("command", [(), ("compress",), ("decompress",), ("info",), ("test",), ("train", "photo")])
+def test_help_shows_examples(command: tuple[str, ...]) -> None:
+    result = run(*command, "--help")
+    assert result.exit_code == 0
+    assert "\n  Examples:\n    densezip " in result.output
+    assert "\b" not in result.output
+
+
+@pytest.mark.parametrize("option", ["-V", "--version"])
+def test_version_is_the_packages(option: str) -> None:
+    assert run(option).output == f"densezip {densezip.__version__}\n"
+
+
+def test_training_without_torch_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    for name in [name for name in sys.modules if name.startswith("densezip.models.photo.train")]:
+        monkeypatch.delitem(sys.modules, name)
+    result = run("train", "photo", "--data", tmp_path, "--out", tmp_path / "weights.safetensors")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("densezip: training needs torch")
+    assert "pip install 'densezip[models]'" in result.stderr
