@@ -95,8 +95,9 @@ def subtract_green(pixels: Pixels, sign: int) -> Pixels:
     if pixels.ndim < 3 or pixels.shape[-1] < 3:
         return pixels
     changed = pixels.copy()
-    changed[..., 0] = pixels[..., 0] - sign * (pixels[..., 1] - np.uint8(128))
-    changed[..., 2] = pixels[..., 2] - sign * (pixels[..., 1] - np.uint8(128))
+    shift = (pixels[..., 1] - np.uint8(128)) * np.uint8(sign % 256)
+    changed[..., 0] -= shift
+    changed[..., 2] -= shift
     return changed
 
 
