@@ -38,8 +38,8 @@ def figure_row(figure: dict[str, Any]) -> list[str]:
     return [figure["name"], f"{figure['value']:.4g}{unit}{missed}", f"≤ {figure['bar']:g}{unit}"]
 
 
-def results(report: dict[str, Any]) -> str:
-    """The text between the markers."""
+def results(report: dict[str, Any], plot: str | None) -> str:
+    """The text between the markers; `plot` is the address of a picture from the README."""
     rows = sorted(report["coders"], key=lambda row: (-row["size_ratio"], row["threads"] != 1))
     machine, versions = report["machine"], report["versions"]
     models = ", ".join(f"{name} ({digest})" for name, digest in report["models"].items())
@@ -48,8 +48,15 @@ def results(report: dict[str, Any]) -> str:
         [
             f"{len(report['images'])} photographs, {report['megapixels']:.1f} megapixels, every round trip compared; "
             "one thread unless it says otherwise.",
+            *([f"![Total size against time for each coder]({plot})"] if plot else []),
             table(
-                ("coder", "size, JPEG XL 9 = 100 %", "bits per sub-pixel", "compress, s/megapixel", "decompress"),
+                (
+                    "coder",
+                    "size, JPEG XL 9 = 100 %",
+                    "bits per sub-pixel",
+                    "compress, s/megapixel",
+                    "decompress, s/megapixel",
+                ),
                 map(coder_row, rows),
             ),
             table(("figure", "measured", "promise"), map(figure_row, report["figures"])),
@@ -65,6 +72,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("report", type=Path, help="JSON of photos.py")
     parser.add_argument("readme", type=Path)
+    parser.add_argument("--plot", metavar="ADDRESS", help="show this picture, as addressed from the README")
     options = parser.parse_args()
     text = options.readme.read_text(encoding="utf-8")
     before, begin, rest = text.partition(BEGIN)
@@ -72,7 +80,7 @@ def main() -> None:
     if not begin or not end:
         raise SystemExit(f"{options.readme} has no lines '{BEGIN}' and '{END}'")
     report = json.loads(options.report.read_text(encoding="utf-8"))
-    options.readme.write_text(f"{before}{BEGIN}\n\n{results(report)}\n\n{END}{after}", encoding="utf-8")
+    options.readme.write_text(f"{before}{BEGIN}\n\n{results(report, options.plot)}\n\n{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":
