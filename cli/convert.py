@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -147,6 +148,7 @@ def convert_all(
 
     def job(source: Source) -> None:
         data = source.read()
+        status = source.stat()
         path = targets.choose(source, conversion.suffix(data))
         targets.check(path, source)
         named = None if output is None else path
@@ -158,8 +160,8 @@ def convert_all(
             console.run(f"{source.name} (verifying)", lambda progress: conversion.verify(written, result, progress))
 
         targets.write(path, source, result, verify=verify_written if remove else None)
-        if remove:
-            _remove(source)
+        if remove and status is not None:
+            _remove(source, status)
         remark, detail = conversion.remarks(data, result)
         console.status(f"{source.name}: {sizes_text(len(data), len(result))}, {targets.name(path)}{remark}")
         console.detail(f"    {detail}, {seconds:.2f} s")
@@ -185,11 +187,18 @@ def _check_options(sources: list[Source], *, output: str | None, output_dir: Pat
         raise UsageError("--rm needs a file for input and a file for output")
 
 
-def _remove(source: Source) -> None:
-    """Removes an input whose output is safe; of a link, the link."""
+def _remove(source: Source, status: os.stat_result) -> None:
+    """Removes an input whose output is safe; of a link, the link.
+
+    Raises:
+        OutputError: It cannot be removed, or is no longer the file that `status` was taken of.
+    """
     if source.path is None or not source.path.is_file():
         return
     try:
+        now = source.path.stat()
+        if (now.st_mtime_ns, now.st_size) != (status.st_mtime_ns, status.st_size):
+            raise OutputError("it has changed since it was read, and is kept")
         source.path.unlink()
     except OSError as error:
         raise OutputError(f"cannot remove it: {error.strerror or error}") from error

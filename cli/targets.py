@@ -114,6 +114,8 @@ class Targets:
                 os.utime(partial, ns=(status.st_atime_ns, status.st_mtime_ns))
             if verify is not None:
                 verify(partial.read_bytes())
+            # Again, since somebody may have put a file there while the work went on.
+            self.check(path, source)
             os.replace(partial, path)
         except OSError as error:
             raise OutputError(f"cannot write {self.name(path)}: {error.strerror or error}") from error

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import densezip
 import pytest
@@ -217,6 +218,30 @@ def test_rm_verifies_the_bytes_on_the_disk(paint: Paint, tmp_path: Path, monkeyp
     monkeypatch.setattr(convert, "verify", record)
     assert run("compress", "--rm", source).exit_code == 0
     assert seen == [(tmp_path / "photo.dz").read_bytes()]
+
+
+def test_files_that_appear_or_change_meanwhile_are_kept(
+    paint: Paint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = paint(), tmp_path / "photo.dz"
+    original = densezip.compress
+
+    def interfere(data: bytes, **options: Any) -> bytes:
+        if not target.exists():
+            target.write_bytes(b"precious")
+        source.write_bytes(b"edited")
+        return original(data, **options)
+
+    monkeypatch.setattr(convert, "compress", interfere)
+    appeared = run("compress", source)
+    assert appeared.exit_code == 5
+    assert "exists: give -f" in appeared.stderr
+    assert target.read_bytes() == b"precious"
+    changed = run("compress", "-f", "--rm", paint())
+    assert changed.exit_code == 5
+    assert "has changed since it was read" in changed.stderr
+    assert source.read_bytes() == b"edited"
+    assert listing(tmp_path) == ["photo.dz", "photo.png"]
 
 
 def test_a_failed_write_leaves_nothing_behind(paint: Paint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
