@@ -144,7 +144,7 @@ def convert_all(
     sources = expand(inputs, recursive=recursive, suffixes=conversion.suffixes)
     _check_options(sources, output=output, output_dir=output_dir, remove=remove)
     targets = Targets(output, output_dir, force)
-    totals = [0, 0]
+    done: list[tuple[int, int]] = []
 
     def job(source: Source) -> None:
         data = source.read()
@@ -165,12 +165,12 @@ def convert_all(
         remark, detail = conversion.remarks(data, result)
         console.status(f"{source.name}: {sizes_text(len(data), len(result))}, {targets.name(path)}{remark}")
         console.detail(f"    {detail}, {seconds:.2f} s")
-        totals[0] += len(data)
-        totals[1] += len(result)
+        done.append((len(data), len(result)))
 
     code = run_batch(sources, job, console)
     if len(sources) > 1:
-        console.status(f"{len(sources)} files: {sizes_text(*totals)}")
+        before, after = (sum(sizes) for sizes in zip((0, 0), *done, strict=True))
+        console.status(f"{len(done)} of {len(sources)} files: {sizes_text(before, after)}")
     return code
 
 

@@ -297,6 +297,7 @@ def test_one_bad_file_does_not_stop_the_others(paint: Paint, tmp_path: Path) -> 
     assert second == f"densezip: {tmp_path / 'gone.png'}: no such file"
     assert not (tmp_path / "m.dz").exists()
     assert run("compress", "-q", bad, tmp_path / "gone.png").exit_code == 3
+    assert "\n1 of 2 files: " in run("compress", "-f", good[0], bad).stderr
 
 
 def test_a_fault_of_ours_is_one_line_and_does_not_stop_the_others(
