@@ -63,7 +63,7 @@ def photo(*, data: Path, out: Path, effort: int, seed: int, minutes: float, resu
     try:
         from ..models.photo.train import train_photo
 
-        train_photo(data, out, effort, seed, minutes, resume)
+        train_photo(data=data, out=out, effort=effort, seed=seed, minutes=minutes, resume=resume)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != "torch":
             raise
