@@ -18,6 +18,7 @@ from .picture import EXIF_PREFIX, Picture, to_image
 
 __all__ = ["format_of_extension", "write"]
 
+TIFF_XMP = 700
 WRITERS: dict[str, dict[str, Any]] = {
     "WebP": {"format": "WEBP", "lossless": True, "quality": 100, "method": 4, "exact": True},
     "TIFF": {"format": "TIFF", "compression": "tiff_adobe_deflate"},
@@ -82,11 +83,8 @@ def _encode(picture: Picture, kind: str) -> bytes:
         for name in KEPT.get(kind, ()):
             if image.info.get(name):
                 options[name] = image.info[name]
-        if "exif" in options and kind == "TIFF":
-            # Pillow merges an Exif object into the file's own directory, and copies bytes as they are.
-            exif = Image.Exif()
-            exif.load(EXIF_PREFIX + options["exif"].removeprefix(EXIF_PREFIX))
-            options["exif"] = exif
+        if kind == "TIFF":
+            options["exif"] = _tiff_directory(options.pop("exif", b""), options.pop("xmp", b""))
         file = BytesIO()
         image.save(file, **options)
         return file.getvalue()
@@ -100,6 +98,16 @@ def _encode(picture: Picture, kind: str) -> bytes:
         icc = _probe_info(picture).get("icc_profile")
         return bytes(imagecodecs.tiff_encode(picture.pixels, photometric="rgb", extrasample=extra, iccprofile=icc))
     raise OutputFormatError(f"{kind} cannot hold an image of mode {picture.mode}; PNG can")
+
+
+def _tiff_directory(exif: bytes, xmp: bytes | str) -> Image.Exif:
+    """EXIF and XMP as the tags of a TIFF file, where both live beside the tags of the image."""
+    tags = Image.Exif()
+    if exif:
+        tags.load(EXIF_PREFIX + exif.removeprefix(EXIF_PREFIX))
+    if xmp:
+        tags[TIFF_XMP] = xmp.encode() if isinstance(xmp, str) else xmp
+    return tags
 
 
 def _probe_info(picture: Picture) -> dict[Any, Any]:

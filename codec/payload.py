@@ -214,9 +214,15 @@ def png_coder(mode: str, height: int, width: int) -> Coder:
         Payload.PNG,
         height,
         width,
-        lambda tile, _: png.write(tile, mode, 16, (), PNG_LEVEL),
+        lambda tile, _: _encode_png(tile),
         lambda data, shape, _: _decode_png(data, shape, mode),
     )
+
+
+def _encode_png(tile: Array) -> bytes:
+    import imagecodecs
+
+    return bytes(imagecodecs.png_encode(tile[:, :, 0] if tile.shape[2] == 1 else tile, PNG_LEVEL))
 
 
 def _decode_png(data: bytes, shape: tuple[int, int, int], mode: str) -> Array:

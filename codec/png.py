@@ -164,13 +164,15 @@ def write(pixels: Array, mode: str, bits: int, chunks: tuple[Chunk, ...] = (), l
     order = {"PLTE": 1}
     for name, data in sorted(chunks, key=lambda chunk: 0 if chunk[0] in BEFORE_PLTE else order.get(chunk[0], 2)):
         parts.append(_chunk(name.encode("ascii"), data))
-    deflater = zlib.compressobj(level)
+    adaptive = bits >= 8 and mode != "P"
+    strategy = zlib.Z_FILTERED if adaptive else zlib.Z_DEFAULT_STRATEGY
+    deflater = zlib.compressobj(level, zlib.DEFLATED, zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL + 1, strategy)
     row_bytes = -(-width * CHANNELS[mode] * bits // 8)
     rows = max(1, FILTER_BLOCK // row_bytes)
     above = np.zeros((1, row_bytes), np.uint8)
     for top in range(0, height, rows):
         raw = _row_bytes(pixels[top : top + rows], mode, bits)
-        filtered = _filter(raw, above, max(1, CHANNELS[mode] * bits // 8), adaptive=bits >= 8 and mode != "P")
+        filtered = _filter(raw, above, max(1, CHANNELS[mode] * bits // 8), adaptive=adaptive)
         above = raw[-1:]
         parts.append(_chunk(b"IDAT", deflater.compress(filtered.tobytes())))
     parts += [_chunk(b"IDAT", deflater.flush()), _chunk(b"IEND", b"")]

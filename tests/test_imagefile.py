@@ -113,15 +113,7 @@ def test_interlaced_png_is_read() -> None:
     passes = (0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1)  # Adam7
     samples = array(1, "u1", 9, 9)[:, :, 0]
     rows = b""
-    for top, left, down, right in (
-        (0, 0, 8, 8),
-        (0, 4, 8, 8),
-        (4, 0, 8, 4),
-        (0, 2, 4, 4),
-        (2, 0, 4, 2),
-        (0, 1, 2, 2),
-        (1, 0, 2, 1),
-    ):
+    for top, left, down, right in passes:
         for row in samples[top::down, left::right]:
             rows += b"\0" + row.tobytes()
     found = read(raw_png(9, 9, 8, 0, rows, interlace=1), LIMIT).picture

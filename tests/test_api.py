@@ -1,0 +1,311 @@
+"""Whole files: what goes in comes out, whatever it is, and the file is small."""
+
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import densezip
+import imagecodecs
+import numpy as np
+import pytest
+from densezip.codec import coding
+from densezip.codec.container import Payload, parse
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, PngImagePlugin
+from samples import MODES, array, file_of, picture, png_of, raw_png
+
+
+def best_webp(image: Image.Image) -> int:
+    return len(file_of(image, "WEBP", lossless=True, method=6, quality=100, exact=True))
+
+
+def assert_same(found: Any, wanted: Image.Image) -> None:
+    assert isinstance(found, Image.Image)
+    assert (found.mode, found.size) == (wanted.mode, wanted.size)
+    assert found.tobytes() == wanted.tobytes()
+    assert found.getpalette() == wanted.getpalette()
+    assert found.info.get("transparency") == wanted.info.get("transparency")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_pil_image_comes_back(mode: str) -> None:
+    image = picture(mode)
+    data = densezip.compress(image)
+    assert_same(densezip.decompress(data), image)
+    assert densezip.info(data).mode == mode
+    assert densezip.verify(data) == densezip.info(data)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_a_file_comes_back(mode: str, kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "image"
+    path.write_bytes(file_of(picture(mode), kind))
+    with Image.open(path) as image:
+        image.load()
+        data = densezip.compress(path)
+        assert data == densezip.compress(str(path)) == densezip.compress(path.read_bytes())
+        assert_same(densezip.decompress(data), image)
+        exported, extension = densezip.export(data, "png")
+        assert extension == "png"
+        with Image.open(BytesIO(exported)) as again:
+            assert_same(again, image)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u2", ">u2"])
+@pytest.mark.parametrize("channels", [0, 1, 2, 3, 4])
+def test_an_array_comes_back(dtype: str, channels: int) -> None:
+    samples = array(max(1, channels), dtype[-2:]).astype(dtype)
+    samples = samples if channels else samples[:, :, 0]
+    found = densezip.decompress(densezip.compress(samples))
+    assert isinstance(found, np.ndarray)
+    assert found.dtype == samples.dtype.newbyteorder("=")
+    assert found.shape == samples.shape
+    assert np.array_equal(found, samples)
+
+
+@pytest.mark.parametrize("effort", [1, 5, 9])
+@settings(max_examples=5, deadline=None)
+@given(
+    height=st.integers(1, 9),
+    width=st.integers(1, 9),
+    channels=st.integers(1, 4),
+    dtype=st.sampled_from(["u1", "u2"]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_noise_of_any_shape_comes_back_at_any_effort(
+    effort: int, height: int, width: int, channels: int, dtype: str, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    samples = rng.integers(0, np.iinfo(dtype).max + 1, (height, width, channels)).astype(dtype)
+    assert np.array_equal(densezip.decompress(densezip.compress(samples, effort=effort)), samples)
+
+
+def test_views_and_fortran_order_come_back() -> None:
+    samples = array(3)
+    for view in (samples[::2, ::-1], np.asfortranarray(samples), samples.transpose(1, 0, 2)):
+        assert np.array_equal(densezip.decompress(densezip.compress(view)), view)
+
+
+def test_any_thread_count_writes_and_reads_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    from densezip.models import photo
+
+    monkeypatch.setattr(photo, "tile_shape", lambda *_: (16, 16))
+    monkeypatch.setattr(coding, "webp_size", lambda *_: 10**6)  # the model alone
+    samples = array(3, height=40, width=50)
+    files = {densezip.compress(samples, threads=threads) for threads in (0, 1, 2, 5)}
+    assert len(files) == 1
+    data = files.pop()
+    assert densezip.info(data).payload == "model"
+    assert (densezip.info(data).tiles, densezip.info(data).tile_size) == (12, (16, 16))
+    for threads in (0, 1, 2, 5):
+        assert np.array_equal(densezip.decompress(data, threads=threads), samples)
+
+
+def test_colours_under_alpha_0_are_kept() -> None:
+    samples = array(4)
+    samples[:, :, 3] = 0
+    image = Image.fromarray(samples, "RGBA")
+    assert_same(densezip.decompress(densezip.compress(image)), image)
+
+
+@pytest.mark.parametrize("transparency", [3, b"\0\1\2", bytes(256)])
+def test_palette_and_transparency_are_kept(transparency: int | bytes) -> None:
+    source = png_of("P", transparency=transparency)
+    with Image.open(BytesIO(source)) as image:
+        image.load()
+        assert_same(densezip.decompress(densezip.compress(source)), image)
+        assert_same(densezip.decompress(densezip.compress(image)), image)
+        assert_same(densezip.decompress(densezip.compress(image, strip=True)), image)
+
+
+@pytest.mark.parametrize(("mode", "key"), [("L", 7), ("RGB", (1, 2, 3)), ("1", 255), ("I;16", 300)])
+def test_colour_keys_are_kept(mode: str, key: Any) -> None:
+    with Image.open(BytesIO(png_of(mode, transparency=key))) as image:
+        image.load()
+        assert image.info["transparency"] == key
+        assert_same(densezip.decompress(densezip.compress(image)), image)
+        assert_same(densezip.decompress(densezip.compress(png_of(mode, transparency=key))), image)
+
+
+def test_a_palette_with_alpha_is_kept() -> None:
+    image = picture("P")
+    image.putpalette([value for index in range(11) for value in (index, 2 * index, 3 * index, 20 * index)], "RGBA")
+    found = densezip.decompress(densezip.compress(image))
+    assert isinstance(found, Image.Image)
+    assert found.tobytes() == image.tobytes()
+    assert found.convert("RGBA").tobytes() == image.convert("RGBA").tobytes()
+
+
+def rich_png() -> bytes:
+    text = PngImagePlugin.PngInfo()
+    text.add_text("Author", "me")
+    text.add_itxt("XML:com.adobe.xmp", "<x:xmpmeta/>")
+    return png_of(
+        "RGB", pnginfo=text, dpi=(300, 300), icc_profile=b"profile" * 9, exif=b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0"
+    )
+
+
+def test_metadata_is_kept_and_listed_and_strip_drops_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coding, "store", lambda *_, **__: bytes(10**6))  # what is coded, not what is stored
+    data = densezip.compress(rich_png())
+    assert set(densezip.info(data).metadata) == {"icc", "exif", "xmp", "text", "resolution"}
+    found = densezip.decompress(data)
+    assert isinstance(found, Image.Image)
+    with Image.open(BytesIO(rich_png())) as wanted:
+        wanted.load()
+        assert found.info == wanted.info
+    exported = densezip.export(data)[0]
+    assert exported.count(b"Author") == 1
+    bare = densezip.compress(rich_png(), strip=True)
+    assert densezip.info(bare).metadata == {}
+    assert len(bare) < len(data)
+
+
+def test_strip_leaves_no_metadata_in_a_stored_file() -> None:
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0 secret"
+    source = file_of(picture("RGB"), "JPEG", exif=exif)
+    assert densezip.export(densezip.compress(source)) == (source, "jpg")
+    stripped = densezip.compress(source, strip=True)
+    assert b"secret" not in stripped
+    assert len(stripped) < len(source) + 64
+
+
+@pytest.mark.parametrize(("name", "stored"), [("a.jpg", "jpg"), ("a.JPEG", "jpeg"), ("a.dat", "jpg")])
+def test_a_lossy_file_is_stored_byte_for_byte(name: str, stored: str, tmp_path: Path) -> None:
+    source = file_of(picture("RGB"), "JPEG")
+    (tmp_path / name).write_bytes(source)
+    data = densezip.compress(tmp_path / name)
+    about = densezip.info(data)
+    assert (about.payload, about.stored_format, about.lossy_source) == ("stored", stored, True)
+    assert len(data) <= len(source) + 64
+    assert densezip.export(data) == (source, stored)
+    assert densezip.export(data, ".jpg") == (source, stored)
+    with Image.open(BytesIO(source)) as image:
+        image.load()
+        assert_same(densezip.decompress(data), image)
+        with Image.open(BytesIO(densezip.export(data, "png")[0])) as exported:
+            assert exported.tobytes() == image.tobytes()
+
+
+def drawing() -> Image.Image:
+    image = Image.new("RGB", (120, 90), (250, 250, 250))
+    for number in range(12):
+        image.paste((20 * number, 90, 255 - 20 * number), (9 * number, 3 * number, 9 * number + 30, 3 * number + 12))
+    return image
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        drawing(),
+        drawing().convert("RGBA"),
+        drawing().convert("L"),
+        drawing().convert("1"),
+        picture("RGB"),
+        picture("LA"),
+        Image.new("RGB", (64, 64), (1, 2, 3)),
+        Image.fromarray(np.tile(array(3, height=8, width=8), (9, 9, 1))),
+    ],
+)
+def test_a_file_is_never_larger_than_webp_or_the_input(image: Image.Image) -> None:
+    source = file_of(image, "PNG", optimize=True)
+    assert len(densezip.compress(source)) <= min(best_webp(image), len(source)) + 64
+    assert len(densezip.compress(image)) <= best_webp(image) + 64
+
+
+def test_a_16_bit_file_is_never_larger_than_png() -> None:
+    noise = np.random.default_rng(0).integers(0, 2**16, (40, 50, 3)).astype("u2")
+    for samples in (noise, noise // 256 * 257, array(3, "u2"), np.zeros((40, 50, 3), "u2")):
+        assert len(densezip.compress(samples)) <= len(imagecodecs.png_encode(samples, 9)) + 64
+
+
+def test_a_drawing_spares_the_model_and_a_photograph_spares_webp(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Payload] = []
+    encode = coding.encode_tiles
+    monkeypatch.setattr(
+        coding, "encode_tiles", lambda coder, *rest: asked.append(coder.payload) or encode(coder, *rest)
+    )
+    densezip.compress(drawing())
+    assert asked == [Payload.WEBP]
+    asked.clear()
+    monkeypatch.setattr(coding, "webp_size", lambda *_: 10**6)
+    densezip.compress(picture("RGB"))
+    assert asked == [Payload.MODEL]
+
+
+def test_images_beyond_webp_are_coded_in_tiles() -> None:
+    for shape in ((3, 16390), (16390, 3)):
+        image = Image.new("P", shape, 1)
+        image.putpalette([1, 2, 3, 4, 5, 6])
+        data = densezip.compress(image)
+        assert densezip.info(data).tiles == 2
+        assert_same(densezip.decompress(data), image)
+
+
+def test_container_of_a_64x64_image_takes_at_most_40_bytes() -> None:
+    for source in (array(3, height=64, width=64), picture("RGB", 64, 64)):
+        data = densezip.compress(source)
+        container = parse(data)
+        assert len(data) - sum(len(container.tile(number)) for number in range(container.header.tiles)) <= 40
+
+
+def test_small_depths_come_back_in_png() -> None:
+    rows = b"".join(b"\0" + bytes([27 * y % 256, 93, 255 - y]) for y in range(90))
+    source = raw_png(12, 90, 2, 0, rows, ((b"tRNS", b"\0\2"),))
+    data = densezip.compress(source)
+    assert densezip.info(data).depth == 2
+    assert densezip.export(data)[0][24:26] == b"\2\0"
+    assert np.array_equal(np.asarray(densezip.decompress(data)), np.asarray(Image.open(BytesIO(source))))
+
+
+def test_progress_rises_from_0_to_1() -> None:
+    heard: list[float] = []
+    data = densezip.compress(array(3), progress=heard.append)
+    assert heard == sorted(heard)
+    assert heard[-1] == 1.0
+    heard.clear()
+    densezip.decompress(data, progress=heard.append)
+    assert heard == sorted(heard)
+    assert heard[-1] == 1.0
+
+
+@pytest.mark.parametrize("options", [{"effort": 0}, {"effort": 10}, {"threads": -1}])
+def test_arguments_out_of_range_are_usage_errors(options: dict[str, int]) -> None:
+    with pytest.raises(densezip.UsageError):
+        densezip.compress(array(3), **options)
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        np.zeros((2, 2), "f4"),
+        np.zeros((2, 2), "i2"),
+        np.zeros((2, 2), bool),
+        np.zeros((2, 2, 5), "u1"),
+        np.zeros(4, "u1"),
+        np.zeros((0, 4), "u1"),
+        np.zeros((2, 3, 0), "u1"),
+        np.zeros((1, 2, 2, 3), "u1"),
+    ],
+)
+def test_other_arrays_are_refused(samples: np.ndarray) -> None:
+    with pytest.raises(densezip.UnsupportedImageError, match="shape"):
+        densezip.compress(samples)
+
+
+@pytest.mark.parametrize("source", [array(3), picture("RGB"), png_of("RGB"), file_of(picture("RGB"), "JPEG")])
+def test_the_limit_holds_on_both_sides(source: Any) -> None:
+    with pytest.raises(densezip.LimitError, match="713"):
+        densezip.compress(source, max_pixels=712)
+    data = densezip.compress(source, max_pixels=713)
+    for reader in (densezip.decompress, densezip.verify, densezip.export):
+        with pytest.raises(densezip.LimitError, match="713"):
+            reader(data, max_pixels=712)  # type: ignore[operator]
+
+
+def test_a_missing_file_is_unreadable(tmp_path: Path) -> None:
+    for path in (tmp_path / "none.png", tmp_path):
+        with pytest.raises(densezip.UnreadableImageError, match="cannot be read"):
+            densezip.compress(path)
