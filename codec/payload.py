@@ -26,8 +26,10 @@ WEBP_MAX_SIDE = 16383
 # photographs. Quality above 75 gives both the widest window for repetitions.
 WEBP_BEST = (6, 100)
 WEBP_FAST = (2, 80)
-# libwebp takes some 36 bytes a pixel: an estimate goes by bands of this many pixels, each coded on its own.
-ESTIMATE_PIXELS = 2**22
+# libwebp takes some 36 bytes a pixel: an estimate goes by bands of this many pixels, each coded on its own, and so many
+# at once, which keeps it below 160 MB. A band is as large as WebP's window for repetitions.
+ESTIMATE_PIXELS = 2**20
+ESTIMATE_THREADS = 4
 PNG_LEVEL = 9
 
 TileProgress = Callable[[int], None]
@@ -181,7 +183,8 @@ def webp_size(pixels: Array, threads: int) -> int:
         lambda tile, _: _encode_webp(tile, *WEBP_FAST),
         lambda data, shape, _: _decode_webp(data, shape),
     )
-    return sum(len(data) for data in encode_tiles(band, pixels, threads, Progress(height * width, None)))
+    workers = min(threads or os.cpu_count() or 1, ESTIMATE_THREADS)
+    return sum(map(len, encode_tiles(band, pixels, workers, Progress(height * width, None))))
 
 
 def _encode_webp(tile: Array, method: int, quality: int) -> bytes:

@@ -5,11 +5,12 @@ import zlib
 from io import BytesIO
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-__all__ = ["MODES", "array", "file_of", "picture", "png_of", "raw_png"]
+__all__ = ["MODES", "array", "file_of", "picture", "png16", "png_of", "raw_png", "tiff16"]
 
 MODES = ("1", "L", "LA", "RGB", "RGBA", "P", "I;16")
 
@@ -29,6 +30,17 @@ def picture(mode: str, height: int = 23, width: int = 31, seed: int = 0) -> Imag
     if mode == "P":
         return Image.fromarray(array(3, "u1", height, width, seed)).quantize(11)
     return Image.fromarray(array(4, "u1", height, width, seed), "RGBA").convert(mode)
+
+
+def png16(samples: npt.NDArray[Any]) -> bytes:
+    """A PNG file of an array, as libpng writes it."""
+    return bytes(imagecodecs.png_encode(samples.squeeze()))
+
+
+def tiff16(samples: npt.NDArray[Any], **options: Any) -> bytes:
+    """A TIFF file of an array, as libtiff writes it."""
+    # A copy: for the other byte order libtiff swaps the bytes where they lie.
+    return bytes(imagecodecs.tiff_encode(samples.squeeze().copy(), **options))
 
 
 def file_of(image: Image.Image, kind: str, **options: Any) -> bytes:
