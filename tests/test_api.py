@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pytest
 from densezip.codec import coding
 from densezip.codec.container import Payload, parse
+from densezip.codec.payload import Coder, encode_tiles
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
