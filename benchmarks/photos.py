@@ -90,6 +90,15 @@ def pillow_decode(data: bytes) -> Pixels:
         return np.asarray(image)
 
 
+def webp_like(again: Pixels, pixels: Pixels) -> Pixels:
+    """What WebP cannot say: that an image is grey, and that it has an alpha channel which is opaque everywhere."""
+    if pixels.ndim == 2 and again.ndim == 3 and (again == again[..., :1]).all():
+        return again[..., 0]
+    if pixels.shape[2:] == (4,) and again.shape[2:] == (3,):
+        return np.dstack([again, np.full_like(again[..., 0], 255)])
+    return again
+
+
 def subtract_green(pixels: Pixels, sign: int) -> Pixels:
     """JPEG-LS's own reversible colour transform (HP1), which its library leaves to the caller; modulo 256."""
     if pixels.ndim < 3 or pixels.shape[-1] < 3:
@@ -181,6 +190,8 @@ def measure(coder: Coder, images: dict[str, Pixels]) -> Result:
         again = coder.decode(data)
         result.decode_seconds += time.perf_counter() - wall
         result.decode_cpu_seconds += time.process_time() - cpu
+        if coder.name == "WebP":
+            again = webp_like(again, pixels)
         if again.dtype != pixels.dtype or not np.array_equal(again, pixels):
             raise SystemExit(f"{coder.name} changed the pixels of {name}")
         result.sizes.append(len(data))
@@ -329,8 +340,8 @@ def print_report(report: dict[str, Any]) -> None:
         aim = "" if figure["aim"] is None else f"{figure['aim']:g}"
         value = f"{figure['value']:.4g} {figure['unit']}".strip()
         print(f"{figure['name']:<62}{value:>14}{figure['bar']:>8g}{aim:>8}  {figure['reached']}")
-    first = report["first_use_seconds"]
-    print(f"\nfirst use: {first['compiling']:.1f} s with compiling, {first['compiled']:.1f} s once compiled")
+    if first := report["first_use_seconds"]:
+        print(f"\nfirst use: {first['compiling']:.1f} s with compiling, {first['compiled']:.1f} s once compiled")
 
 
 def numbers(text: str) -> list[int]:
@@ -347,10 +358,11 @@ def main() -> None:
     parser.add_argument("--threads", type=numbers, default=[1, 0], metavar="1,0", help="0 is all processors")
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N images")
     parser.add_argument("--memory", action="store_true", help="measure the peak memory too (minutes)")
+    parser.add_argument("--skip-first-use", action="store_true", help="do not time the first use (a minute)")
     options = parser.parse_args()
 
     images = load(options.folder, options.limit)
-    first_use = first_use_seconds()
+    first_use = None if options.skip_first_use else first_use_seconds()
     # What is compiled or read on first use is measured above and belongs to no image.
     warm = next(iter(images.values()))[:16, :16].copy()
     for effort in options.efforts:

@@ -43,7 +43,15 @@ def results(report: dict[str, Any], plot: str | None) -> str:
     rows = sorted(report["coders"], key=lambda row: (-row["size_ratio"], row["threads"] != 1))
     machine, versions = report["machine"], report["versions"]
     models = ", ".join(f"{name} ({digest})" for name, digest in report["models"].items())
-    first = report["first_use_seconds"]
+    measured = (
+        f"Measured on {machine['cpu']}, {machine['processors']} processors, Python {versions['python']}, "
+        f"numba {versions['numba']}, imagecodecs {versions['imagecodecs']}, models {models}."
+    )
+    if first := report["first_use_seconds"]:
+        measured += (
+            f" The first use compiles the coder, once, in {first['compiling']:.0f} s; "
+            f"a later start takes {first['compiled']:.1f} s."
+        )
     return "\n\n".join(
         [
             f"{len(report['images'])} photographs, {report['megapixels']:.1f} megapixels, every round trip compared; "
@@ -60,9 +68,7 @@ def results(report: dict[str, Any], plot: str | None) -> str:
                 map(coder_row, rows),
             ),
             table(("figure", "measured", "promise"), map(figure_row, report["figures"])),
-            f"First use compiles the coder, once: {first['compiling']:.0f} s; later starts take "
-            f"{first['compiled']:.1f} s. Measured on {machine['cpu']}, {machine['processors']} processors, Python "
-            f"{versions['python']}, numba {versions['numba']}, imagecodecs {versions['imagecodecs']}, models {models}.",
+            measured,
         ]
     )
 

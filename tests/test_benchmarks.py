@@ -1,0 +1,68 @@
+"""The benchmark programs run, and what they write belongs together; their figures are no business of tests."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+
+
+def run(program: str, *args: str | Path) -> str:
+    command = [sys.executable, BENCHMARKS / program, *args]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    y, x = np.mgrid[0:66, 0:70]
+    noise = np.random.default_rng(0).integers(0, 9, (66, 70, 3))
+    pixels = (np.stack([x + y, 2 * x, 120 - y], axis=-1) + noise).astype(np.uint8)
+    Image.fromarray(pixels).save(folder / "colour.png")
+    Image.fromarray(pixels[..., 1]).save(folder / "grey.png")
+    Image.new("1", (5, 5)).save(folder / "drawing.png")
+    (folder / "notes.txt").write_text("not an image")
+    return folder
+
+
+def test_the_photo_benchmark_writes_json_plot_and_tables_that_agree(folder: Path, tmp_path: Path) -> None:
+    data, plot, readme = tmp_path / "photos.json", tmp_path / "photos.png", tmp_path / "README.md"
+    options: list[str | Path] = ["--efforts", "1", "--threads", "1", "--skip-first-use", "--json", data, "--plot", plot]
+    printed = run("photos.py", folder, *options)
+    report = json.loads(data.read_text())
+    assert list(report["images"]) == ["colour.png", "grey.png"]
+    names = [row["name"] for row in report["coders"]]
+    assert names == ["PNG", "JPEG 2000", "JPEG-LS", "WebP", "JPEG XL 7", "JPEG XL 9", "densezip 1"]
+    for row in report["coders"]:
+        assert row["bytes"] == sum(row["sizes"])
+        assert row["bpsp"] == pytest.approx(8 * row["bytes"] / (66 * 70 * 4))
+        assert f"{row['bytes']:,}" in printed
+    assert 0 < report["container_bytes"] <= 48
+    with Image.open(plot) as image:
+        assert image.width > image.height > 0
+
+    frame = "before\n\n{}\n{}\n\nafter\n"
+    begin, end = "<!-- results: made by benchmarks/readme_table.py, do not edit -->", "<!-- end of results -->"
+    readme.write_text(frame.format(begin, end))
+    run("readme_table.py", data, readme)
+    once = readme.read_text()
+    assert once.startswith("before\n")
+    assert once.endswith("\nafter\n")
+    assert f"| **densezip 1** | {report['coders'][-1]['size_ratio']:.1%} |" in once
+    run("readme_table.py", data, readme)
+    assert readme.read_text() == once
+    assert begin in (BENCHMARKS.parent / "README.md").read_text()
+
+
+def test_peak_memory_is_that_of_the_command(folder: Path) -> None:
+    report = json.loads(run("memory.py", folder, "--efforts", "1", "--size", "96", "64"))
+    result = report["efforts"]["1"]
+    # A Python with numpy and Pillow takes tens of megabytes; a wrong unit would be off by a thousand.
+    assert 2e7 < result["compress_peak_bytes"] < 4e9
+    assert 1e7 < result["decompress_peak_bytes"] < 4e9
