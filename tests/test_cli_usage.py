@@ -1,5 +1,6 @@
 """The command line's words: wrong ones, help, version, and the command that needs more than was installed."""
 
+import inspect
 import sys
 from pathlib import Path
 
@@ -7,6 +8,9 @@ import densezip
 import pytest
 from click.testing import CliRunner, Result
 from densezip.cli.main import app
+from densezip.models.photo import train
+
+TRAINING_OPTIONS = inspect.signature(train.train_photo).parameters.keys()
 
 
 def run(*args: str | Path) -> Result:
@@ -60,7 +64,22 @@ def test_training_without_torch_names_the_extra(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setitem(sys.modules, "torch", None)
     for name in [name for name in sys.modules if name.startswith("densezip.models.photo.train")]:
         monkeypatch.delitem(sys.modules, name)
-    result = run("train", "photo", "--data", tmp_path, "--out", tmp_path / "weights.safetensors")
+    result = run("train", "photo", "--data", tmp_path, "--out", tmp_path / "weights")
     assert result.exit_code == 2
-    assert result.stderr.startswith("densezip: training needs torch")
-    assert "pip install 'densezip[models]'" in result.stderr
+    assert result.stderr == "densezip: training needs torch, which is missing: pip install 'densezip[models]'\n"
+    assert not (tmp_path / "weights").exists()
+
+
+def test_training_passes_its_options_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[tuple[object, ...]] = []
+    monkeypatch.setattr(train, "train_photo", lambda *args, **options: calls.append((*args, options)))
+    out = tmp_path / "weights"
+    result = run("train", "photo", "--data", tmp_path, "--out", out, "-e", "9", "--seed", "7", "--resume")
+    assert result.exit_code == 0
+    [(data, folder, options)] = calls
+    assert (data, folder) == (tmp_path, out)
+    assert isinstance(options, dict)
+    assert options.pop("report")
+    assert options == {"validation": None, "effort": 9, "seed": 7, "threads": 1, "resume": True}
+    # The real function takes these.
+    assert options.keys() <= TRAINING_OPTIONS
