@@ -1,0 +1,188 @@
+"""The compiled loop over pixels: experts, network, coder and learning, the same code for encoding and decoding.
+
+A `Session` holds everything that one group of channels of one tile needs; `advance` takes it a few rows further, so that
+Python can report progress and be interrupted between calls. Everything inside releases the interpreter's lock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from ...codec import rangecoder
+from ...codec.rangecoder import consume, encode, slot
+from .context import Context, adapt_experts, begin_row, condition, end_row, look, new_context, reveal
+from .mixture import Alphabet, Mixture, cumulative, gradient, new_mixture, prepare
+from .network import BATCH, Network, backward, head, new_network, step, trunk
+from .shape import PRECISION
+from .weights import PhotoWeights
+
+__all__ = ["DECODE", "ENCODE", "Session", "advance", "new_session"]
+
+ENCODE, DECODE = 0, 1
+
+_PIXELS, _BITS, _SOURCE = 0, 1, 2
+"""Places in `Session.tally`: pixels coded, -log2 p of the model's own probabilities, and which source was compiled."""
+
+
+class Session(NamedTuple):
+    """State of coding one group of channels."""
+
+    context: Context
+    network: Network
+    mixture: Mixture
+    alphabet: Alphabet
+    coder: NDArray[np.uint64]
+    schedule: NDArray[np.float64]  # learning rate: [at first, in the end, pixels after which half of the difference is gone]
+    middle: float  # of the sample range
+    tally: NDArray[np.float64]
+    interval: NDArray[np.int64]  # [2] scratch of the search
+    trunk_input: NDArray[np.float64]
+    extra_input: NDArray[np.float64]
+
+
+def new_session(weights: PhotoWeights, alphabet: Alphabet, width: int, depth: int) -> Session:
+    """A session for a tile `width` pixels wide."""
+    spec, shape = weights.spec, weights.shape
+    return Session(
+        new_context(spec.experts, shape.channels, spec.reach, width),
+        new_network(shape, weights.parameters, weights.square),
+        new_mixture(shape.components),
+        alphabet,
+        rangecoder.new_state(),
+        np.array(spec.schedule),
+        float(1 << (depth - 1)),
+        np.zeros(3),
+        np.zeros(2, np.int64),
+        np.zeros(shape.inputs),
+        np.zeros(max(1, *shape.extras)),
+    )
+
+
+@njit(error_model="numpy")  # type: ignore[untyped-decorator]
+def _find(mixture, alphabet, c, target, guess, interval):  # type: ignore[no-untyped-def]
+    """The symbol whose interval holds `target`, searched outward from `guess`; the interval goes to `interval`."""
+    size = alphabet.size[c]
+    low, high = 0, size  # the symbol is in [low, high)
+    start, stop = 0, 1 << PRECISION
+    stride = 1
+    at = min(max(guess, 1), size - 1)
+    value = cumulative(mixture, alphabet, c, at)
+    if value <= target:
+        low, start = at, value
+        while low + stride < size:
+            value = cumulative(mixture, alphabet, c, low + stride)
+            if value > target:
+                high, stop = low + stride, value
+                break
+            low, start = low + stride, value
+            stride *= 2
+    else:
+        high, stop = at, value
+        while high - stride > 0:
+            value = cumulative(mixture, alphabet, c, high - stride)
+            if value <= target:
+                low, start = high - stride, value
+                break
+            high, stop = high - stride, value
+            stride *= 2
+    while high - low > 1:
+        at = (low + high) >> 1
+        value = cumulative(mixture, alphabet, c, at)
+        if value <= target:
+            low, start = at, value
+        else:
+            high, stop = at, value
+    interval[0] = start
+    interval[1] = stop
+    return low
+
+
+@njit(error_model="numpy")  # type: ignore[untyped-decorator]
+def _guess(alphabet, c, centre):  # type: ignore[no-untyped-def]
+    """The symbol whose value is about `centre`; where the search starts, of no influence on what it finds."""
+    low, high = 0, alphabet.size[c] - 1
+    while low < high:
+        at = (low + high + 1) >> 1
+        if float(alphabet.values[c, at]) <= centre:
+            low = at
+        else:
+            high = at - 1
+    return low
+
+
+def _source_digest() -> int:
+    """A number that changes with any source file of the engine, for the key of the compiled code's cache."""
+    digest = hashlib.sha256()
+    for file in ("kernels", "experts", "context", "network", "mixture", "shape", "engine"):
+        digest.update(Path(__file__).with_name(f"{file}.py").read_bytes())
+    digest.update(Path(rangecoder.__file__).read_bytes())
+    return int.from_bytes(digest.digest()[:4])
+
+
+def _build(source: int) -> Any:
+    """Declare the compiled loop. numba's cache looks at this file and at the values of closures only, hence `source`."""
+
+    @njit(error_model="numpy", nogil=True, cache=True)  # type: ignore[untyped-decorator]
+    def advance(session, mode, symbols, first_row, last_row, data, measure):  # type: ignore[no-untyped-def]
+        """See `advance`."""
+        session.tally[_SOURCE] = source
+        context, network, mixture = session.context, session.network, session.mixture
+        width, channels = symbols.shape[1], symbols.shape[2]
+        inputs, extras = session.trunk_input, session.extra_input
+        alphabet, interval = session.alphabet, session.interval
+        done = session.tally[_PIXELS]
+        for y in range(first_row, last_row):
+            begin_row(context, y, session.middle)
+            for x in range(width):
+                b = int(done) % BATCH
+                look(context, y, x, inputs)
+                for i in range(inputs.size):
+                    network.inputs[b, i] = inputs[i]
+                trunk(network, b)
+                for c in range(channels):
+                    condition(context, y, x, c, extras)
+                    for i in range(network.place[network.layers + 2 * c, 1] - network.width if c > 0 else 0):
+                        network.joined[c, b, network.width + i] = extras[i] if i < extras.size else 0.0
+                    head(network, c, b)
+                    out = network.out[c, b]
+                    activity = context.activity[c]
+                    centre = context.centre[c]
+                    prepare(mixture, out, centre, activity)
+                    if mode == ENCODE:
+                        symbol = int(symbols[y, x, c])
+                        interval[0] = cumulative(mixture, alphabet, c, symbol)
+                        interval[1] = cumulative(mixture, alphabet, c, symbol + 1)
+                        encode(session.coder, data, interval[0], interval[1] - interval[0], PRECISION)
+                    else:
+                        symbol = _find(mixture, alphabet, c, slot(session.coder, PRECISION), _guess(alphabet, c, centre[-1]), interval)
+                        consume(session.coder, data, interval[0], interval[1] - interval[0], PRECISION)
+                        symbols[y, x, c] = symbol
+                    p = gradient(mixture, alphabet, c, symbol, out, activity, network.out_gradient[c, b])
+                    if measure:
+                        session.tally[_BITS] -= np.log2(p)
+                    reveal(context, y, x, c, float(alphabet.values[c, symbol]))
+                adapt_experts(context, y, x, width)
+                done += 1.0
+                if b == BATCH - 1:
+                    start, end, half = session.schedule
+                    backward(network, BATCH)
+                    step(network, end + (start - end) * half / (half + done), 1.0 / BATCH)
+            end_row(context, y, width)
+        session.tally[_PIXELS] = done
+
+    return advance
+
+
+advance: Any = _build(_source_digest())
+"""`advance(session, mode, symbols, first_row, last_row, data, measure)`: code some rows of a tile.
+
+Codes the rows [first_row, last_row) of `symbols` [H, W, C] uint16: reads them when encoding, fills them in when decoding.
+`data` is the buffer of coded bytes, in which there must be room for `rangecoder.FLUSH_BYTES` a sample when encoding. With
+`measure`, the model's own code length is added up in `session.tally`; it influences nothing that is coded.
+"""

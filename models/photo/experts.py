@@ -1,0 +1,186 @@
+"""Linear experts that learn inside the image: weighted recursive least squares (RLS) over causal neighbours.
+
+One expert predicts all channels of a pixel from the same regressors, so one inverse covariance serves all of them; what a
+channel already decoded in this pixel says about the next one is added by a small regression on the experts' errors, which
+equals having had it among the regressors. Every sample is weighted by the inverse of the local error energy, which makes the
+fit the maximum-likelihood one for noise of varying strength: without the weights, edges would drown all else. A *local* expert
+is also fed samples of the rows above to the right of the pixel, so that what it forgets along the row it regains across rows.
+
+All in float64 in a fixed order; see `kernels`. Cost of an expert with N regressors: about 2 N² multiply-adds a sample.
+
+Source: the mixture of conditional experts is that of MCGSM and RIDE (Theis and Bethge 2015); RLS as in Haykin, *Adaptive
+Filter Theory*, chapter 10, with the symmetric update that keeps it stable in floating point.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from .kernels import affine, dot, downdate
+from .shape import ExpertSpec, padded
+
+__all__ = ["PAD", "ROWS", "Experts", "learn", "neighbours", "new_experts", "predict", "regressors"]
+
+PAD = 10
+"""Columns kept to the left and right of every row; no neighbour and no fed sample reaches farther."""
+
+ROWS = 8
+"""Rows of the image kept in the ring buffers; a power of two."""
+
+FEED = np.array([[-1, 6], [-2, 5]])
+"""(dy, dx) of the extra samples that a local expert learns from at each pixel."""
+
+PRIOR_VARIANCE = 0.1
+"""Variance of a regression weight before anything was seen, and the mean variance at which forgetting pauses."""
+
+COUPLING_MEMORY = 0.998
+"""Forgetting factor of the regression between the channels' errors."""
+
+_COUPLING_PRIOR = 0.9
+"""Correlation of the channels' errors before anything was seen."""
+
+
+class Experts(NamedTuple):
+    """Arrays of K experts for C channels; N is the padded number of regressors, different for each expert."""
+
+    channels: int
+    offsets: NDArray[np.int64]  # [neighbours, 2] (dy, dx), nearest first, without the west pixel
+    count: NDArray[np.int64]  # [K] padded number of regressors
+    used: NDArray[np.int64]  # [K] regressors
+    start: NDArray[np.int64]  # [K + 1] first element of an expert's covariance in `covariance`
+    memory: NDArray[np.float64]  # [K]
+    local: NDArray[np.int64]  # [K]
+    fed_count: int  # regressors of the largest local expert
+    covariance: NDArray[np.float64]  # flat, K matrices [N, N]
+    weight: NDArray[np.float64]  # [K, C, N] of the largest N
+    coupling: NDArray[np.float64]  # [K, C, C] decayed sums of products of the channels' errors
+    z: NDArray[np.float64]  # [N] regressors of the present pixel
+    fed: NDArray[np.float64]  # [N] regressors of a fed sample
+    gain: NDArray[np.float64]  # [N] scratch
+    zero: NDArray[np.float64]  # [N]
+
+
+def neighbours(count: int) -> NDArray[np.int64]:
+    """The `count` nearest causal neighbours as (dy, dx), nearest first, the west pixel left out as the reference of all others."""
+    places = [(dy, dx) for dy in range(-6, 1) for dx in range(-6, 7) if dy < 0 or dx < 0]
+    places.sort(key=lambda p: (p[0] ** 2 + p[1] ** 2, p[1] > 0, -p[0], p[1]))
+    return np.array(places[1 : count + 1], np.int64)
+
+
+def new_experts(specs: tuple[ExpertSpec, ...], channels: int, reach: int) -> Experts:
+    """Fresh experts for an image of `channels`; `reach` neighbours are gathered for each pixel (the network sees them too)."""
+    used = np.array([s.neighbours * channels for s in specs], np.int64)
+    count = np.array([padded(int(n), 8) for n in used], np.int64)
+    start = np.zeros(len(specs) + 1, np.int64)
+    start[1:] = np.cumsum(count**2)
+    covariance = np.zeros(int(start[-1]))
+    for k, n in enumerate(count):
+        # The rows of the padding are zero and stay so: whatever stands in `z` there has no influence.
+        covariance[start[k] : start[k + 1]].reshape(n, n)[np.diag_indices(used[k])] = PRIOR_VARIANCE
+    largest = padded(max(reach * channels, int(used.max())), 8)
+    coupling = np.full((len(specs), channels, channels), _COUPLING_PRIOR) + (1 - _COUPLING_PRIOR) * np.eye(channels)
+    return Experts(
+        channels,
+        neighbours(max(reach, max(s.neighbours for s in specs))),
+        count,
+        used,
+        start,
+        np.array([s.memory for s in specs]),
+        np.array([s.local for s in specs], np.int64),
+        max((s.neighbours * channels for s in specs if s.local), default=0),
+        covariance,
+        np.zeros((len(specs), channels, largest)),
+        coupling,
+        np.zeros(largest),
+        np.zeros(largest),
+        np.zeros(largest),
+        np.zeros(largest),
+    )
+
+
+@njit(error_model="numpy", forceinline=True)  # type: ignore[untyped-decorator]
+def regressors(values, y, x, offsets, channels, count, z):  # type: ignore[no-untyped-def]
+    """Differences of the first `count` / channels neighbours to the west pixel into `z`; rows above the image count as the west pixel."""
+    row = y & (ROWS - 1)
+    west = x + PAD - 1
+    i = 0
+    n = 0
+    while i < count:
+        dy = offsets[n, 0]
+        source = (y + dy) & (ROWS - 1)
+        at = x + PAD + offsets[n, 1]
+        for c in range(channels):
+            z[i + c] = values[source, at, c] - values[row, west, c] if y + dy >= 0 else 0.0
+        i += channels
+        n += 1
+
+
+@njit(error_model="numpy", forceinline=True)  # type: ignore[untyped-decorator]
+def predict(e, prediction):  # type: ignore[no-untyped-def]
+    """Every expert's prediction [K, C] of the pixel whose regressors are in `e.z`, as differences to the west pixel."""
+    stride = e.weight.shape[2]
+    for k in range(e.count.size):
+        for c in range(e.channels):
+            prediction[k, c] = dot(e.weight, (k * e.channels + c) * stride, e.z, 0, e.count[k])
+
+
+@njit(error_model="numpy", forceinline=True)  # type: ignore[untyped-decorator]
+def _update(e, k, z, errors, first_error, variance):  # type: ignore[no-untyped-def]
+    """One RLS step of expert k on a sample with C a priori errors from `first_error` on and noise `variance`."""
+    n = e.count[k]
+    first = e.start[k]
+    matrix, gain = e.covariance, e.gain
+    affine(matrix, first, n, n, z, 0, e.zero, 0, gain, 0)
+    power = dot(gain, 0, z, 0, n)
+    if not power >= 0.0:  # lost to rounding (or not a number): start this covariance again
+        for i in range(n * n):
+            matrix[first + i] = 0.0
+        for i in range(e.used[k]):
+            matrix[first + i * (n + 1)] = PRIOR_VARIANCE
+        return
+    memory = e.memory[k]
+    inverse = 1.0 / (memory * variance + power)
+    for c in range(e.channels):
+        step = errors[first_error + c] * inverse
+        for i in range(n):
+            e.weight[k, c, i] += step * gain[i]
+    trace = 0.0
+    for i in range(n):
+        trace += matrix[first + i * (n + 1)]
+    # Where nothing varies there is nothing to forget: the covariance must not grow without bound.
+    scale = 1.0 / memory if trace < PRIOR_VARIANCE * e.used[k] else 1.0
+    root = np.sqrt(inverse)
+    for i in range(n):
+        gain[i] *= root
+    downdate(matrix, first, n, gain, scale)
+
+
+@njit(error_model="numpy", forceinline=True)  # type: ignore[untyped-decorator]
+def learn(e, values, variances, y, x, width, errors, scratch):  # type: ignore[no-untyped-def]
+    """Let every expert learn the pixel (y, x), whose raw errors are `errors` [K * C] and noise `variances[y, x]`."""
+    channels = e.channels
+    variance = variances[y & (ROWS - 1), x + PAD]
+    confidence = 1.0 / variance
+    for k in range(e.count.size):
+        _update(e, k, e.z, errors, k * channels, variance)
+        for a in range(channels):
+            for b in range(channels):
+                e.coupling[k, a, b] = COUPLING_MEMORY * e.coupling[k, a, b] + errors[k * channels + a] * errors[k * channels + b] * confidence
+            e.coupling[k, a, a] += 1e-4
+    for f in range(FEED.shape[0] if e.fed_count > 0 else 0):
+        fy = y + FEED[f, 0]
+        fx = x + FEED[f, 1]
+        if fy < 0 or fx >= width:
+            continue
+        regressors(values, fy, fx, e.offsets, channels, e.fed_count, e.fed)
+        row = fy & (ROWS - 1)
+        for k in range(e.count.size):
+            if e.local[k] != 0:
+                for c in range(channels):
+                    target = values[row, fx + PAD, c] - values[row, fx + PAD - 1, c]
+                    scratch[c] = target - dot(e.weight, (k * channels + c) * e.weight.shape[2], e.fed, 0, e.count[k])
+                _update(e, k, e.fed, scratch, 0, variances[row, fx + PAD])

@@ -1,0 +1,109 @@
+"""Sizes of the photo models and the constants that the compiled engine and the training code share. Imports nothing slow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+__all__ = ["ERROR_PLACES", "EXPERT_PLACES", "LANES", "LOG_SCALE_RANGE", "MINIMUM_PROBABILITY", "PRECISION", "ROW_MULTIPLE", "ExpertSpec", "ModelSpec", "NetShape", "padded"]
+
+PRECISION = 28
+"""Bits of the integer distributions."""
+
+MINIMUM_PROBABILITY = 2.0 ** (1 - PRECISION)
+"""Least probability of a symbol: two units. One would do if sums of sigmoids were monotone to the last bit."""
+
+LOG_SCALE_RANGE = 6.0
+"""Log scales of the mixture, relative to the local activity, are clamped to ± this."""
+
+LANES = 16
+"""Values of float32 in 64 bytes, the widest vector register of today: outputs of a layer are a multiple of it."""
+
+ROW_MULTIPLE = 4
+"""Inputs of a layer are stored padded to a multiple of this, as the gradient's kernel wants."""
+
+ERROR_PLACES = ((0, -1), (-1, 0), (-1, -1), (-1, 1), (0, -2), (-2, 0))
+"""(dy, dx) of the past errors that measure the local activity and that the network sees."""
+
+EXPERT_PLACES = 2
+"""Of how many of `ERROR_PLACES` the network sees each expert's own error, not only the blend's."""
+
+
+def padded(length: int, multiple: int = LANES) -> int:
+    """Round a length up to a multiple."""
+    return -(-length // multiple) * multiple
+
+
+@dataclass(frozen=True)
+class NetShape:
+    """Sizes of one network.
+
+    Attributes:
+        channels: channels coded in turn, C.
+        inputs: inputs of the trunk, D.
+        extras: extra inputs of each channel's head, C numbers; 0 for the first.
+        width: units of the trunk, H, a multiple of `LANES`.
+        layers: layers of the trunk; all but the first are residual.
+        hidden: units of a head, a multiple of `LANES`.
+        components: components of a channel's mixture, J.
+    """
+
+    channels: int
+    inputs: int
+    extras: tuple[int, ...]
+    width: int
+    layers: int
+    hidden: int
+    components: int
+
+    def matrices(self) -> dict[str, tuple[int, int]]:
+        """Every layer's name and (inputs, outputs) in the order of evaluation: the trunk's, then two for each head."""
+        sizes = {"trunk.0": (self.inputs, self.width)}
+        for layer in range(1, self.layers):
+            sizes[f"trunk.{layer}"] = (self.width, self.width)
+        for c in range(self.channels):
+            sizes[f"head.{c}.hidden"] = (self.width + self.extras[c], self.hidden)
+            sizes[f"head.{c}.out"] = (self.hidden, padded(3 * self.components))
+        return sizes
+
+    def multiply_adds(self) -> int:
+        """Multiply-adds of one pixel's evaluation."""
+        return sum(rows * columns for rows, columns in self.matrices().values())
+
+
+class ExpertSpec(NamedTuple):
+    """What distinguishes one expert: neighbours used (of all channels), forgetting factor, whether rows above are fed again."""
+
+    neighbours: int
+    memory: float
+    local: bool
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """One photo model: everything but its weights.
+
+    Attributes:
+        experts: the linear experts, K.
+        reach: neighbours that the network sees beside the west pixel, of every channel.
+        width: units of the trunk.
+        layers: layers of the trunk.
+        hidden: units of a head.
+        components: components of a channel's mixture.
+        schedule: rate of the learning while coding: at first, in the end, pixels after which half of the difference is gone.
+    """
+
+    experts: tuple[ExpertSpec, ...]
+    reach: int
+    width: int
+    layers: int
+    hidden: int
+    components: int
+    schedule: tuple[float, float, float]
+
+    def shape(self, channels: int) -> NetShape:
+        """Sizes of the network for grey (1) or colour (3)."""
+        k = len(self.experts)
+        inputs = channels * (self.reach + 1 + k + len(ERROR_PLACES) + k * EXPERT_PLACES + k + 4)
+        extras = tuple((k + (k + 2) * c) if c else 0 for c in range(channels))
+        return NetShape(channels, inputs, extras, self.width, self.layers, self.hidden, self.components)

@@ -1,0 +1,274 @@
+"""Tiles of samples to the bytes of the photo payload and back; the layout is described in codec/FORMAT.md."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import zlib
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...codec import rangecoder
+from ...codec.errors import CorruptPayloadError
+from .engine import DECODE, ENCODE, Session, advance, new_session
+from .mixture import new_alphabet
+from .weights import CODING_ORDER, ModelId, PhotoWeights, load_weights
+
+__all__ = ["decode_tile", "encode_tile", "measure_bits", "tile_shape"]
+
+TILE_PIXELS = 2**20
+"""An image is cut into strips of about this many pixels. Smaller ones would cost size, for each learns anew; larger ones
+would leave processors idle."""
+
+CHUNK_PIXELS = 1 << 14
+"""Pixels coded between two reports of progress, in which the work can be interrupted."""
+
+CONSTANT, FULL, SPARSE = 0, 1, 2
+"""How a group of channels is stored: every channel one value; coded over all values; coded over the listed values."""
+
+Progress = Callable[[int], None]
+Pixels = NDArray[np.uint8] | NDArray[np.uint16]
+
+
+def tile_shape(model: ModelId, height: int, width: int) -> tuple[int, int]:
+    """(height, width) of the tiles for an image: strips as wide as the image."""
+    count = max(1, round(height * width / TILE_PIXELS))
+    return -(-height // count), width
+
+
+@lru_cache(maxsize=8)
+def _weights(name: str, group: str) -> PhotoWeights:
+    return load_weights(name, group)
+
+
+def _groups(channels: int) -> list[tuple[str, list[int]]]:
+    """Which channels are coded together, in which order, by which network: colour or grey first, then alpha."""
+    groups = [("colour", list(CODING_ORDER))] if channels >= 3 else [("grey", [0])]
+    return groups + ([("grey", [channels - 1])] if channels in (2, 4) else [])
+
+
+def _varint(number: int) -> bytes:
+    result = bytearray()
+    while number > 127:
+        result.append(number & 127 | 128)
+        number >>= 7
+    return bytes(result + bytes([number]))
+
+
+class _Reader:
+    """Takes a payload apart; reading past its end is an error."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data, self._at = data, 0
+
+    def take(self, size: int) -> bytes:
+        part = self._data[self._at : self._at + size]
+        if len(part) < size:
+            raise CorruptPayloadError(f"the tile ends after {len(self._data)} bytes where {self._at + size} are needed")
+        self._at += size
+        return part
+
+    def varint(self) -> int:
+        number = shift = 0
+        while True:
+            byte = self.take(1)[0]
+            number |= (byte & 127) << shift
+            if byte < 128:
+                return number
+            shift += 7
+            if shift > 56:
+                raise CorruptPayloadError("a length in the tile has more than 8 bytes")
+
+    def rest(self) -> bytes:
+        return self.take(len(self._data) - self._at)
+
+
+def _values(samples: Pixels, depth: int) -> tuple[bytes, list[NDArray[np.int64]]]:
+    """The values that each channel may take, and how they are described: b"" for all values of the depth."""
+    everything = np.arange(1 << depth)
+    used, bitmaps, gain = [], [], 0.0
+    for c in range(samples.shape[2]):
+        mask = np.bincount(samples[:, :, c].ravel(), minlength=1 << depth) > 0
+        values = np.flatnonzero(mask)
+        used.append(values)
+        bitmaps.append(np.packbits(mask))
+        spread = int(values[-1] - values[0]) + 1
+        # A value that is used a few times only says more about the picture than about its histogram.
+        if values.size * 4 < samples.shape[0] * samples.shape[1]:
+            gain += 0.5 * samples.shape[0] * samples.shape[1] * float(np.log2(spread / values.size))
+    bitmap = zlib.compress(np.concatenate(bitmaps).tobytes(), 9)
+    if gain > 8 * len(bitmap):
+        return bitmap, used
+    return b"", [everything] * samples.shape[2]
+
+
+def _listed_values(bitmap: bytes, channels: int, depth: int) -> list[NDArray[np.int64]]:
+    """Inverse of `_values` for a sparse alphabet."""
+    size = (1 << depth) // 8
+    unpacker = zlib.decompressobj()
+    try:
+        raw = unpacker.decompress(bitmap, channels * size + 1)
+    except zlib.error as error:
+        raise CorruptPayloadError(f"the list of used values is damaged: {error}") from error
+    if len(raw) != channels * size:
+        raise CorruptPayloadError(f"the list of used values has {len(raw)} bytes, not {channels * size}")
+    mask = np.unpackbits(np.frombuffer(raw, np.uint8)).reshape(channels, 8 * size)
+    values = [np.flatnonzero(row) for row in mask]
+    if min(v.size for v in values) == 0:
+        raise CorruptPayloadError("a channel without any value")
+    return values
+
+
+_warm = threading.Event()
+_warming = threading.Lock()
+
+
+def _warm_up() -> None:
+    """Load or compile the engine. Compiling is done once for a processor and takes long enough to be announced."""
+    with _warming:
+        if _warm.is_set():
+            return
+        notice = threading.Timer(1.5, _announce)
+        notice.daemon = True
+        notice.start()
+        try:
+            session = new_session(_weights("photo-1", "grey"), new_alphabet([np.arange(256)]), 1, 8)
+            advance(session, ENCODE, np.zeros((1, 1, 1), np.uint16), 0, 0, np.zeros(1, np.uint8), False)
+        finally:
+            notice.cancel()
+        _warm.set()
+
+
+def _announce() -> None:
+    if sys.stderr is not None:
+        print("densezip: compiling the engine for this processor (once; about half a minute)", file=sys.stderr, flush=True)
+
+
+def _run(session: Session, mode: int, symbols: NDArray[np.uint16], data: NDArray[np.uint8], progress: Progress | None, measure: bool = False) -> NDArray[np.uint8]:
+    """Code all rows; returns the buffer, which grows when encoding."""
+    if not _warm.is_set():
+        _warm_up()
+    height, width, channels = symbols.shape
+    rows = max(1, CHUNK_PIXELS // width)
+    for top in range(0, height, rows):
+        bottom = min(height, top + rows)
+        if mode == ENCODE:
+            needed = int(session.coder[rangecoder.POSITION]) + ((bottom - top) * width * channels + 1) * rangecoder.FLUSH_BYTES
+            if data.size < needed:
+                grown = np.zeros(needed * 2, np.uint8)
+                grown[: data.size] = data
+                data = grown
+        advance(session, mode, symbols, top, bottom, data, measure)
+        if progress is not None:
+            progress((bottom - top) * width)
+    return data
+
+
+def _share(progress: Progress | None, parts: int) -> Progress | None:
+    """Progress of one of several groups, so that all together count each pixel once."""
+    if progress is None or parts == 1:
+        return progress
+    left = [0]
+
+    def report(pixels: int) -> None:
+        left[0] += pixels
+        whole, left[0] = divmod(left[0], parts)
+        progress(whole)
+
+    return report
+
+
+def _encode_group(weights: PhotoWeights, samples: Pixels, depth: int, progress: Progress | None, measure: bool) -> tuple[int, bytes, bytes, float]:
+    """(kind, description, coded bytes, the model's own bits) of the channels [H, W, C]."""
+    bitmap, values = _values(samples, depth)
+    symbols = samples.astype(np.uint16)
+    if bitmap:
+        for c, v in enumerate(values):
+            symbols[:, :, c] = np.searchsorted(v, symbols[:, :, c])
+    session = new_session(weights, new_alphabet(values), symbols.shape[1], depth)
+    data = _run(session, ENCODE, symbols, np.zeros(0, np.uint8), progress, measure)
+    coded = data[: rangecoder.finish(session.coder, data)].tobytes()
+    return (SPARSE if bitmap else FULL), bitmap, coded, float(session.tally[1])
+
+
+def _encode(model: ModelId, pixels: Pixels, depth: int, progress: Progress | None, measure: bool) -> tuple[bytes, float]:
+    result, bits = bytearray(), 0.0
+    groups = _groups(pixels.shape[2])
+    share = _share(progress, len(groups))
+    for number, (group, channels) in enumerate(groups):
+        samples = np.ascontiguousarray(pixels[:, :, channels])
+        first = samples[0, 0]
+        if (samples == first).all():
+            result += bytes([CONSTANT]) + first.astype("<u2" if depth > 8 else "<u1").tobytes()
+            continue
+        kind, bitmap, coded, own = _encode_group(_weights(model.name, group), samples, depth, share, measure)
+        bits += own
+        result.append(kind)
+        if kind == SPARSE:
+            result += _varint(len(bitmap)) + bitmap
+        if number < len(groups) - 1:
+            result += _varint(len(coded))
+        result += coded
+    return bytes(result), bits
+
+
+def encode_tile(model: ModelId, pixels: Pixels, depth: int, progress: Progress | None = None) -> bytes:
+    """Code a tile.
+
+    Args:
+        model: one of `known_models()`.
+        pixels: samples. [H, W, C], C = 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGBA)
+        depth: bits per sample, 8 or 16.
+        progress: called with the number of pixels done since the last call.
+    """
+    return _encode(model, pixels, depth, progress, measure=False)[0]
+
+
+def measure_bits(model: ModelId, pixels: Pixels, depth: int) -> float:
+    """The model's own code length of a tile in bits, -log2 p summed over all coded samples."""
+    return _encode(model, pixels, depth, None, measure=True)[1]
+
+
+def decode_tile(
+    model: ModelId, data: bytes, shape: tuple[int, int, int], depth: int, progress: Progress | None = None
+) -> Pixels:
+    """Decode a tile of a known shape [H, W, C].
+
+    Raises:
+        CorruptPayloadError: no encoder wrote this.
+    """
+    height, width, count = shape
+    sample: Any = np.uint16 if depth > 8 else np.uint8
+    pixels = np.zeros(shape, sample)
+    reader = _Reader(data)
+    groups = _groups(count)
+    share = _share(progress, len(groups))
+    for number, (group, channels) in enumerate(groups):
+        kind = reader.take(1)[0]
+        if kind == CONSTANT:
+            raw = reader.take(len(channels) * (2 if depth > 8 else 1))
+            pixels[:, :, channels] = np.frombuffer(raw, "<u2" if depth > 8 else "<u1")
+            continue
+        if kind not in (FULL, SPARSE):
+            raise CorruptPayloadError(f"a group of channels of kind {kind}")
+        values = [np.arange(1 << depth)] * len(channels)
+        if kind == SPARSE:
+            values = _listed_values(reader.take(reader.varint()), len(channels), depth)
+        coded = reader.take(reader.varint()) if number < len(groups) - 1 else reader.rest()
+        session = new_session(_weights(model.name, group), new_alphabet(values), width, depth)
+        stream = np.frombuffer(coded, np.uint8).copy()  # the engine takes one type of array, a writable one
+        symbols = np.zeros((height, width, len(channels)), np.uint16)
+        rangecoder.start_decoding(session.coder, stream)
+        _run(session, DECODE, symbols, stream, share)
+        beyond = int(session.coder[rangecoder.POSITION]) - stream.size
+        if beyond > 2 * rangecoder.FLUSH_BYTES:  # what was not written at the end, and what was read ahead
+            raise CorruptPayloadError(f"the coded samples go on {beyond} bytes past the end of the tile")
+        for place, (c, v) in enumerate(zip(channels, values, strict=True)):
+            pixels[:, :, c] = v[symbols[:, :, place]] if kind == SPARSE else symbols[:, :, place]
+    if reader.rest():
+        raise CorruptPayloadError("bytes after the end of the tile's samples")
+    return pixels

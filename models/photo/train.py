@@ -1,0 +1,300 @@
+"""Training of the photo models: features from the engine, gradient descent in torch, weights to safetensors.
+
+The recipe of the shipped weights is `densezip train photo --data DIR --effort E --seed 0` with the defaults below. One thread
+trains as fast as two here (the layers are small), so an effort takes one core for the time that its log states.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from safetensors.numpy import save_file
+from torch import Tensor
+
+from ...codec.errors import InputError, OutputError, UsageError
+from .observe import Observations, observe
+from .shape import ModelSpec
+from .torchnet import PhotoNet, mixture_nats
+from .weights import CODING_ORDER, GROUPS, MODELS
+
+__all__ = ["Recipe", "train_photo"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Choices of the training that do not change what the model is.
+
+    Attributes:
+        samples: pixels to learn from, drawn as rows from all images; colour, grey. 8.8 million take about 4 GB of memory.
+        strip: part of each image, in height, that is passed through the experts.
+        epochs: passes over the samples.
+        batch: pixels of one step.
+        rate: highest learning rate, reached after `warm_up` steps and lowered along a cosine to 2 %.
+        decay: weight decay.
+        average: decay of the average of the weights that is evaluated and shipped.
+        every: steps between evaluations and checkpoints.
+        validation: every how manieth image is kept for validation where no folder is given.
+    """
+
+    samples: tuple[int, int] = (8_800_000, 4_400_000)
+    strip: float = 0.4
+    epochs: int = 5
+    batch: int = 4096
+    rate: float = 2e-3
+    warm_up: int = 200
+    decay: float = 1e-3
+    average: float = 0.998
+    every: int = 1500
+    validation: int = 13
+
+
+Report = Callable[[str], None]
+
+
+def _images(folder: Path) -> list[Path]:
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in {".png", ".webp", ".tif", ".tiff", ".ppm", ".bmp"})
+    if not files:
+        raise InputError(f"no PNG, WebP, TIFF, PPM or BMP images in {folder}")
+    return files
+
+
+def _planes(file: Path, channels: int) -> NDArray[np.uint8]:
+    """An image in coding order, [H, W, C]."""
+    with Image.open(file) as image:
+        pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
+    if channels == 1:
+        return pixels[:, :, None]
+    return pixels[:, :, list(CODING_ORDER)]
+
+
+def _turned(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """One of the mirrored and transposed forms; upright ones more often."""
+    if rng.random() < 0.5:
+        pixels = pixels[:, ::-1]
+    if rng.random() < 0.25:
+        pixels = pixels.transpose(1, 0, 2)
+    return pixels
+
+
+def _gather(
+    files: list[Path], spec: ModelSpec, channels: int, samples: int, strip: float, rng: np.random.Generator, report: Report
+) -> Observations:
+    """About `samples` pixels from all files, in runs of four rows."""
+    parts: list[Observations] = []
+    area = 0.0
+    sizes = []
+    for file in files:
+        with Image.open(file) as image:
+            sizes.append(image.width * image.height)
+    share = min(1.0, samples / (strip * sum(sizes)))
+    for number, file in enumerate(files):
+        pixels = _turned(_planes(file, channels), rng)
+        rows = max(8, round(pixels.shape[0] * strip))
+        top = int(rng.integers(0, max(1, pixels.shape[0] - rows + 1)))
+        pixels = np.ascontiguousarray(pixels[top : top + rows])
+        keep = np.repeat(rng.random(-(-pixels.shape[0] // 4)) < share, 4)[: pixels.shape[0]]
+        parts.append(observe(pixels, spec, keep))
+        area += pixels.shape[0] * pixels.shape[1]
+        if number % 20 == 19 or number == len(files) - 1:
+            report(f"features: {number + 1} of {len(files)} images, {area / 1e6:.1f} megapixels seen")
+    return Observations(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+
+def _nats(net: PhotoNet, data: Observations, index: Any) -> Tensor:
+    """Mean negative log-likelihood of a pixel, all channels together, in nats."""
+    trunk, beside, distance, activity, end = (torch.from_numpy(array[index]) for array in data)
+    extras = list(torch.split(beside.float(), list(net.shape.extras[1:]), 1)) if net.shape.channels > 1 else []
+    total = torch.zeros(())
+    for c, out in enumerate(net(trunk.float(), extras)):
+        total = total + mixture_nats(out, distance[:, c], activity[:, c], end[:, c] < 0, end[:, c] > 0).mean()
+    return total
+
+
+def _evaluate(net: PhotoNet, data: Observations) -> float:
+    """Bits per sub-pixel over all of `data`."""
+    n, total = len(data.trunk), 0.0
+    with torch.no_grad():
+        for start in range(0, n, 16384):
+            stop = min(n, start + 16384)
+            total += float(_nats(net, data, slice(start, stop))) * (stop - start)
+    return total / n / net.shape.channels / math.log(2)
+
+
+def _steps(n: int, recipe: Recipe, seed: int, first: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """Numbered batches of sample indices from step `first` on: every epoch is one permutation of all samples."""
+    each = n // recipe.batch
+    for number in range(first, recipe.epochs * each):
+        epoch, place = divmod(number, each)
+        if number == first or place == 0:
+            order = np.random.default_rng((seed, epoch)).permutation(n)
+        yield number, np.sort(order[place * recipe.batch : (place + 1) * recipe.batch])
+
+
+def _rate(number: int, steps: int, recipe: Recipe) -> float:
+    cosine = 0.5 * (1 + math.cos(math.pi * number / steps))
+    return recipe.rate * min(1.0, (number + 1) / recipe.warm_up) * (0.02 + 0.98 * cosine)
+
+
+def _train_group(
+    group: str, spec: ModelSpec, data: Observations, held_out: Observations, out: Path, recipe: Recipe, seed: int, resume: bool, report: Report
+) -> dict[str, NDArray[Any]]:
+    """Train the network of one group and return its tensors, the best average of the weights by validation."""
+    torch.manual_seed(seed)
+    net = PhotoNet(spec.shape(GROUPS[group]))
+    optimiser = torch.optim.AdamW(net.parameters(), lr=recipe.rate, betas=(0.9, 0.99), weight_decay=recipe.decay)
+    average = {name: p.detach().clone() for name, p in net.named_parameters()}
+    checkpoint, curve = out / f"{group}.checkpoint.pt", out / f"{group}.csv"
+    n = len(data.trunk)
+    steps, first, best, running = recipe.epochs * (n // recipe.batch), 0, math.inf, math.nan
+    best_average = average
+    if resume and checkpoint.exists():
+        state = torch.load(checkpoint, weights_only=True)
+        net.load_state_dict(state["net"])
+        optimiser.load_state_dict(state["optimiser"])
+        average, best_average = state["average"], state["best_average"]
+        first, best, running = state["step"], state["best"], state["running"]
+        report(f"{group}: resumed at step {first}")
+    else:
+        curve.write_text("step,train_bpd,validation_bpd,seconds\n")
+    report(f"{group}: {net.shape.multiply_adds()} multiply-adds a pixel, {n} samples, {steps} steps")
+    began = time.monotonic()
+    for number, index in _steps(n, recipe, seed, first):
+        for settings in optimiser.param_groups:
+            settings["lr"] = _rate(number, steps, recipe)
+        loss = _nats(net, data, index)
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimiser.step()
+        bpd = float(loss.detach()) / net.shape.channels / math.log(2)
+        running = bpd if math.isnan(running) else 0.99 * running + 0.01 * bpd
+        keep = min(recipe.average, (number + 1) / (number + 11))
+        with torch.no_grad():
+            for name, p in net.named_parameters():
+                average[name].lerp_(p, 1 - keep)
+        if (number + 1) % recipe.every == 0 or number + 1 == steps:
+            present = {name: p.detach().clone() for name, p in net.named_parameters()}
+            net.load_state_dict(average)
+            rate = _evaluate(net, held_out)
+            net.load_state_dict(present)
+            seconds = time.monotonic() - began
+            report(f"{group}: step {number + 1} of {steps}, train {running:.4f}, validation {rate:.4f} bpd, {seconds:.0f} s")
+            with curve.open("a", newline="") as file:
+                csv.writer(file).writerow([number + 1, f"{running:.5f}", f"{rate:.5f}", f"{seconds:.0f}"])
+            if rate < best:
+                best, best_average = rate, {name: p.clone() for name, p in average.items()}
+            state = {"net": net.state_dict(), "optimiser": optimiser.state_dict(), "average": average}
+            state |= {"best_average": best_average, "step": number + 1, "best": best, "running": running}
+            torch.save(state, checkpoint.with_suffix(".tmp"))
+            checkpoint.with_suffix(".tmp").replace(checkpoint)
+    net.load_state_dict(best_average)
+    return _tensors(group, net, data, seed)
+
+
+def _tensors(group: str, net: PhotoNet, data: Observations, seed: int) -> dict[str, NDArray[Any]]:
+    """Weights, and the root mean square of their gradients over batches as the engine's learning sees them."""
+    rng = np.random.default_rng(seed)
+    batch, count = 128, 400
+    square = {name: torch.zeros_like(p) for name, p in net.named_parameters()}
+    for _ in range(count):
+        start = int(rng.integers(0, max(1, len(data.trunk) - batch)))
+        net.zero_grad()
+        _nats(net, data, slice(start, start + batch)).backward()  # type: ignore[no-untyped-call]
+        for name, p in net.named_parameters():
+            if p.grad is not None:
+                square[name] += p.grad**2 / count
+    tensors = {}
+    for name in net.shape.matrices():
+        for kind, parameters in (("weight", net.weight), ("bias", net.bias)):
+            key = name.replace(".", "_")
+            tensors[f"{group}.{name}.{kind}"] = parameters[key].detach().numpy().copy()
+            tensors[f"{group}.{name}.{kind}_rms"] = square[f"{kind}.{key}"].sqrt().numpy()
+    return tensors
+
+
+def _draw_curves(out: Path, groups: list[str]) -> None:
+    """Loss curves as a picture, where matplotlib is installed."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        return
+    figure = Figure(figsize=(7, 3.2 * len(groups)), layout="constrained")
+    for place, group in enumerate(groups):
+        rows = np.genfromtxt(out / f"{group}.csv", delimiter=",", names=True)
+        axes = figure.add_subplot(len(groups), 1, place + 1)
+        for column, label in (("train_bpd", "training"), ("validation_bpd", "validation")):
+            axes.plot(np.atleast_1d(rows["step"]), np.atleast_1d(rows[column]), label=label)
+        axes.set(title=group, xlabel="step", ylabel="bits per sub-pixel")
+        axes.legend()
+    figure.savefig(out / "curves.png", dpi=120)
+
+
+def train_photo(
+    data: Path,
+    out: Path,
+    *,
+    effort: int = 5,
+    validation: Path | None = None,
+    seed: int = 0,
+    resume: bool = False,
+    threads: int = 1,
+    recipe: Recipe | None = None,
+    report: Report = print,
+) -> Path:
+    """Train the model of an effort (1, 5 or 9) and write `photo-E.safetensors` to `out`, with loss curves and checkpoints.
+
+    Args:
+        data: folder of lossless photographs, searched with its subfolders.
+        out: folder for the results; made if need be.
+        effort: which model.
+        validation: folder of other photographs to choose by; without it, every 13th of `data` is kept for that.
+        seed: of all randomness.
+        resume: go on from the last checkpoint in `out`.
+        threads: of torch. One is best unless cores are plentiful.
+        recipe: of the training; by default that of the shipped weights.
+        report: called with lines of progress.
+
+    Returns:
+        The file of weights. Put in place of the package's file of that name it is used from then on (as another model).
+
+    Raises:
+        UsageError: no such effort.
+        InputError: no images.
+        OutputError: `out` can't be written.
+    """
+    name = f"photo-{effort}"
+    if name not in MODELS:
+        raise UsageError(f"no photo model has effort {effort}: choose one of 1, 5, 9")
+    recipe, spec = recipe or Recipe(), MODELS[name]
+    files = _images(data)
+    held = _images(validation) if validation else files[:: recipe.validation]
+    files = files if validation else [f for f in files if f not in set(held)]
+    if not files:
+        raise InputError(f"{data} holds too few images: {len(held)}, all needed for validation")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {out}: {error.strerror}") from error
+    torch.set_num_threads(threads)
+    tensors: dict[str, NDArray[Any]] = {}
+    for group, channels in GROUPS.items():
+        rng = np.random.default_rng((seed, channels))
+        samples = recipe.samples[0 if group == "colour" else 1]
+        held_out = _gather(held, spec, channels, samples // 12, 1.0, rng, report)
+        training = _gather(files, spec, channels, samples, recipe.strip, rng, report)
+        tensors |= _train_group(group, spec, training, held_out, out, recipe, seed, resume, report)
+        del training, held_out
+        save_file(tensors, out / f"{name}.safetensors", {"recipe": json.dumps({**vars(recipe), "seed": seed, "torch": torch.__version__})})
+    _draw_curves(out, list(GROUPS))
+    return out / f"{name}.safetensors"
