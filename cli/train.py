@@ -11,8 +11,6 @@ from .. import DEFAULT_EFFORT, UsageError
 
 __all__ = ["train"]
 
-# What the extra installs, and an installation without it lacks.
-EXTRA = ("torch", "matplotlib")
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
@@ -81,6 +79,6 @@ def photo(data: Path, out: Path, **options: Any) -> None:
 
         train_photo(data, out, report=click.echo, **options)
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] not in EXTRA:
+        if error.name is None or error.name.partition(".")[0] != "torch":
             raise
-        raise UsageError(f"training needs {error.name}, which is missing: pip install 'densezip[models]'") from error
+        raise UsageError("training needs torch, which is missing: pip install 'densezip[models]'") from error
