@@ -1,11 +1,14 @@
 """A byte-wise range coder with carry, as compiled functions over plain arrays.
 
-For queues of symbols with adaptive probabilities, where the decoder must follow the encoder symbol by symbol. Probabilities
-are intervals [start, start + freq) of 2^precision, precision at most 32 bits. The range is kept at 2^56 or above, so the
-rounding of `range >> precision` costs less than 2^-24 bits a symbol.
+For queues of symbols with adaptive probabilities, where the decoder must follow the encoder symbol by symbol.
+Probabilities are intervals [start, start + freq) of 2^precision, precision at most 32 bits. The range is kept at 2^56
+or above, so the rounding of `range >> precision` costs less than 2^-24 bits a symbol.
 
 Source: Martin, *Range encoding* (1979), with carries propagated into the bytes already written.
 """
+
+# mypy: allow-untyped-defs, allow-untyped-calls
+# Compiled functions take the types that they are called with.
 
 from __future__ import annotations
 
@@ -47,8 +50,8 @@ def new_state() -> NDArray[np.uint64]:
     return state
 
 
-@njit(error_model="numpy", forceinline=True)  # type: ignore[untyped-decorator]
-def _carry(out, position):  # type: ignore[no-untyped-def]
+@njit(error_model="numpy", forceinline=True)
+def _carry(out, position):
     """Add one to the number written so far."""
     at = np.int64(position) - 1
     while out[at] == 255:
@@ -57,16 +60,16 @@ def _carry(out, position):  # type: ignore[no-untyped-def]
     out[at] += 1
 
 
-@njit(error_model="numpy", forceinline=True)  # type: ignore[untyped-decorator]
-def _shift(state, out):  # type: ignore[no-untyped-def]
+@njit(error_model="numpy", forceinline=True)
+def _shift(state, out):
     """Write the top byte of `low`."""
     out[np.int64(state[POSITION])] = state[LOW] >> _SHIFT
     state[POSITION] += _ONE
     state[LOW] = (state[LOW] & _MASK) << _EIGHT
 
 
-@njit(error_model="numpy", forceinline=True)  # type: ignore[untyped-decorator]
-def encode(state, out, start, freq, precision):  # type: ignore[no-untyped-def]
+@njit(error_model="numpy", forceinline=True)
+def encode(state, out, start, freq, precision):
     """Append the symbol with the interval [start, start + freq) of 2^precision to the bytes in `out`."""
     unit = state[RANGE] >> np.uint64(precision)
     step = unit * np.uint64(start)
@@ -84,9 +87,9 @@ def encode(state, out, start, freq, precision):  # type: ignore[no-untyped-def]
         state[RANGE] = state[RANGE] << _EIGHT
 
 
-@njit(error_model="numpy", forceinline=True)  # type: ignore[untyped-decorator]
-def finish(state, out):  # type: ignore[no-untyped-def]
-    """Write the last byte and drop up to eight zeros, which the decoder supplies itself; returns the number of bytes."""
+@njit(error_model="numpy", forceinline=True)
+def finish(state, out):
+    """Write the last byte and drop up to eight zeros, which the decoder supplies; returns the number of bytes."""
     if state[LOW] & _MASK:
         if state[LOW] >> _SHIFT == np.uint64(255):
             _carry(out, state[POSITION])
@@ -95,35 +98,35 @@ def finish(state, out):  # type: ignore[no-untyped-def]
             state[LOW] = ((state[LOW] >> _SHIFT) + _ONE) << _SHIFT
     _shift(state, out)
     length = np.int64(state[POSITION])
-    least = max(0, length - 8)
+    least = length - 8 if length > 8 else 0
     while length > least and out[length - 1] == 0:
         length -= 1
     return length
 
 
-@njit(error_model="numpy", forceinline=True)  # type: ignore[untyped-decorator]
-def _next_byte(state, data):  # type: ignore[no-untyped-def]
+@njit(error_model="numpy", forceinline=True)
+def _next_byte(state, data):
     at = np.int64(state[POSITION])
     state[POSITION] += _ONE
     return np.uint64(data[at]) if at < data.size else np.uint64(0)
 
 
-@njit(error_model="numpy", forceinline=True)  # type: ignore[untyped-decorator]
-def start_decoding(state, data):  # type: ignore[no-untyped-def]
+@njit(error_model="numpy", forceinline=True)
+def start_decoding(state, data):
     """Read the first bytes of `data` into a new state."""
     for _ in range(8):
         state[CODE] = (state[CODE] << _EIGHT) | _next_byte(state, data)
 
 
-@njit(error_model="numpy", forceinline=True)  # type: ignore[untyped-decorator]
-def slot(state, precision):  # type: ignore[no-untyped-def]
+@njit(error_model="numpy", forceinline=True)
+def slot(state, precision):
     """The number below 2^precision whose interval the decoder is to find."""
     unit = state[RANGE] >> np.uint64(precision)
     return min(np.int64(state[CODE] // unit), (1 << precision) - 1)
 
 
-@njit(error_model="numpy", forceinline=True)  # type: ignore[untyped-decorator]
-def consume(state, data, start, freq, precision):  # type: ignore[no-untyped-def]
+@njit(error_model="numpy", forceinline=True)
+def consume(state, data, start, freq, precision):
     """Remove the symbol with the interval [start, start + freq), which holds `slot`."""
     unit = state[RANGE] >> np.uint64(precision)
     state[CODE] -= unit * np.uint64(start)

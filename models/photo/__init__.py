@@ -1,4 +1,4 @@
-"""The photo model: linear experts that learn inside the image, a trained network that mixes them, and its learning while coding.
+"""The photo model: linear experts, a trained network that mixes them, and the learning of both while coding.
 
 | file | what it holds |
 | --- | --- |

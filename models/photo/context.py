@@ -1,9 +1,13 @@
 """What the network sees of a pixel: its causal neighbourhood, the experts' predictions and how wrong they were near by.
 
-`Context` holds ring buffers of the last rows. For every pixel, `look` gathers the trunk's inputs; then for each channel in
-turn `condition` corrects the experts by what is known of the channels before, and `reveal` takes the true value. Everything is
-divided by the local activity, so the network is blind to contrast and to the bit depth except through a few saturating inputs.
+`Context` holds ring buffers of the last rows. For every pixel, `look` gathers the trunk's inputs; then for each
+channel in turn `condition` corrects the experts by what is known of the channels before, and `reveal` takes the true
+value. Everything is divided by the local activity, so the network is blind to contrast and to the bit depth except
+through a few saturating inputs.
 """
+
+# mypy: allow-untyped-defs, allow-untyped-calls
+# Compiled functions take the types that they are called with.
 
 from __future__ import annotations
 
@@ -74,9 +78,9 @@ def new_context(specs: tuple[ExpertSpec, ...], channels: int, reach: int, width:
     )
 
 
-@njit(error_model="numpy", forceinline=True)  # type: ignore[untyped-decorator]
-def begin_row(context, y, middle):  # type: ignore[no-untyped-def]
-    """Fill the left margin of row y: with the first pixel of the row above, or with the `middle` of the sample range."""
+@njit(error_model="numpy", forceinline=True)
+def begin_row(context, y, middle):
+    """Fill the left margin of row y with the first pixel of the row above, or with the `middle` of the sample range."""
     row = y & (ROWS - 1)
     above = (y - 1) & (ROWS - 1)
     for x in range(PAD):
@@ -85,8 +89,8 @@ def begin_row(context, y, middle):  # type: ignore[no-untyped-def]
         _copy_errors(context, above, PAD, row, x)
 
 
-@njit(error_model="numpy", forceinline=True)  # type: ignore[untyped-decorator]
-def end_row(context, y, width):  # type: ignore[no-untyped-def]
+@njit(error_model="numpy", forceinline=True)
+def end_row(context, y, width):
     """Fill the right margin of row y with its last pixel."""
     row = y & (ROWS - 1)
     last = PAD + width - 1
@@ -96,8 +100,8 @@ def end_row(context, y, width):  # type: ignore[no-untyped-def]
         _copy_errors(context, row, last, row, x)
 
 
-@njit(error_model="numpy", forceinline=True)  # type: ignore[untyped-decorator]
-def _copy_errors(context, from_row, from_x, row, x):  # type: ignore[no-untyped-def]
+@njit(error_model="numpy", forceinline=True)
+def _copy_errors(context, from_row, from_x, row, x):
     for c in range(context.experts.channels):
         context.blended[row, x, c] = context.blended[from_row, from_x, c]
         context.absolute[row, x, c] = context.absolute[from_row, from_x, c]
@@ -105,13 +109,13 @@ def _copy_errors(context, from_row, from_x, row, x):  # type: ignore[no-untyped-
             context.failed[row, x, k, c] = context.failed[from_row, from_x, k, c]
 
 
-@njit(error_model="numpy", forceinline=True)  # type: ignore[untyped-decorator]
-def _clamp(value):  # type: ignore[no-untyped-def]
+@njit(error_model="numpy", forceinline=True)
+def _clamp(value):
     return min(max(value, -INPUT_LIMIT), INPUT_LIMIT)
 
 
-@njit(error_model="numpy", forceinline=True)  # type: ignore[untyped-decorator]
-def look(context, y, x, out):  # type: ignore[no-untyped-def]
+@njit(error_model="numpy", forceinline=True)
+def look(context, y, x, out):  # noqa: PLR0915 (one pass over the pixel, every input once)
     """Predict the pixel (y, x) and write the trunk's inputs, as float32, to the front of `out`."""
     e = context.experts
     channels, experts = e.channels, e.count.size
@@ -181,9 +185,13 @@ def look(context, y, x, out):  # type: ignore[no-untyped-def]
     context.variances[row, at] = noise * noise
 
 
-@njit(error_model="numpy", forceinline=True)  # type: ignore[untyped-decorator]
-def condition(context, y, x, c, out):  # type: ignore[no-untyped-def]
-    """The experts' predictions of channel c given the channels before it, and the extra inputs of its head to `out`."""
+@njit(error_model="numpy", forceinline=True)
+def condition(context, y, x, c, out):
+    """Condition the predictions of channel c on the channels before it; its head's extra inputs go to `out`.
+
+    Returns:
+        The number of extra inputs.
+    """
     e = context.experts
     channels, experts = e.channels, e.count.size
     west = context.values[y & (ROWS - 1), x + PAD - 1, c]
@@ -204,6 +212,7 @@ def condition(context, y, x, c, out):  # type: ignore[no-untyped-def]
         context.centre[c, k] = prediction
         blend += context.trust[k, c] * prediction
     context.centre[c, experts] = blend
+    i = 0
     if c > 0:
         scale = 1.0 / context.activity[c]
         for k in range(experts):
@@ -218,10 +227,11 @@ def condition(context, y, x, c, out):  # type: ignore[no-untyped-def]
             out[i] = _clamp((value - context.centre[q, experts]) * scale)
             out[i + 1] = _clamp((value - context.values[row, at - 1, q]) * scale)
             i += 2
+    return i
 
 
-@njit(error_model="numpy", forceinline=True)  # type: ignore[untyped-decorator]
-def reveal(context, y, x, c, value):  # type: ignore[no-untyped-def]
+@njit(error_model="numpy", forceinline=True)
+def reveal(context, y, x, c, value):
     """Take the true value of channel c of pixel (y, x)."""
     experts = context.experts.count.size
     row = y & (ROWS - 1)
@@ -238,7 +248,7 @@ def reveal(context, y, x, c, value):  # type: ignore[no-untyped-def]
     context.blended[row, at, c] = value - context.centre[c, experts]
 
 
-@njit(error_model="numpy", forceinline=True)  # type: ignore[untyped-decorator]
-def adapt_experts(context, y, x, width):  # type: ignore[no-untyped-def]
+@njit(error_model="numpy", forceinline=True)
+def adapt_experts(context, y, x, width):
     """Let the experts learn from the pixel whose channels have all been revealed."""
     learn(context.experts, context.values, context.variances, y, x, width, context.errors, context.scratch)

@@ -1,8 +1,11 @@
 """The compiled loop over pixels: experts, network, coder and learning, the same code for encoding and decoding.
 
-A `Session` holds everything that one group of channels of one tile needs; `advance` takes it a few rows further, so that
-Python can report progress and be interrupted between calls. Everything inside releases the interpreter's lock.
+A `Session` holds everything that one group of channels of one tile needs; `advance` takes it a few rows further, so
+that Python can report progress and be interrupted between calls. Everything inside releases the interpreter's lock.
 """
+
+# mypy: allow-untyped-defs, allow-untyped-calls
+# Compiled functions take the types that they are called with.
 
 from __future__ import annotations
 
@@ -38,7 +41,7 @@ class Session(NamedTuple):
     mixture: Mixture
     alphabet: Alphabet
     coder: NDArray[np.uint64]
-    schedule: NDArray[np.float64]  # learning rate: [at first, in the end, pixels after which half of the difference is gone]
+    schedule: NDArray[np.float64]  # [3] see `ModelSpec`
     middle: float  # of the sample range
     tally: NDArray[np.float64]
     interval: NDArray[np.int64]  # [2] scratch of the search
@@ -64,8 +67,8 @@ def new_session(weights: PhotoWeights, alphabet: Alphabet, width: int, depth: in
     )
 
 
-@njit(error_model="numpy")  # type: ignore[untyped-decorator]
-def _find(mixture, alphabet, c, target, guess, interval):  # type: ignore[no-untyped-def]
+@njit(error_model="numpy")
+def _find(mixture, alphabet, c, target, guess, interval):
     """The symbol whose interval holds `target`, searched outward from `guess`; the interval goes to `interval`."""
     size = alphabet.size[c]
     low, high = 0, size  # the symbol is in [low, high)
@@ -103,8 +106,8 @@ def _find(mixture, alphabet, c, target, guess, interval):  # type: ignore[no-unt
     return low
 
 
-@njit(error_model="numpy")  # type: ignore[untyped-decorator]
-def _guess(alphabet, c, centre):  # type: ignore[no-untyped-def]
+@njit(error_model="numpy")
+def _guess(alphabet, c, centre):
     """The symbol whose value is about `centre`; where the search starts, of no influence on what it finds."""
     low, high = 0, alphabet.size[c] - 1
     while low < high:
@@ -126,10 +129,9 @@ def _source_digest() -> int:
 
 
 def _build(source: int) -> Any:
-    """Declare the compiled loop. numba's cache looks at this file and at the values of closures only, hence `source`."""
+    """Declare the compiled loop. numba's cache looks at this file and at values in closures only, hence `source`."""
 
-    @njit(error_model="numpy", nogil=True, cache=True)  # type: ignore[untyped-decorator]
-    def advance(session, mode, symbols, first_row, last_row, data, measure):  # type: ignore[no-untyped-def]
+    def advance(session, mode, symbols, first_row, last_row, data, measure):
         """See `advance`."""
         session.tally[_SOURCE] = source
         context, network, mixture = session.context, session.network, session.mixture
@@ -146,9 +148,8 @@ def _build(source: int) -> Any:
                     network.inputs[b, i] = inputs[i]
                 trunk(network, b)
                 for c in range(channels):
-                    condition(context, y, x, c, extras)
-                    for i in range(network.place[network.layers + 2 * c, 1] - network.width if c > 0 else 0):
-                        network.joined[c, b, network.width + i] = extras[i] if i < extras.size else 0.0
+                    for i in range(condition(context, y, x, c, extras)):
+                        network.joined[c, b, network.width + i] = extras[i]
                     head(network, c, b)
                     out = network.out[c, b]
                     activity = context.activity[c]
@@ -160,7 +161,8 @@ def _build(source: int) -> Any:
                         interval[1] = cumulative(mixture, alphabet, c, symbol + 1)
                         encode(session.coder, data, interval[0], interval[1] - interval[0], PRECISION)
                     else:
-                        symbol = _find(mixture, alphabet, c, slot(session.coder, PRECISION), _guess(alphabet, c, centre[-1]), interval)
+                        target, guess = slot(session.coder, PRECISION), _guess(alphabet, c, centre[-1])
+                        symbol = _find(mixture, alphabet, c, target, guess, interval)
                         consume(session.coder, data, interval[0], interval[1] - interval[0], PRECISION)
                         symbols[y, x, c] = symbol
                     p = gradient(mixture, alphabet, c, symbol, out, activity, network.out_gradient[c, b])
@@ -176,13 +178,16 @@ def _build(source: int) -> Any:
             end_row(context, y, width)
         session.tally[_PIXELS] = done
 
-    return advance
+    try:
+        return njit(error_model="numpy", nogil=True, cache=True)(advance)
+    except RuntimeError:  # no folder that can be written to: every process compiles for itself
+        return njit(error_model="numpy", nogil=True)(advance)
 
 
 advance: Any = _build(_source_digest())
 """`advance(session, mode, symbols, first_row, last_row, data, measure)`: code some rows of a tile.
 
-Codes the rows [first_row, last_row) of `symbols` [H, W, C] uint16: reads them when encoding, fills them in when decoding.
-`data` is the buffer of coded bytes, in which there must be room for `rangecoder.FLUSH_BYTES` a sample when encoding. With
-`measure`, the model's own code length is added up in `session.tally`; it influences nothing that is coded.
+Codes the rows [first_row, last_row) of `symbols` [H, W, C] uint16: reads them when encoding, fills them in when
+decoding. `data` is the buffer of coded bytes, in which there must be room for `rangecoder.FLUSH_BYTES` a sample when
+encoding. With `measure`, the model's own code length is added up in `session.tally`; no coded byte depends on it.
 """

@@ -1,16 +1,20 @@
 """Linear experts that learn inside the image: weighted recursive least squares (RLS) over causal neighbours.
 
-One expert predicts all channels of a pixel from the same regressors, so one inverse covariance serves all of them; what a
-channel already decoded in this pixel says about the next one is added by a small regression on the experts' errors, which
-equals having had it among the regressors. Every sample is weighted by the inverse of the local error energy, which makes the
-fit the maximum-likelihood one for noise of varying strength: without the weights, edges would drown all else. A *local* expert
-is also fed samples of the rows above to the right of the pixel, so that what it forgets along the row it regains across rows.
+One expert predicts all channels of a pixel from the same regressors, so one inverse covariance serves all of them;
+what a channel already decoded in this pixel says about the next one is added by a small regression on the experts'
+errors, which equals having had it among the regressors. Every sample is weighted by the inverse of the local error
+energy, which makes the fit the maximum-likelihood one for noise of varying strength: without the weights, edges would
+drown all else. A *local* expert is also fed samples of the rows above to the right of the pixel, so that what it
+forgets along the row it regains across rows.
 
 All in float64 in a fixed order; see `kernels`. Cost of an expert with N regressors: about 2 N² multiply-adds a sample.
 
-Source: the mixture of conditional experts is that of MCGSM and RIDE (Theis and Bethge 2015); RLS as in Haykin, *Adaptive
-Filter Theory*, chapter 10, with the symmetric update that keeps it stable in floating point.
+Source: the mixture of conditional experts is that of MCGSM and RIDE (Theis and Bethge 2015); RLS as in Haykin,
+*Adaptive Filter Theory*, chapter 10, with the symmetric update that keeps it stable in floating point.
 """
+
+# mypy: allow-untyped-defs, allow-untyped-calls
+# Compiled functions take the types that they are called with.
 
 from __future__ import annotations
 
@@ -49,7 +53,7 @@ class Experts(NamedTuple):
 
     channels: int
     offsets: NDArray[np.int64]  # [neighbours, 2] (dy, dx), nearest first, without the west pixel
-    count: NDArray[np.int64]  # [K] padded number of regressors
+    count: NDArray[np.int64]  # type: ignore[assignment]  # [K] padded number of regressors (hides tuple.count)
     used: NDArray[np.int64]  # [K] regressors
     start: NDArray[np.int64]  # [K + 1] first element of an expert's covariance in `covariance`
     memory: NDArray[np.float64]  # [K]
@@ -65,14 +69,14 @@ class Experts(NamedTuple):
 
 
 def neighbours(count: int) -> NDArray[np.int64]:
-    """The `count` nearest causal neighbours as (dy, dx), nearest first, the west pixel left out as the reference of all others."""
+    """The `count` nearest causal neighbours as (dy, dx), nearest first, without the west pixel, their reference."""
     places = [(dy, dx) for dy in range(-6, 1) for dx in range(-6, 7) if dy < 0 or dx < 0]
     places.sort(key=lambda p: (p[0] ** 2 + p[1] ** 2, p[1] > 0, -p[0], p[1]))
     return np.array(places[1 : count + 1], np.int64)
 
 
 def new_experts(specs: tuple[ExpertSpec, ...], channels: int, reach: int) -> Experts:
-    """Fresh experts for an image of `channels`; `reach` neighbours are gathered for each pixel (the network sees them too)."""
+    """Fresh experts for an image of `channels`, with room for the `reach` neighbours that the network sees."""
     used = np.array([s.neighbours * channels for s in specs], np.int64)
     count = np.array([padded(int(n), 8) for n in used], np.int64)
     start = np.zeros(len(specs) + 1, np.int64)
@@ -85,7 +89,7 @@ def new_experts(specs: tuple[ExpertSpec, ...], channels: int, reach: int) -> Exp
     coupling = np.full((len(specs), channels, channels), _COUPLING_PRIOR) + (1 - _COUPLING_PRIOR) * np.eye(channels)
     return Experts(
         channels,
-        neighbours(max(reach, max(s.neighbours for s in specs))),
+        neighbours(max(reach, *(s.neighbours for s in specs))),
         count,
         used,
         start,
@@ -102,9 +106,9 @@ def new_experts(specs: tuple[ExpertSpec, ...], channels: int, reach: int) -> Exp
     )
 
 
-@njit(error_model="numpy", forceinline=True)  # type: ignore[untyped-decorator]
-def regressors(values, y, x, offsets, channels, count, z):  # type: ignore[no-untyped-def]
-    """Differences of the first `count` / channels neighbours to the west pixel into `z`; rows above the image count as the west pixel."""
+@njit(error_model="numpy", forceinline=True)
+def regressors(values, y, x, offsets, channels, count, z):
+    """Write `count` differences, of the neighbours to the west pixel, to `z`; above the image they are zero."""
     row = y & (ROWS - 1)
     west = x + PAD - 1
     i = 0
@@ -119,8 +123,8 @@ def regressors(values, y, x, offsets, channels, count, z):  # type: ignore[no-un
         n += 1
 
 
-@njit(error_model="numpy", forceinline=True)  # type: ignore[untyped-decorator]
-def predict(e, prediction):  # type: ignore[no-untyped-def]
+@njit(error_model="numpy", forceinline=True)
+def predict(e, prediction):
     """Every expert's prediction [K, C] of the pixel whose regressors are in `e.z`, as differences to the west pixel."""
     stride = e.weight.shape[2]
     for k in range(e.count.size):
@@ -128,8 +132,8 @@ def predict(e, prediction):  # type: ignore[no-untyped-def]
             prediction[k, c] = dot(e.weight, (k * e.channels + c) * stride, e.z, 0, e.count[k])
 
 
-@njit(error_model="numpy", forceinline=True)  # type: ignore[untyped-decorator]
-def _update(e, k, z, errors, first_error, variance):  # type: ignore[no-untyped-def]
+@njit(error_model="numpy", forceinline=True)
+def _update(e, k, z, errors, first_error, variance):
     """One RLS step of expert k on a sample with C a priori errors from `first_error` on and noise `variance`."""
     n = e.count[k]
     first = e.start[k]
@@ -159,8 +163,8 @@ def _update(e, k, z, errors, first_error, variance):  # type: ignore[no-untyped-
     downdate(matrix, first, n, gain, scale)
 
 
-@njit(error_model="numpy", forceinline=True)  # type: ignore[untyped-decorator]
-def learn(e, values, variances, y, x, width, errors, scratch):  # type: ignore[no-untyped-def]
+@njit(error_model="numpy", forceinline=True)
+def learn(e, values, variances, y, x, width, errors, scratch):
     """Let every expert learn the pixel (y, x), whose raw errors are `errors` [K * C] and noise `variances[y, x]`."""
     channels = e.channels
     variance = variances[y & (ROWS - 1), x + PAD]
@@ -169,7 +173,8 @@ def learn(e, values, variances, y, x, width, errors, scratch):  # type: ignore[n
         _update(e, k, e.z, errors, k * channels, variance)
         for a in range(channels):
             for b in range(channels):
-                e.coupling[k, a, b] = COUPLING_MEMORY * e.coupling[k, a, b] + errors[k * channels + a] * errors[k * channels + b] * confidence
+                product = errors[k * channels + a] * errors[k * channels + b] * confidence
+                e.coupling[k, a, b] = COUPLING_MEMORY * e.coupling[k, a, b] + product
             e.coupling[k, a, a] += 1e-4
     for f in range(FEED.shape[0] if e.fed_count > 0 else 0):
         fy = y + FEED[f, 0]

@@ -1,15 +1,18 @@
 """Dense linear algebra with one fixed order of operations on every processor.
 
-Each kernel is vectorised across outputs, never across a sum, so that the order of the additions, and with it every bit of
-the result, does not depend on the width of the vector registers. The loops are emitted as LLVM vector code because a compiler
-left to itself does not keep the accumulators of a matrix-vector product in registers; LLVM splits the vectors to what the
-processor has. No operation is ever fused or reassociated (no fast-math flag is set anywhere).
+Each kernel is vectorised across outputs, never across a sum, so that the order of the additions, and with it every
+bit of the result, does not depend on the width of the vector registers. The loops are emitted as LLVM vector code
+because a compiler left to itself does not keep the accumulators of a matrix-vector product in registers; LLVM splits
+the vectors to what the processor has. No operation is ever fused or reassociated (no fast-math flag is set anywhere).
 
 With `NUMBA_DISABLE_JIT=1` the same functions run in numpy, one vector operation at a time, with the same bits.
 
-Operands are whole arrays with the flat index of their first element: taking a slice in compiled code costs more than a small
-matrix-vector product does. Lengths along the vectorised axis are multiples of 64 bytes.
+Operands are whole arrays with the flat index of their first element: taking a slice in compiled code costs more than
+a small matrix-vector product does. Lengths along the vectorised axis are multiples of 64 bytes.
 """
+
+# mypy: allow-untyped-defs, allow-untyped-calls
+# Compiled functions take the types that they are called with.
 
 from __future__ import annotations
 
@@ -80,9 +83,10 @@ class _Emitter:
         return self.spread(value)
 
     def spread(self, value: Any) -> Any:
-        single = self.builder.insert_element(ir.Constant(self.vector, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
+        undefined = ir.Constant(self.vector, ir.Undefined)
+        single = self.builder.insert_element(undefined, value, ir.Constant(ir.IntType(32), 0))
         mask = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
-        return self.builder.shuffle_vector(single, ir.Constant(self.vector, ir.Undefined), mask)
+        return self.builder.shuffle_vector(single, undefined, mask)
 
 
 def _emitter(builder: ir.IRBuilder, array: Any) -> _Emitter:
@@ -98,11 +102,11 @@ def _data(context: Any, builder: ir.IRBuilder, kind: Any, value: Any) -> Any:
 
 def _affine_ir(blocks: int, relu: bool) -> Any:
     @intrinsic
-    def emit(typing: Any, weight: Any, w0: Any, rows: Any, columns: Any, x: Any, x0: Any, bias: Any, b0: Any, out: Any, o0: Any) -> Any:
+    def emit(typing, weight, w0, rows, columns, x, x0, bias, b0, out, o0):
         i64 = types.int64
         signature = types.void(weight, i64, i64, i64, x, i64, bias, i64, out, i64)
 
-        def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
+        def codegen(context, builder, sig, args):
             e = _emitter(builder, sig.args[0])
             w, v, b, o = (_data(context, builder, sig.args[k], args[k]) for k in (0, 4, 6, 8))
             w0, rows, columns, x0, b0, o0 = (args[k] for k in (1, 2, 3, 5, 7, 9))
@@ -116,11 +120,10 @@ def _affine_ir(blocks: int, relu: bool) -> Any:
                     for total, k in zip(loop.values, step, strict=True)
                 ]
             )
+            zero = ir.Constant(e.vector, None)
             for total, k in zip(loop.values, step, strict=True):
-                if relu:
-                    zero = ir.Constant(e.vector, None)
-                    total = builder.select(builder.fcmp_ordered(">", total, zero), total, zero)
-                e.store(total, o, builder.add(o0, k))
+                result = builder.select(builder.fcmp_ordered(">", total, zero), total, zero) if relu else total
+                e.store(result, o, builder.add(o0, k))
             return context.get_dummy_value()
 
         return signature, codegen
@@ -132,8 +135,8 @@ def _affine_pair(relu: bool) -> tuple[Any, Any]:
     """The compiled and the numpy form of `affine`."""
     block1, block2, block4, block6 = (_affine_ir(blocks, relu) for blocks in (1, 2, 4, 6))
 
-    @njit(error_model="numpy", forceinline=True)  # type: ignore[untyped-decorator]
-    def compiled(weight, w0, rows, columns, x, x0, bias, b0, out, o0):  # type: ignore[no-untyped-def]
+    @njit(error_model="numpy", forceinline=True)
+    def compiled(weight, w0, rows, columns, x, x0, bias, b0, out, o0):
         lanes = 64 // weight.itemsize
         done = 0
         while columns - done >= 6 * lanes:
@@ -166,13 +169,11 @@ _AFFINE, _AFFINE_RELU = _affine_pair(relu=False), _affine_pair(relu=True)
 
 def _outer_ir(rows: int, blocks: int) -> Any:
     @intrinsic
-    def emit(
-        typing: Any, a: Any, a0: Any, a_step: Any, g: Any, g0: Any, g_step: Any, out: Any, o0: Any, o_step: Any, count: Any
-    ) -> Any:
+    def emit(typing, a, a0, a_step, g, g0, g_step, out, o0, o_step, count):
         i64 = types.int64
         signature = types.void(a, i64, i64, g, i64, i64, out, i64, i64, i64)
 
-        def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
+        def codegen(context, builder, sig, args):
             e = _emitter(builder, sig.args[0])
             left, right, o = (_data(context, builder, sig.args[k], args[k]) for k in (0, 3, 6))
             a0, a_step, g0, g_step, o0, o_step, count = (args[k] for k in (1, 2, 4, 5, 7, 8, 9))
@@ -200,8 +201,8 @@ def _outer_ir(rows: int, blocks: int) -> Any:
 _outer4x2, _outer4x1 = _outer_ir(4, 2), _outer_ir(4, 1)
 
 
-@njit(error_model="numpy")  # type: ignore[untyped-decorator]
-def _outer_compiled(a, a0, a_step, g, g0, columns, out, o0, rows, count):  # type: ignore[no-untyped-def]
+@njit(error_model="numpy")
+def _outer_compiled(a, a0, a_step, g, g0, columns, out, o0, rows, count):
     lanes = 64 // a.itemsize
     for row in range(0, rows, 4):
         done = 0
@@ -226,14 +227,15 @@ def _outer_plain(
 
 
 @intrinsic
-def _dot_ir(typing: Any, a: Any, a0: Any, b: Any, b0: Any, length: Any) -> Any:
+def _dot_ir(typing, a, a0, b, b0, length):
     signature = a.dtype(a, types.int64, b, types.int64, types.int64)
 
-    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
+    def codegen(context, builder, sig, args):
         e = _emitter(builder, sig.args[0])
         left, right = (_data(context, builder, sig.args[k], args[k]) for k in (0, 2))
         loop = _Loop(builder, _I64(0), args[4], e.lanes, [ir.Constant(e.vector, None)])
-        product = builder.fmul(e.load(left, builder.add(args[1], loop.index)), e.load(right, builder.add(args[3], loop.index)))
+        place = [builder.add(args[k], loop.index) for k in (1, 3)]
+        product = builder.fmul(e.load(left, place[0]), e.load(right, place[1]))
         loop.close([builder.fadd(loop.values[0], product)])
         total = builder.extract_element(loop.values[0], ir.Constant(ir.IntType(32), 0))
         for lane in range(1, e.lanes):
@@ -243,9 +245,9 @@ def _dot_ir(typing: Any, a: Any, a0: Any, b: Any, b0: Any, length: Any) -> Any:
     return signature, codegen
 
 
-@njit(error_model="numpy", forceinline=True)  # type: ignore[untyped-decorator]
-def _dot_compiled(a, a0, b, b0, length):  # type: ignore[no-untyped-def]
-    return _dot_ir(a, a0, b, b0, length)
+@njit(error_model="numpy", forceinline=True)
+def _dot_compiled(a, a0, b, b0, length):
+    return _dot_ir(a, a0, b, b0, length)  # type: ignore[call-arg]
 
 
 def _dot_plain(a: Any, a0: int, b: Any, b0: int, length: int) -> Any:
@@ -261,10 +263,10 @@ def _dot_plain(a: Any, a0: int, b: Any, b0: int, length: int) -> Any:
 
 
 @intrinsic
-def _downdate_ir(typing: Any, matrix: Any, m0: Any, length: Any, g: Any, scale: Any) -> Any:
+def _downdate_ir(typing, matrix, m0, length, g, scale):
     signature = types.void(matrix, types.int64, types.int64, g, types.float64)
 
-    def codegen(context: Any, builder: ir.IRBuilder, sig: Any, args: Any) -> Any:
+    def codegen(context, builder, sig, args):
         e = _emitter(builder, sig.args[0])
         m, v = (_data(context, builder, sig.args[k], args[k]) for k in (0, 3))
         factor = e.spread(args[4])
@@ -282,9 +284,9 @@ def _downdate_ir(typing: Any, matrix: Any, m0: Any, length: Any, g: Any, scale: 
     return signature, codegen
 
 
-@njit(error_model="numpy", forceinline=True)  # type: ignore[untyped-decorator]
-def _downdate_compiled(matrix, m0, length, g, scale):  # type: ignore[no-untyped-def]
-    _downdate_ir(matrix, m0, length, g, scale)
+@njit(error_model="numpy", forceinline=True)
+def _downdate_compiled(matrix, m0, length, g, scale):
+    _downdate_ir(matrix, m0, length, g, scale)  # type: ignore[call-arg]
 
 
 def _downdate_plain(matrix: Any, m0: int, length: int, g: Any, scale: float) -> None:
@@ -292,22 +294,26 @@ def _downdate_plain(matrix: Any, m0: int, length: int, g: Any, scale: float) -> 
     block[:] = (block - g[:length, None] * g[None, :length]) * scale
 
 
-_FORM = 1 if numba.config.DISABLE_JIT else 0
+_FORM = 1 if numba.config.DISABLE_JIT else 0  # type: ignore[attr-defined]
 
 affine: Any = _AFFINE[_FORM]
 """`affine(weight, w0, rows, columns, x, x0, bias, b0, out, o0)`: out = bias + x @ weight, the rows added in order.
 
-weight is [rows, columns] from the flat index `w0`, x [rows], bias and out [columns]. About rows·columns multiply-adds."""
+weight is [rows, columns] from the flat index `w0`, x [rows], bias and out [columns]: rows·columns multiply-adds."""
 
 affine_relu: Any = _AFFINE_RELU[_FORM]
 """The same, with negative outputs replaced by zero."""
 
 accumulate_outer: Any = (_outer_compiled, _outer_plain)[_FORM]
-"""`accumulate_outer(a, a0, a_step, g, g0, columns, out, o0, rows, count)`: out [rows, columns] = sum over p < count, in order,
-of the outer product of a[a0 + p·a_step :][: rows] and g[g0 + p·columns :][: columns]; rows is a multiple of 4."""
+"""`accumulate_outer(a, a0, a_step, g, g0, columns, out, o0, rows, count)`: sums of outer products.
+
+out [rows, columns] = sum over p < count, in order, of the outer product of a[a0 + p·a_step :][: rows] and
+g[g0 + p·columns :][: columns]; rows is a multiple of 4."""
 
 dot: Any = (_dot_compiled, _dot_plain)[_FORM]
 """`dot(a, a0, b, b0, length)`: inner product in one 64-byte vector of partial sums, which are then added in order."""
 
 downdate: Any = (_downdate_compiled, _downdate_plain)[_FORM]
-"""`downdate(matrix, m0, length, g, scale)`: matrix = (matrix - g gᵀ) · scale, [length, length], symmetric to the last bit."""
+"""`downdate(matrix, m0, length, g, scale)`: matrix [length, length] = (matrix - g gᵀ) · scale.
+
+What is symmetric stays so to the last bit."""

@@ -3,6 +3,9 @@
 No function of the C library is used: `exp` is a polynomial in a fixed order, so every processor gets the same bits.
 """
 
+# mypy: allow-untyped-defs, allow-untyped-calls
+# Compiled functions take the types that they are called with.
+
 from __future__ import annotations
 
 from typing import NamedTuple
@@ -24,7 +27,7 @@ _ARGUMENT_LIMIT = 44.0
 
 
 class Alphabet(NamedTuple):
-    """The values that each of C channels can take, and the edges of their bins; L is the size of the largest alphabet."""
+    """The values that each of C channels can take, and the edges of their bins; L values in the largest alphabet."""
 
     size: NDArray[np.int64]  # [C]
     values: NDArray[np.int64]  # [C, L], ascending
@@ -55,8 +58,8 @@ def new_mixture(components: int) -> Mixture:
     return Mixture(np.zeros(components), np.zeros(components), np.zeros(components))
 
 
-@njit(error_model="numpy", forceinline=True)  # type: ignore[untyped-decorator]
-def _exp(x):  # type: ignore[no-untyped-def]
+@njit(error_model="numpy", forceinline=True)
+def _exp(x):
     """e^x to 2e-9, for |x| clamped to 44."""
     x = min(max(x, -_ARGUMENT_LIMIT), _ARGUMENT_LIMIT)
     n = int(x * _LOG2_E + 64.5) - 64
@@ -65,9 +68,9 @@ def _exp(x):  # type: ignore[no-untyped-def]
     return p * _TWO_TO[n + 64]
 
 
-@njit(error_model="numpy", forceinline=True)  # type: ignore[untyped-decorator]
-def prepare(mixture, out, centre, activity):  # type: ignore[no-untyped-def]
-    """Turn a head's output [3 J] (logits, offsets, log scales) into the mixture around the experts' predictions `centre`."""
+@njit(error_model="numpy", forceinline=True)
+def prepare(mixture, out, centre, activity):
+    """Turn a head's output [3 J] (logits, offsets, log scales) into a mixture around the predictions `centre`."""
     components = mixture.weight.size
     largest = float(out[0])
     for j in range(1, components):
@@ -86,9 +89,9 @@ def prepare(mixture, out, centre, activity):  # type: ignore[no-untyped-def]
         mixture.weight[j] *= inverse
 
 
-@njit(error_model="numpy", forceinline=True)  # type: ignore[untyped-decorator]
-def cumulative(mixture, alphabet, c, index):  # type: ignore[no-untyped-def]
-    """Where the interval of the symbol `index` of channel c starts, as an integer up to 2^PRECISION; strictly increasing in `index`."""
+@njit(error_model="numpy", forceinline=True)
+def cumulative(mixture, alphabet, c, index):
+    """Where the interval of symbol `index` of channel c starts, of 2^PRECISION; strictly increasing in `index`."""
     size = alphabet.size[c]
     if index == 0:
         return 0
@@ -103,9 +106,9 @@ def cumulative(mixture, alphabet, c, index):  # type: ignore[no-untyped-def]
     return int(min(total, 1.0) * free) + 2 * index
 
 
-@njit(error_model="numpy", forceinline=True)  # type: ignore[untyped-decorator]
-def gradient(mixture, alphabet, c, index, out, activity, grad):  # type: ignore[no-untyped-def]
-    """Gradient of the symbol's negative log-likelihood (nats) by the head's output, to `grad` [3 J] as float32; returns p."""
+@njit(error_model="numpy", forceinline=True)
+def gradient(mixture, alphabet, c, index, out, activity, grad):
+    """Write the gradient of -ln p of a symbol by the head's output to `grad` [3 J], as float32, and return p."""
     components = mixture.weight.size
     size = alphabet.size[c]
     lower = alphabet.edges[c, index]

@@ -1,8 +1,11 @@
 """The photo network, compiled: one pixel forward at a time, then a batch of pixels backward, and one step of Adam.
 
-All weights lie in one flat float32 vector (as do their gradients and moments), so that the optimiser is one loop. The function
-is that of `torchnet.PhotoNet`; `tests/test_photo_network.py` holds them together.
+All weights lie in one flat float32 vector (as do their gradients and moments), so that the optimiser is one loop. The
+function is that of `torchnet.PhotoNet`; `tests/test_photo_network.py` holds them together.
 """
+
+# mypy: allow-untyped-defs, allow-untyped-calls
+# Compiled functions take the types that they are called with.
 
 from __future__ import annotations
 
@@ -58,10 +61,10 @@ class Network(NamedTuple):
 
 
 def new_network(shape: NetShape, parameters: NDArray[np.float32], square: NDArray[np.float32]) -> Network:
-    """A network that starts from the flat `parameters` and, for Adam, from the flat second moments `square`; both are copied."""
+    """A network that starts from copies of the flat `parameters` and, for Adam, of the flat second moments `square`."""
     place, at = [], 0
-    for rows, columns in shape.matrices().values():
-        rows = padded(rows, ROW_MULTIPLE)
+    for inputs, columns in shape.matrices().values():
+        rows = padded(inputs, ROW_MULTIPLE)
         place.append((at, rows, columns, at + rows * columns))
         at += rows * columns + columns
     largest = max(rows * columns for _, rows, columns, _ in place)
@@ -98,8 +101,8 @@ def new_network(shape: NetShape, parameters: NDArray[np.float32], square: NDArra
     )
 
 
-@njit(error_model="numpy", forceinline=True)  # type: ignore[untyped-decorator]
-def trunk(net, b):  # type: ignore[no-untyped-def]
+@njit(error_model="numpy", forceinline=True)
+def trunk(net, b):
     """Evaluate the trunk on the inputs in row b of the batch and hand its output to every head."""
     width, at, last = net.width, net.place, net.layers - 1
     p = net.parameters
@@ -114,21 +117,22 @@ def trunk(net, b):  # type: ignore[no-untyped-def]
             net.joined[c, b, i] = net.stream[last, b, i]
 
 
-@njit(error_model="numpy", forceinline=True)  # type: ignore[untyped-decorator]
-def head(net, c, b):  # type: ignore[no-untyped-def]
-    """Evaluate the head of channel c on row b, whose extra inputs stand behind the trunk's output; the result is `net.out[c, b]`."""
-    at, p = net.place, net.parameters
+@njit(error_model="numpy", forceinline=True)
+def head(net, c, b):
+    """Evaluate the head of channel c on row b, extra inputs behind the trunk's output, to `net.out[c, b]`."""
+    at, p, x = net.place, net.parameters, net.joined
     layer = net.layers + 2 * c
     last = layer + 1
     row = c * BATCH + b
     middle = row * net.hidden
-    affine_relu(p, at[layer, 0], at[layer, 1], net.hidden, net.joined, row * net.joined.shape[2], p, at[layer, 3], net.middle, middle)
+    start, rows, bias = at[layer, 0], at[layer, 1], at[layer, 3]
+    affine_relu(p, start, rows, net.hidden, x, row * x.shape[2], p, bias, net.middle, middle)
     columns = at[last, 2]
     affine(p, at[last, 0], net.hidden, columns, net.middle, middle, p, at[last, 3], net.out, row * columns)
 
 
-@njit(error_model="numpy")  # type: ignore[untyped-decorator]
-def _gradient_of_layer(net, layer, x, x0, x_step, g, g0, count):  # type: ignore[no-untyped-def]
+@njit(error_model="numpy")
+def _gradient_of_layer(net, layer, x, x0, x_step, g, g0, count):
     """Gradients of a layer's weights and bias: inputs in `x` from `x0`, gradients of its outputs in `g` from `g0`."""
     start, rows, columns, bias = net.place[layer]
     accumulate_outer(x, x0, x_step, g, g0, columns, net.gradients, start, rows, count)
@@ -137,8 +141,8 @@ def _gradient_of_layer(net, layer, x, x0, x_step, g, g0, count):  # type: ignore
         net.gradients[bias + i] = net.bias_gradient[i]
 
 
-@njit(error_model="numpy")  # type: ignore[untyped-decorator]
-def _transpose(net, layer, rows):  # type: ignore[no-untyped-def]
+@njit(error_model="numpy")
+def _transpose(net, layer, rows):
     """The first `rows` rows of a layer's weights, transposed to [columns, rows] in `net.transposed`."""
     start, columns = net.place[layer, 0], net.place[layer, 2]
     for i in range(rows):
@@ -146,8 +150,8 @@ def _transpose(net, layer, rows):  # type: ignore[no-untyped-def]
             net.transposed[j * rows + i] = net.parameters[start + i * columns + j]
 
 
-@njit(error_model="numpy")  # type: ignore[untyped-decorator]
-def backward(net, count):  # type: ignore[no-untyped-def]
+@njit(error_model="numpy")
+def backward(net, count):
     """Gradients of all weights, summed over the first `count` pixels of the batch, from `net.out_gradient`."""
     zero = np.float32(0.0)
     width, hidden = net.width, net.hidden
@@ -159,10 +163,12 @@ def backward(net, count):  # type: ignore[no-untyped-def]
         layer = net.layers + 2 * c
         last = layer + 1
         columns = net.place[last, 2]
-        _gradient_of_layer(net, last, net.middle, c * BATCH * hidden, hidden, net.out_gradient, c * BATCH * columns, count)
+        first = c * BATCH * columns
+        _gradient_of_layer(net, last, net.middle, c * BATCH * hidden, hidden, net.out_gradient, first, count)
         _transpose(net, last, hidden)
         for p in range(count):
-            affine(back, 0, columns, hidden, net.out_gradient, (c * BATCH + p) * columns, net.none, 0, middle, p * hidden)
+            g = first + p * columns
+            affine(back, 0, columns, hidden, net.out_gradient, g, net.none, 0, middle, p * hidden)
             for i in range(hidden):
                 if not net.middle[c, p, i] > zero:
                     middle[p, i] = zero
@@ -186,9 +192,9 @@ def backward(net, count):  # type: ignore[no-untyped-def]
     _gradient_of_layer(net, 0, net.inputs, 0, net.inputs.shape[1], stream, 0, count)
 
 
-@njit(error_model="numpy")  # type: ignore[untyped-decorator]
-def step(net, rate, scale):  # type: ignore[no-untyped-def]
-    """One step of Adam without bias correction: the second moments were learnt in training. Gradients are multiplied by `scale`."""
+@njit(error_model="numpy")
+def step(net, rate, scale):
+    """One step of Adam on the gradients times `scale`, without bias correction: training gave the second moments."""
     rate = np.float32(rate)
     scale = np.float32(scale)
     p, g, m, v = net.parameters, net.gradients, net.mean, net.square

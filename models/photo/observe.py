@@ -1,8 +1,11 @@
 """What the network would see of an image: the engine's own features, written out as training data.
 
-The experts, and with them every input of the network, depend on the image alone and not on the network's weights, so that one
-pass of the compiled code over an image yields the inputs for any number of training steps.
+The experts, and with them every input of the network, depend on the image alone and not on the network's weights, so
+that one pass of the compiled code over an image yields the inputs for any number of training steps.
 """
+
+# mypy: allow-untyped-defs, allow-untyped-calls
+# Compiled functions take the types that they are called with.
 
 from __future__ import annotations
 
@@ -28,8 +31,8 @@ class Observations(NamedTuple):
     end: NDArray[Any]  # [n, C] int8: -1 where the value is the lowest there is, 1 where it is the highest
 
 
-@njit(error_model="numpy", nogil=True, cache=True)  # type: ignore[untyped-decorator]
-def _observe(context, pixels, keep, inputs, extras, highest, trunk, beside, distance, activity, end):  # type: ignore[no-untyped-def]
+@njit(error_model="numpy", nogil=True, cache=True)
+def _observe(context, pixels, keep, inputs, extras, highest, trunk, beside, distance, activity, end):
     height, width, channels = pixels.shape
     components = distance.shape[2]
     n = 0
@@ -65,7 +68,7 @@ def observe(pixels: NDArray[np.uint8], spec: ModelSpec, keep: NDArray[np.bool_])
 
     About as slow as coding without the network, 3 to 6 microseconds a pixel of the whole image.
     """
-    height, width, channels = pixels.shape
+    _, width, channels = pixels.shape
     shape = spec.shape(channels)
     n = int(keep.sum()) * width
     trunk = np.zeros((n, shape.inputs), np.float32)

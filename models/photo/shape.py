@@ -1,11 +1,23 @@
-"""Sizes of the photo models and the constants that the compiled engine and the training code share. Imports nothing slow."""
+"""Sizes of the photo models and the constants that engine and training share. Imports nothing slow."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import NamedTuple
 
-__all__ = ["ERROR_PLACES", "EXPERT_PLACES", "LANES", "LOG_SCALE_RANGE", "MINIMUM_PROBABILITY", "PRECISION", "ROW_MULTIPLE", "ExpertSpec", "ModelSpec", "NetShape", "padded"]
+__all__ = [
+    "ERROR_PLACES",
+    "EXPERT_PLACES",
+    "LANES",
+    "LOG_SCALE_RANGE",
+    "MINIMUM_PROBABILITY",
+    "PRECISION",
+    "ROW_MULTIPLE",
+    "ExpertSpec",
+    "ModelSpec",
+    "NetShape",
+    "padded",
+]
 
 PRECISION = 28
 """Bits of the integer distributions."""
@@ -72,7 +84,7 @@ class NetShape:
 
 
 class ExpertSpec(NamedTuple):
-    """What distinguishes one expert: neighbours used (of all channels), forgetting factor, whether rows above are fed again."""
+    """One expert: neighbours used (of all channels), forgetting factor, whether it is fed rows above again."""
 
     neighbours: int
     memory: float
@@ -90,7 +102,8 @@ class ModelSpec:
         layers: layers of the trunk.
         hidden: units of a head.
         components: components of a channel's mixture.
-        schedule: rate of the learning while coding: at first, in the end, pixels after which half of the difference is gone.
+        schedule: rate of the learning while coding: at first, in the end, and pixels after which half of the
+            difference is gone.
     """
 
     experts: tuple[ExpertSpec, ...]

@@ -21,8 +21,11 @@ from .weights import CODING_ORDER, ModelId, PhotoWeights, load_weights
 __all__ = ["decode_tile", "encode_tile", "measure_bits", "tile_shape"]
 
 TILE_PIXELS = 2**20
-"""An image is cut into strips of about this many pixels. Smaller ones would cost size, for each learns anew; larger ones
-would leave processors idle."""
+"""An image is cut into strips of about this many pixels. Smaller ones would cost size, for each learns anew; larger
+ones would leave processors idle."""
+
+WIDEST = 2**15
+"""Most columns of a tile: the buffers of the last rows take up to 2 KB for each."""
 
 CHUNK_PIXELS = 1 << 14
 """Pixels coded between two reports of progress, in which the work can be interrupted."""
@@ -35,9 +38,10 @@ Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 
 
 def tile_shape(model: ModelId, height: int, width: int) -> tuple[int, int]:
-    """(height, width) of the tiles for an image: strips as wide as the image."""
-    count = max(1, round(height * width / TILE_PIXELS))
-    return -(-height // count), width
+    """(height, width) of the tiles for an image: strips as wide as the image, if that is at most `WIDEST`."""
+    tile_width = -(-width // -(-width // WIDEST))
+    count = max(1, round(height * tile_width / TILE_PIXELS))
+    return -(-height // count), tile_width
 
 
 @lru_cache(maxsize=8)
@@ -77,11 +81,11 @@ class _Reader:
         while True:
             byte = self.take(1)[0]
             number |= (byte & 127) << shift
-            if byte < 128:
-                return number
             shift += 7
-            if shift > 56:
-                raise CorruptPayloadError("a length in the tile has more than 8 bytes")
+            if byte < 128 and (byte > 0 or shift == 7):
+                return number
+            if byte == 0 or shift == 63:
+                raise CorruptPayloadError("a length in the tile is longer than it needs to be, or than 9 bytes")
 
     def rest(self) -> bytes:
         return self.take(len(self._data) - self._at)
@@ -114,8 +118,8 @@ def _listed_values(bitmap: bytes, channels: int, depth: int) -> list[NDArray[np.
         raw = unpacker.decompress(bitmap, channels * size + 1)
     except zlib.error as error:
         raise CorruptPayloadError(f"the list of used values is damaged: {error}") from error
-    if len(raw) != channels * size:
-        raise CorruptPayloadError(f"the list of used values has {len(raw)} bytes, not {channels * size}")
+    if len(raw) != channels * size or not unpacker.eof or unpacker.unused_data:
+        raise CorruptPayloadError(f"the list of used values does not inflate to just {channels * size} bytes")
     mask = np.unpackbits(np.frombuffer(raw, np.uint8)).reshape(channels, 8 * size)
     values = [np.flatnonzero(row) for row in mask]
     if min(v.size for v in values) == 0:
@@ -145,10 +149,18 @@ def _warm_up() -> None:
 
 def _announce() -> None:
     if sys.stderr is not None:
-        print("densezip: compiling the engine for this processor (once; about half a minute)", file=sys.stderr, flush=True)
+        text = "densezip: compiling the engine for this processor (once; about half a minute)"
+        print(text, file=sys.stderr, flush=True)
 
 
-def _run(session: Session, mode: int, symbols: NDArray[np.uint16], data: NDArray[np.uint8], progress: Progress | None, measure: bool = False) -> NDArray[np.uint8]:
+def _run(
+    session: Session,
+    mode: int,
+    symbols: NDArray[np.uint16],
+    data: NDArray[np.uint8],
+    progress: Progress | None,
+    measure: bool = False,
+) -> NDArray[np.uint8]:
     """Code all rows; returns the buffer, which grows when encoding."""
     if not _warm.is_set():
         _warm_up()
@@ -157,12 +169,18 @@ def _run(session: Session, mode: int, symbols: NDArray[np.uint16], data: NDArray
     for top in range(0, height, rows):
         bottom = min(height, top + rows)
         if mode == ENCODE:
-            needed = int(session.coder[rangecoder.POSITION]) + ((bottom - top) * width * channels + 1) * rangecoder.FLUSH_BYTES
+            samples = (bottom - top) * width * channels
+            needed = int(session.coder[rangecoder.POSITION]) + (samples + 1) * rangecoder.FLUSH_BYTES
             if data.size < needed:
                 grown = np.zeros(needed * 2, np.uint8)
                 grown[: data.size] = data
                 data = grown
-        advance(session, mode, symbols, top, bottom, data, measure)
+        with np.errstate(all="ignore"):  # as compiled, also where it runs uncompiled
+            advance(session, mode, symbols, top, bottom, data, measure)
+        if mode == DECODE:
+            beyond = int(session.coder[rangecoder.POSITION]) - data.size
+            if beyond > 2 * rangecoder.FLUSH_BYTES:  # what was not written at the end, and what was read ahead
+                raise CorruptPayloadError(f"the coded samples go on {beyond} bytes past the end of the tile")
         if progress is not None:
             progress((bottom - top) * width)
     return data
@@ -182,7 +200,9 @@ def _share(progress: Progress | None, parts: int) -> Progress | None:
     return report
 
 
-def _encode_group(weights: PhotoWeights, samples: Pixels, depth: int, progress: Progress | None, measure: bool) -> tuple[int, bytes, bytes, float]:
+def _encode_group(
+    weights: PhotoWeights, samples: Pixels, depth: int, progress: Progress | None, measure: bool
+) -> tuple[int, bytes, bytes, float]:
     """(kind, description, coded bytes, the model's own bits) of the channels [H, W, C]."""
     bitmap, values = _values(samples, depth)
     symbols = samples.astype(np.uint16)
@@ -195,15 +215,21 @@ def _encode_group(weights: PhotoWeights, samples: Pixels, depth: int, progress: 
     return (SPARSE if bitmap else FULL), bitmap, coded, float(session.tally[1])
 
 
-def _encode(model: ModelId, pixels: Pixels, depth: int, progress: Progress | None, measure: bool) -> tuple[bytes, float]:
+def _encode(
+    model: ModelId, pixels: Pixels, depth: int, progress: Progress | None, measure: bool
+) -> tuple[bytes, float]:
+    if pixels.shape[1] > WIDEST:
+        raise ValueError(f"a tile of {pixels.shape[1]} columns; the widest has {WIDEST}")
     result, bits = bytearray(), 0.0
     groups = _groups(pixels.shape[2])
     share = _share(progress, len(groups))
     for number, (group, channels) in enumerate(groups):
-        samples = np.ascontiguousarray(pixels[:, :, channels])
+        samples: Any = np.ascontiguousarray(pixels[:, :, channels])
         first = samples[0, 0]
         if (samples == first).all():
             result += bytes([CONSTANT]) + first.astype("<u2" if depth > 8 else "<u1").tobytes()
+            if share is not None:
+                share(samples.shape[0] * samples.shape[1])
             continue
         kind, bitmap, coded, own = _encode_group(_weights(model.name, group), samples, depth, share, measure)
         bits += own
@@ -242,6 +268,8 @@ def decode_tile(
         CorruptPayloadError: no encoder wrote this.
     """
     height, width, count = shape
+    if width > WIDEST:
+        raise CorruptPayloadError(f"a tile of {width} columns; the widest has {WIDEST}")
     sample: Any = np.uint16 if depth > 8 else np.uint8
     pixels = np.zeros(shape, sample)
     reader = _Reader(data)
@@ -252,6 +280,8 @@ def decode_tile(
         if kind == CONSTANT:
             raw = reader.take(len(channels) * (2 if depth > 8 else 1))
             pixels[:, :, channels] = np.frombuffer(raw, "<u2" if depth > 8 else "<u1")
+            if share is not None:
+                share(height * width)
             continue
         if kind not in (FULL, SPARSE):
             raise CorruptPayloadError(f"a group of channels of kind {kind}")
@@ -264,9 +294,6 @@ def decode_tile(
         symbols = np.zeros((height, width, len(channels)), np.uint16)
         rangecoder.start_decoding(session.coder, stream)
         _run(session, DECODE, symbols, stream, share)
-        beyond = int(session.coder[rangecoder.POSITION]) - stream.size
-        if beyond > 2 * rangecoder.FLUSH_BYTES:  # what was not written at the end, and what was read ahead
-            raise CorruptPayloadError(f"the coded samples go on {beyond} bytes past the end of the tile")
         for place, (c, v) in enumerate(zip(channels, values, strict=True)):
             pixels[:, :, c] = v[symbols[:, :, place]] if kind == SPARSE else symbols[:, :, place]
     if reader.rest():

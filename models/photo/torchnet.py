@@ -49,7 +49,7 @@ class PhotoNet(nn.Module):
 
 
 def mixture_nats(out: Tensor, distance: Tensor, activity: Tensor, first: Tensor, last: Tensor) -> Tensor:
-    """Negative log-likelihood of the discretized logistic mixture, in nats. [B]
+    """Negative log-likelihood of the discretized logistic mixture in nats, [B].
 
     Args:
         out: a head's output. [B, 3, J]

@@ -1,7 +1,8 @@
 """Training of the photo models: features from the engine, gradient descent in torch, weights to safetensors.
 
-The recipe of the shipped weights is `densezip train photo --data DIR --effort E --seed 0` with the defaults below. One thread
-trains as fast as two here (the layers are small), so an effort takes one core for the time that its log states.
+The recipe of the shipped weights is `densezip train photo --data DIR --effort E --seed 0` with the defaults below.
+One thread trains as fast as two here (the layers are small), so an effort takes one core for the time that its log
+states.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ class Recipe:
     """Choices of the training that do not change what the model is.
 
     Attributes:
-        samples: pixels to learn from, drawn as rows from all images; colour, grey. 8.8 million take about 4 GB of memory.
+        samples: pixels to learn from, drawn as rows from all images; colour, grey. 8.8 million take about 4 GB of
+            memory.
         strip: part of each image, in height, that is passed through the experts.
         epochs: passes over the samples.
         batch: pixels of one step.
@@ -63,7 +65,8 @@ Report = Callable[[str], None]
 
 
 def _images(folder: Path) -> list[Path]:
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in {".png", ".webp", ".tif", ".tiff", ".ppm", ".bmp"})
+    suffixes = {".png", ".webp", ".tif", ".tiff", ".ppm", ".bmp"}
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in suffixes)
     if not files:
         raise InputError(f"no PNG, WebP, TIFF, PPM or BMP images in {folder}")
     return files
@@ -88,7 +91,13 @@ def _turned(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.u
 
 
 def _gather(
-    files: list[Path], spec: ModelSpec, channels: int, samples: int, strip: float, rng: np.random.Generator, report: Report
+    files: list[Path],
+    spec: ModelSpec,
+    channels: int,
+    samples: int,
+    strip: float,
+    rng: np.random.Generator,
+    report: Report,
 ) -> Observations:
     """About `samples` pixels from all files, in runs of four rows."""
     parts: list[Observations] = []
@@ -147,7 +156,15 @@ def _rate(number: int, steps: int, recipe: Recipe) -> float:
 
 
 def _train_group(
-    group: str, spec: ModelSpec, data: Observations, held_out: Observations, out: Path, recipe: Recipe, seed: int, resume: bool, report: Report
+    group: str,
+    spec: ModelSpec,
+    data: Observations,
+    held_out: Observations,
+    out: Path,
+    recipe: Recipe,
+    seed: int,
+    resume: bool,
+    report: Report,
 ) -> dict[str, NDArray[Any]]:
     """Train the network of one group and return its tensors, the best average of the weights by validation."""
     torch.manual_seed(seed)
@@ -189,7 +206,8 @@ def _train_group(
             rate = _evaluate(net, held_out)
             net.load_state_dict(present)
             seconds = time.monotonic() - began
-            report(f"{group}: step {number + 1} of {steps}, train {running:.4f}, validation {rate:.4f} bpd, {seconds:.0f} s")
+            rates = f"train {running:.4f}, validation {rate:.4f} bpd"
+            report(f"{group}: step {number + 1} of {steps}, {rates}, {seconds:.0f} s")
             with curve.open("a", newline="") as file:
                 csv.writer(file).writerow([number + 1, f"{running:.5f}", f"{rate:.5f}", f"{seconds:.0f}"])
             if rate < best:
@@ -252,7 +270,7 @@ def train_photo(
     recipe: Recipe | None = None,
     report: Report = print,
 ) -> Path:
-    """Train the model of an effort (1, 5 or 9) and write `photo-E.safetensors` to `out`, with loss curves and checkpoints.
+    """Train the model of an effort (1, 5 or 9) and write `photo-E.safetensors`, loss curves and checkpoints to `out`.
 
     Args:
         data: folder of lossless photographs, searched with its subfolders.
@@ -295,6 +313,7 @@ def train_photo(
         training = _gather(files, spec, channels, samples, recipe.strip, rng, report)
         tensors |= _train_group(group, spec, training, held_out, out, recipe, seed, resume, report)
         del training, held_out
-        save_file(tensors, out / f"{name}.safetensors", {"recipe": json.dumps({**vars(recipe), "seed": seed, "torch": torch.__version__})})
+        made_by = {"recipe": json.dumps({**vars(recipe), "seed": seed, "torch": torch.__version__})}
+        save_file(tensors, out / f"{name}.safetensors", made_by)
     _draw_curves(out, list(GROUPS))
     return out / f"{name}.safetensors"

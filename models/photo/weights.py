@@ -70,7 +70,7 @@ GROUPS = {"colour": 3, "grey": 1}
 
 
 class ModelId(NamedTuple):
-    """Identity of a model in a file: its name, and the first four bytes of the hash of all that determines its output."""
+    """Identity of a model in a file: its name, and the first four bytes of a hash of all that determines its output."""
 
     name: str
     digest: bytes
