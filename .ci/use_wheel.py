@@ -30,13 +30,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         source, packed, again = (Path(folder, name) for name in ("photo.png", "photo.dz", "again.png"))
         Image.fromarray(pixels).save(source)
-        for command in (
+        commands: list[list[str | Path]] = [
             ["densezip", "--version"],
             ["densezip", "compress", "-v", source],
             ["densezip", "info", packed],
             ["densezip", "test", packed],
             ["densezip", "decompress", packed, "-o", again],
-        ):
+        ]
+        for command in commands:
             subprocess.run(command, check=True)
         with Image.open(again) as image:
             assert image.mode == "RGB"
@@ -44,7 +45,7 @@ def main() -> None:
         header = densezip.info(packed.read_bytes())
         assert header.payload == "model", f"the shipped model was not used: {header}"
         assert packed.stat().st_size < source.stat().st_size
-    assert np.array_equal(densezip.decompress(densezip.compress(pixels, effort=1)), pixels)
+    assert np.array_equal(np.asarray(densezip.decompress(densezip.compress(pixels, effort=1))), pixels)
     print(f"densezip {densezip.__version__} works as installed at {Path(densezip.__file__).parent}")
 
 
