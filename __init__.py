@@ -119,12 +119,17 @@ def compress(
     if original is not None and lossy:
         return store(picture, original, extension, lossy=True)
 
-    def model(height: int, width: int, depth: int) -> "Coder":
+    def photo(height: int, width: int, depth: int) -> "Coder":
         from .models.coders import coder_for_effort
 
         return coder_for_effort(effort, height, width, depth)
 
-    data = encode_picture(picture, model, threads, progress)
+    def indexed(height: int, width: int) -> "Coder":
+        from .models.coders import indexed_coder
+
+        return indexed_coder(height, width)
+
+    data = encode_picture(picture, photo, indexed, threads, progress)
     if original is not None and len(original) < len(data):
         data = min(data, store(picture, original, extension, lossy=False), key=len)
     if progress is not None:

@@ -5,25 +5,35 @@ The model is handed in as a function that makes its coder, so that this layer kn
 
 from collections.abc import Callable
 
+import numpy as np
+
 from .container import Container, Header, Payload, serialise
 from .errors import ChecksumError, HeaderError
 from .payload import Coder, Progress, decode_tiles, encode_tiles, png_coder, webp_coder, webp_size
-from .picture import Picture, checksum, digest
+from .picture import Array, Picture, checksum, digest
 
-__all__ = ["decode_picture", "encode_picture", "store", "stored_bytes"]
+__all__ = ["count_colours", "decode_picture", "encode_picture", "store", "stored_bytes"]
 
-# Which candidates are tried. Both rules spare time and break no promise about size.
-# Below this many bits per sample in WebP, an image is a drawing with flat areas, and the model is spared.
+# Which candidates are tried: these rules spare time, and break no promise about WebP or the input file.
+# Few colours are those of drawings; but grey photographs have few too, unless WebP says that they are drawings.
+FEW_COLOURS = 256
+FEW_GREYS = 64
+DRAWING_BPSP = 1.0
+# A file that WebP makes as small as this is not worth the start of another coder.
+SMALL_FILE = 96
+# Below this many bits per sample in WebP, an image of many colours has flat areas, and the photo model is spared.
 GRAPHIC_BPSP = 0.25
-# WebP at its best is spared where the model is below this fraction of a fast WebP, in an image of at least so many
-# bits per sample. Best over fast was 0.95 to 1.04 on photographs; it is far less only in images of few bits.
+# WebP at its best is spared where the photo model is below this fraction of a fast WebP, in an image of at least so
+# many bits per sample. Best over fast was 0.95 to 1.04 on photographs; it is far less only in images of few bits.
 HOPELESS_RATIO = 0.92
 PHOTOGRAPH_BPSP = 1.0
+COUNTING_PIXELS = 2**18
 
 
 def encode_picture(
     picture: Picture,
-    model_coder: Callable[[int, int, int], Coder],
+    photo_coder: Callable[[int, int, int], Coder],
+    indexed_coder: Callable[[int, int], Coder],
     threads: int,
     report: Callable[[float], None] | None,
 ) -> bytes:
@@ -31,12 +41,13 @@ def encode_picture(
 
     Args:
         picture: what to code.
-        model_coder: (height, width, bits per sample in memory: 8 or 16) -> the model's coder.
+        photo_coder: (height, width, bits per sample in memory: 8 or 16) -> the photo model's coder.
+        indexed_coder: (height, width) -> the coder for images of at most `FEW_COLOURS` colours.
         threads: number of tiles coded at once; 0 for all processors.
         report: called with the fraction done.
     """
     pixels, mode = picture.pixels, picture.mode
-    height, width = pixels.shape[0], pixels.shape[1]
+    height, width, channels = pixels.shape
     found: list[tuple[int, Coder, list[bytes]]] = []
 
     def attempt(coder: Coder) -> int:
@@ -45,17 +56,29 @@ def encode_picture(
         found.append((sum(map(len, tiles)), coder, tiles))
         return found[-1][0]
 
+    def attempt_drawing() -> None:
+        if attempt(webp_coder(height, width)) > SMALL_FILE:
+            attempt(indexed_coder(height, width))
+
     if picture.bits == 16:
-        attempt(model_coder(height, width, 16))
+        attempt(photo_coder(height, width, 16))
         attempt(png_coder(mode, height, width))
     elif mode in ("1", "P"):
-        # The model knows amounts of light; palette indices and single bits are names.
-        attempt(webp_coder(height, width))
+        attempt_drawing()
     else:
         fast = webp_size(pixels, threads)
         bpsp = 8 * fast / pixels.size
-        modelled = attempt(model_coder(height, width, 8)) if bpsp >= GRAPHIC_BPSP else None
-        if modelled is None or bpsp < PHOTOGRAPH_BPSP or modelled > HOPELESS_RATIO * fast:
+        colours = count_colours(pixels)
+        grey = channels < 3
+        drawing = colours <= FEW_COLOURS and (not grey or colours <= FEW_GREYS or bpsp < DRAWING_BPSP)
+        if drawing:
+            attempt_drawing()
+        if bpsp >= GRAPHIC_BPSP and (grey or not drawing):
+            modelled = attempt(photo_coder(height, width, 8))
+            hopeless = bpsp >= PHOTOGRAPH_BPSP and modelled <= HOPELESS_RATIO * fast
+        else:
+            hopeless = False
+        if not drawing and not hopeless:
             attempt(webp_coder(height, width))
     _, coder, tiles = min(found, key=lambda candidate: candidate[0])
     header = Header(
@@ -73,6 +96,21 @@ def encode_picture(
         chunks=picture.chunks,
     )
     return serialise(header, tiles)
+
+
+def count_colours(pixels: Array) -> int:
+    """The number of different pixels of 8-bit samples, or some number above `FEW_COLOURS`. Photographs end at once."""
+    height, width, channels = pixels.shape
+    rows = max(1, COUNTING_PIXELS // width)
+    seen = np.zeros(0, np.uint32)
+    for top in range(0, height, rows):
+        packed = np.zeros((min(rows, height - top), width), np.uint32)
+        for channel in range(channels):
+            packed = packed << np.uint32(8) | pixels[top : top + rows, :, channel]
+        seen = np.union1d(seen, packed)
+        if len(seen) > FEW_COLOURS:
+            break
+    return len(seen)
 
 
 def decode_picture(

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from densezip.codec import coding
-from densezip.codec.container import Payload, parse
+from densezip.codec.container import parse
 from densezip.codec.payload import Coder, encode_tiles
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -83,12 +83,16 @@ def test_an_array_comes_back(dtype: str, channels: int) -> None:
     dtype=st.sampled_from(["u1", "u2"]),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_noise_of_any_shape_comes_back_at_any_effort(
+def test_noise_of_any_shape_comes_back_from_the_photo_model_at_any_effort(
     effort: int, height: int, width: int, channels: int, dtype: str, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
     samples = rng.integers(0, np.iinfo(dtype).max + 1, (height, width, channels)).astype(dtype)
-    assert np.array_equal(back(densezip.compress(samples, effort=effort)), samples)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(coding, "FEW_COLOURS", 0)
+        patch.setattr(coding, "webp_size", lambda *_: 10**6)
+        data = densezip.compress(samples, effort=effort)
+    assert np.array_equal(back(data), samples)
 
 
 def test_views_and_fortran_order_come_back() -> None:
@@ -230,20 +234,30 @@ def test_a_16_bit_file_is_never_larger_than_png() -> None:
         assert len(densezip.compress(samples)) <= len(imagecodecs.png_encode(samples, 9)) + 64
 
 
-def test_a_drawing_spares_the_model_and_a_photograph_spares_webp(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[Payload] = []
+def test_a_drawing_spares_the_photo_model_and_a_photograph_spares_webp(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
 
     def encode(coder: Coder, *rest: Any) -> list[bytes]:
-        asked.append(coder.payload)
+        asked.append(coder.model or coder.payload.name)
         return encode_tiles(coder, *rest)
 
     monkeypatch.setattr(coding, "encode_tiles", encode)
     densezip.compress(drawing())
-    assert asked == [Payload.WEBP]
+    assert asked == ["WEBP", "indexed"]
+    asked.clear()
+    densezip.compress(Image.new("RGB", (64, 64), (1, 2, 3)))
+    assert asked == ["WEBP"]
     asked.clear()
     monkeypatch.setattr(coding, "webp_size", lambda *_: 10**6)
     densezip.compress(picture("RGB"))
-    assert asked == [Payload.MODEL]
+    assert asked == ["photo-5"]
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_colours_are_counted_up_to_the_first_few(channels: int) -> None:
+    samples = array(channels) % 7
+    assert coding.count_colours(samples) == len(np.unique(samples.reshape(-1, channels), axis=0))
+    assert coding.count_colours(array(3, height=300, width=300)) > coding.FEW_COLOURS
 
 
 def test_images_beyond_webp_are_coded_in_tiles() -> None:

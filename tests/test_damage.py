@@ -22,6 +22,7 @@ def model_file() -> bytes:
     """A small file whose payload is a model's, whatever else would be smaller."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(coding, "webp_size", lambda *_: 10**6)
+        patch.setattr(coding, "FEW_COLOURS", 0)
         return densezip.compress(array(3, height=7, width=9))
 
 
@@ -31,8 +32,14 @@ def png_file() -> bytes:
     return serialise(replace(container.header, payload=Payload.PNG, model="", digest=b""), [tile])
 
 
+def indexed_file() -> bytes:
+    rng = np.random.default_rng(0)
+    return densezip.compress(Image.fromarray(rng.integers(0, 3, (20, 30), dtype=np.uint8) * 85))
+
+
 FILES: dict[str, Callable[[], bytes]] = {
-    "model": model_file,
+    "photo": model_file,
+    "indexed": indexed_file,
     "webp": lambda: densezip.compress(Image.new("P", (9, 7))),
     "png": png_file,
     "stored": lambda: densezip.compress(file_of(picture("L", 8, 8), "JPEG")),
@@ -42,7 +49,8 @@ FILES: dict[str, Callable[[], bytes]] = {
 @pytest.fixture(scope="module", params=FILES)
 def data(request: pytest.FixtureRequest) -> bytes:
     made = FILES[request.param]()
-    assert densezip.info(made).payload == request.param
+    about = densezip.info(made)
+    assert request.param in f"{about.payload} {about.model}"
     densezip.verify(made)
     return made
 
@@ -160,16 +168,18 @@ def test_other_weights_of_a_known_model_are_an_unknown_model() -> None:
         densezip.decompress(serialise(other, [bytes(container.tile(0))]))
 
 
+@pytest.mark.parametrize("make", [model_file, indexed_file])
 @pytest.mark.parametrize("length", [0, 1, 2, 9])
-def test_a_model_tile_that_is_cut_is_a_named_error(length: int) -> None:
-    container = parse(model_file())
+def test_a_model_tile_that_is_cut_is_a_named_error(make: Callable[[], bytes], length: int) -> None:
+    container = parse(make())
     tile = bytes(container.tile(0))
     with pytest.raises((densezip.CorruptPayloadError, densezip.ChecksumError)):
         densezip.decompress(serialise(container.header, [tile[:length]]))
 
 
-def test_a_model_tile_of_noise_is_a_named_error() -> None:
-    container = parse(model_file())
+@pytest.mark.parametrize("make", [model_file, indexed_file])
+def test_a_model_tile_of_noise_is_a_named_error(make: Callable[[], bytes]) -> None:
+    container = parse(make())
     rng = np.random.default_rng(0)
     for length in (1, 10, 100, 1000):
         with pytest.raises((densezip.CorruptPayloadError, densezip.ChecksumError)):

@@ -60,7 +60,7 @@ def new_mixture(components: int) -> Mixture:
 
 @njit(error_model="numpy", forceinline=True)
 def _exp(x):
-    """e^x to 2e-9, for |x| clamped to 44."""
+    """e^x to 8e-9 of its value, for |x| clamped to 44."""
     x = min(max(x, -_ARGUMENT_LIMIT), _ARGUMENT_LIMIT)
     n = int(x * _LOG2_E + 64.5) - 64
     r = x - n * _LN2
@@ -72,18 +72,18 @@ def _exp(x):
 def prepare(mixture, out, centre, activity):
     """Turn a head's output [3 J] (logits, offsets, log scales) into a mixture around the predictions `centre`."""
     components = mixture.weight.size
-    largest = float(out[0])
+    largest = np.float64(out[0])
     for j in range(1, components):
-        largest = max(largest, float(out[j]))
+        largest = max(largest, np.float64(out[j]))
     total = 0.0
     inverse = 1.0 / activity
     for j in range(components):
-        w = _exp(float(out[j]) - largest)
+        w = _exp(np.float64(out[j]) - largest)
         mixture.weight[j] = w
         total += w
-        log_scale = min(max(float(out[2 * components + j]), -LOG_SCALE_RANGE), LOG_SCALE_RANGE)
+        log_scale = min(max(np.float64(out[2 * components + j]), -LOG_SCALE_RANGE), LOG_SCALE_RANGE)
         mixture.sharpness[j] = _exp(-log_scale) * inverse
-        mixture.mean[j] = centre[j % centre.size] + activity * float(out[components + j])
+        mixture.mean[j] = centre[j % centre.size] + activity * np.float64(out[components + j])
     inverse = 1.0 / total
     for j in range(components):
         mixture.weight[j] *= inverse
@@ -136,14 +136,14 @@ def gradient(mixture, alphabet, c, index, out, activity, grad):
         p += share
         grad[j] = share
         grad[components + j] = w * (slope_above - slope_below) * (mixture.sharpness[j] * activity)
-        log_scale = float(out[2 * components + j])
+        log_scale = np.float64(out[2 * components + j])
         inside = log_scale > -LOG_SCALE_RANGE and log_scale < LOG_SCALE_RANGE
         grad[2 * components + j] = w * (pull_above - pull_below) if inside else 0.0
     inverse = 1.0 / p
     # The floor of the probability counts as a share that no logit moves.
     inside_share = (p - MINIMUM_PROBABILITY) * inverse
     for j in range(components):
-        grad[j] = mixture.weight[j] * inside_share - float(grad[j]) * inverse
-        grad[components + j] = float(grad[components + j]) * inverse
-        grad[2 * components + j] = float(grad[2 * components + j]) * inverse
+        grad[j] = mixture.weight[j] * inside_share - np.float64(grad[j]) * inverse
+        grad[components + j] = np.float64(grad[components + j]) * inverse
+        grad[2 * components + j] = np.float64(grad[2 * components + j]) * inverse
     return p
