@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 import numpy as np
+from densezip.codec import rangecoder
 from numba import njit
 from numpy.typing import NDArray
-
-from densezip.codec import rangecoder
 
 __all__ = ["Pmf", "check_pmf", "check_range_coder"]
 
@@ -68,7 +67,7 @@ def _decode(start: Any, freq: Any, precision: Any, state: Any, data: Any) -> Any
 
 
 def check_range_coder(start: Integers, freq: Integers, precision: Integers) -> bytes:
-    """Every symbol's slot is in its interval again, and the bytes are as few as the probabilities allow; returns them."""
+    """Every symbol is found again, in as few bytes as the probabilities allow; returns the bytes."""
     out = np.zeros((start.size + 1) * rangecoder.FLUSH_BYTES, np.uint8)
     length = _encode(start, freq, precision, rangecoder.new_state(), out)
     ideal = float((precision - np.log2(freq)).sum())

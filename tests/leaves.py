@@ -1,7 +1,7 @@
 """Synthetic images with the statistics of photographs, for tests: dead leaves.
 
-Source: Lee, Mumford and Huang, *Occlusion models for natural images* (2001): discs whose radii follow a cubic law hide one
-another, so that edges and areas of every size occur.
+Source: Lee, Mumford and Huang, *Occlusion models for natural images* (2001): discs whose radii follow a cubic law hide
+one another, so that edges and areas of every size occur.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ def dead_leaves(height: int, width: int, channels: int, seed: int, depth: int = 
         inside = (y - cy) ** 2 + (x - cx) ** 2 <= radius**2
         shade = (slope[0] * (y - cy) + slope[1] * (x - cx)) // 2
         image[inside] = colour + shade[inside][:, None]
-    noise = rng.integers(-1 << (depth - 7), (1 << (depth - 7)) + 1, (height, width, 1)) + rng.integers(-1, 2, image.shape)
+    noise = rng.integers(-1 << (depth - 7), (1 << (depth - 7)) + 1, (height, width, 1)) + rng.integers(
+        -1, 2, image.shape
+    )
     return np.clip(image + noise, 0, top).astype(np.uint8 if depth == 8 else np.uint16)
 
 

@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from densezip.models.photo import engine, mixture
+from densezip.models.photo.mixture import Alphabet, Mixture
+from densezip.models.photo.shape import LOG_SCALE_RANGE, MINIMUM_PROBABILITY, PRECISION
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from laws import check_pmf
 from numba import njit
 from numpy.typing import NDArray
 
-from densezip.models.photo import engine, mixture
-from densezip.models.photo.mixture import Alphabet, Mixture
-from densezip.models.photo.shape import LOG_SCALE_RANGE, MINIMUM_PROBABILITY, PRECISION
-
+find: Any = engine._find
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
@@ -30,7 +30,7 @@ def _starts(parameters: Any, alphabet: Any, symbols: Any, out: Any) -> None:
 @njit(error_model="numpy")
 def _locate(parameters: Any, alphabet: Any, slots: Any, guesses: Any, found: Any, intervals: Any) -> None:
     for i in range(slots.size):
-        found[i] = engine._find(parameters, alphabet, 0, slots[i], guesses[i], intervals[i])
+        found[i] = find(parameters, alphabet, 0, slots[i], guesses[i], intervals[i])
 
 
 class _MixturePmf:
@@ -61,16 +61,16 @@ class _MixturePmf:
 def _alphabet(kind: str) -> Alphabet:
     rng = np.random.default_rng(1)
     values = {
-        "8 bits": lambda: np.arange(256),
-        "16 bits": lambda: np.arange(65536),
-        "sparse": lambda: np.flatnonzero(rng.random(65536) < 0.01),
-        "two": lambda: np.array([3, 65000]),
-        "one": lambda: np.array([200]),
-    }[kind]()
+        "8 bits": np.arange(256),
+        "16 bits": np.arange(65536),
+        "sparse": np.flatnonzero(rng.random(65536) < 0.01),
+        "two": np.array([3, 65000]),
+        "one": np.array([200]),
+    }[kind]
     return mixture.new_alphabet([values])
 
 
-def _mixture(head: list[float] | Floats, centre: list[float], activity: float) -> Mixture:
+def _mixture(head: list[float] | NDArray[Any], centre: list[float], activity: float) -> Mixture:
     parameters = mixture.new_mixture(len(head) // 3)
     mixture.prepare(parameters, np.array(head, np.float32), np.array(centre), activity)
     return parameters
@@ -124,7 +124,7 @@ def test_probabilities_are_those_of_the_exact_mixture(kind: str, spread: float) 
         value = float(alphabet.values[0, symbol])
         head = rng.normal(0, 1, 15).astype(np.float32)
         parameters = _mixture(head, list(value + rng.normal(0, spread, 3)), spread)
-        start, freq = _MixturePmf(parameters, alphabet).interval(np.array([symbol]))
+        _, freq = _MixturePmf(parameters, alphabet).interval(np.array([symbol]))
         exact = _reference(parameters, alphabet, symbol)
         p = mixture.gradient(parameters, alphabet, 0, symbol, head, spread, np.zeros(15, np.float32))
         assert p == pytest.approx(exact, rel=1e-6, abs=3e-9)

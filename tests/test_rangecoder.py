@@ -1,11 +1,10 @@
 """The range coder alone, on intervals that no model would make."""
 
 import numpy as np
+from densezip.codec import rangecoder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from laws import check_range_coder
-
-from densezip.codec import rangecoder
 
 symbols = st.integers(1, 32).flatmap(
     lambda precision: st.tuples(
@@ -36,8 +35,8 @@ def test_nothing_is_one_byte_at_most() -> None:
 
 
 def test_a_carry_runs_through_long_rows_of_full_bytes() -> None:
-    # After the first symbol the boundary between 7F FF FF... and 80 00 00... lies inside the range; every further symbol
-    # is the one that holds the boundary, so that nothing but FF is written, until the last one lies above it.
+    # After the first symbol the boundary between 7F FF FF... and 80 00 00... lies inside the range; every further one
+    # holds the boundary, so that nothing but FF is written, until the last one lies above it.
     for length in (1, 2, 50, 1000):
         state, out = rangecoder.new_state(), np.zeros((length + 2) * rangecoder.FLUSH_BYTES, np.uint8)
         table = [((1 << 31) - 1, 2)]
