@@ -270,11 +270,14 @@ def _take_in(image: "Source", strip: bool, max_pixels: int) -> "tuple[Picture, b
     if isinstance(image, bytes | bytearray | memoryview):
         data = bytes(image)
     else:
-        suffix = Path(fspath(image)).suffix.lower().removeprefix(".")
         try:
-            data = Path(image).read_bytes()
-        except OSError as error:
-            raise UnreadableImageError(f"cannot be read: {error.strerror or error}") from error
+            path = Path(fspath(image))
+            data = path.read_bytes()
+        except TypeError:
+            raise UsageError(f"an image of type {type(image).__name__}: wanted a path, bytes, array or image") from None
+        except (OSError, ValueError) as error:
+            raise UnreadableImageError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        suffix = path.suffix.lower().removeprefix(".")
     read = imagefile.read(data, max_pixels)
     extensions = imagefile.FORMATS[read.format][1]
     extension = suffix if suffix in extensions else extensions[0]

@@ -115,7 +115,7 @@ class Header:
 
     @property
     def sample_bytes(self) -> int:
-        """Bytes of a sample in memory: 1 or 2."""
+        """1 or 2."""
         return 2 if self.mode.endswith(";16") else 1
 
     @property
@@ -258,7 +258,8 @@ def _parse_body(reader: "_Reader") -> tuple[Header, list[tuple[int, int]]]:
     width, height = reader.varint("width"), reader.varint("height")
     if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE):
         raise HeaderError(f"an image of {width}x{height} pixels: sides are 1 to {MAX_SIDE}")
-    if flags & FLAG_LOSSY and payload is not Payload.STORED:
+    lossy = bool(flags & FLAG_LOSSY)
+    if lossy and payload is not Payload.STORED:
         raise HeaderError(f"a lossy source with a payload of kind {payload}: its file would have been stored")
     model, digest = "", b""
     if payload is Payload.MODEL:
@@ -276,21 +277,9 @@ def _parse_body(reader: "_Reader") -> tuple[Header, list[tuple[int, int]]]:
     if ndim > 3 or (ndim == 2 and CHANNELS[mode] > 1) or (ndim and mode in ("1", "P")):
         raise HeaderError(f"an array of {ndim} dimensions in mode {mode}")
     checksum = bytes(reader.take(CHECKSUM_BYTES, "pixel checksum"))
-    header = Header(
-        payload=payload,
-        mode=mode,
-        width=width,
-        height=height,
-        checksum=checksum,
-        tile_width=tile_width,
-        tile_height=tile_height,
-        bits=code >> 4 or NATURAL_BITS.get(mode, 16),
-        array_ndim=ndim,
-        lossy=bool(flags & FLAG_LOSSY),
-        model=model,
-        digest=digest,
-        stored_format=stored_format,
-    )
+    bits = code >> 4 or NATURAL_BITS.get(mode, 16)
+    header = Header(payload, mode, width, height, checksum, tile_width, tile_height, bits, ndim)
+    header = replace(header, lossy=lossy, model=model, digest=digest, stored_format=stored_format)
     count = header.tiles
     if bool(flags & FLAG_TILED) != (count > 1) or (payload is Payload.STORED and count > 1):
         raise HeaderError(f"{count} tiles of {tile_width}x{tile_height} pixels where the flags say otherwise")
@@ -302,6 +291,9 @@ def _parse_body(reader: "_Reader") -> tuple[Header, list[tuple[int, int]]]:
         entries.append((size, int.from_bytes(reader.take(CRC_BYTES, f"CRC of tile {number}"), "little")))
     if flags & FLAG_METADATA:
         header = replace(header, chunks=_unpack_chunks(reader))
+    palette = dict(header.chunks).get("PLTE", b"")
+    if mode == "P" and payload is not Payload.STORED and (len(palette) % 3 or not 3 <= len(palette) <= 768):
+        raise HeaderError(f"a palette of {len(palette)} bytes in mode P")
     if reader.left:
         raise HeaderError(f"{reader.left} bytes follow the header's last field")
     return header, entries
@@ -338,10 +330,17 @@ def _unpack_chunks(reader: "_Reader") -> tuple[Chunk, ...]:
     chunks = []
     while inner.left:
         name = inner.text("metadata name")
+        if not _is_chunk_name(name):
+            raise HeaderError(f"metadata called {name[:16]!r}, which is no ancillary PNG chunk, nor PLTE")
         chunks.append((name, bytes(inner.take(inner.varint(f"length of {name}"), name))))
     if not chunks:
         raise HeaderError("an empty list of metadata")
     return tuple(chunks)
+
+
+def _is_chunk_name(name: str) -> bool:
+    """Four letters, the first of which is small but in PLTE: no chunk that would make or end a PNG file."""
+    return len(name) == 4 and name.isalpha() and (name[0].islower() or name == "PLTE")
 
 
 def _varint(value: int) -> bytes:

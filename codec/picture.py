@@ -18,7 +18,7 @@ from PIL import Image
 
 from . import png
 from .container import CHANNELS, CHECKSUM_BYTES, Chunk
-from .errors import UnsupportedImageError
+from .errors import UnreadableImageError, UnsupportedImageError
 
 __all__ = ["Array", "Picture", "checksum", "chunks_of_info", "digest", "from_array", "from_pil", "to_image"]
 
@@ -113,6 +113,7 @@ def from_pil(image: Image.Image) -> Picture:
 
     Raises:
         UnsupportedImageError: a mode that is not coded, or an animation.
+        UnreadableImageError: its file, which Pillow reads only now, is damaged.
     """
     if getattr(image, "n_frames", 1) > 1:
         raise UnsupportedImageError(f"{image.n_frames} frames: animations and multi-page files are not coded")  # type: ignore[attr-defined]
@@ -125,7 +126,10 @@ def from_pil(image: Image.Image) -> Picture:
         raise UnsupportedImageError(f"mode {image.mode}: {WHY_NOT.get(image.mode, 'it')} is not coded")
     if not image.width or not image.height:
         raise UnsupportedImageError(f"an image of {image.width}x{image.height} pixels")
-    image.load()
+    try:
+        image.load()
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise UnreadableImageError(f"damaged, or cut short: {error}") from error
     mode = "I;16" if image.mode in PIL_16_BIT_GREY else image.mode
     bits = {"1": 1, "I;16": 16}.get(mode, 8)
     return Picture(_samples(image), mode, bits, chunks_of_info(image))
@@ -156,7 +160,7 @@ def chunks_of_info(image: Image.Image) -> tuple[Chunk, ...]:
             table = np.frombuffer(entries, np.uint8).reshape(-1, 4)
             chunks += [("PLTE", table[:, :3].tobytes()), ("tRNS", table[:, 3].tobytes())]
         else:
-            chunks.append(("PLTE", entries))
+            chunks.append(("PLTE", entries or b"\0\0\0"))
     key = info.get("transparency")
     if key is not None and not any(name == "tRNS" for name, _ in chunks):
         chunks.append(("tRNS", _transparency(key, image.mode)))
@@ -228,11 +232,6 @@ def to_image(picture: Picture) -> Image.Image | Array:
         return pixels[:, :, 0] if picture.array_ndim == 2 else pixels
     if picture.mode not in PIL_MODES:
         return pixels
-    # Pillow reads the chunks itself, from a file of one pixel: `info` is what it would be for the whole image.
-    probe = png.write(np.zeros_like(pixels[:1, :1]), picture.mode, picture.bits, picture.chunks)
-    with Image.open(BytesIO(probe), formats=["PNG"]) as one:
-        one.load()
-        info = dict(one.info)
     height, width, channels = pixels.shape
     flat = pixels[:, :, 0] if channels == 1 else pixels
     if picture.mode == "1":
@@ -243,5 +242,17 @@ def to_image(picture: Picture) -> Image.Image | Array:
         image = Image.frombytes(picture.mode, (width, height), np.ascontiguousarray(flat))
     if picture.mode == "P":
         image.putpalette(dict(picture.chunks).get("PLTE", b""))
-    image.info = info
+    image.info = _info(picture, picture.chunks)
     return image
+
+
+def _info(picture: Picture, chunks: tuple[Chunk, ...]) -> dict[Any, Any]:
+    """What Pillow makes of the chunks: it reads them from a file of one pixel, as it would from the whole image's."""
+    probe = png.write(np.zeros_like(picture.pixels[:1, :1]), picture.mode, picture.bits, chunks)
+    try:
+        with Image.open(BytesIO(probe), formats=["PNG"]) as one:
+            one.load()
+            return dict(one.info)
+    except Exception:  # Pillow refuses a chunk, in one way or another: the image is none the worse for it.
+        plain = tuple(chunk for chunk in chunks if chunk[0] in png.STRUCTURAL)
+        return _info(picture, plain) if plain != chunks else {}

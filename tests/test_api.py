@@ -330,7 +330,26 @@ def test_the_limit_holds_on_both_sides(source: Any) -> None:
             reader(data, max_pixels=712)
 
 
+def test_metadata_that_pillow_refuses_costs_no_pixels() -> None:
+    source = raw_png(1, 1, 16, 0, b"\0\1\2", ((b"gAMA", b"?"), (b"tRNS", b"\0\7")))
+    found = densezip.decompress(densezip.compress(source))
+    assert isinstance(found, Image.Image)
+    assert found.getpixel((0, 0)) == 258
+    assert densezip.export(densezip.compress(source))[0].count(b"gAMA?") == 1
+
+
+def test_a_truncated_pil_image_is_unreadable() -> None:
+    with Image.open(BytesIO(png_of("RGB")[:-200])) as image, pytest.raises(densezip.UnreadableImageError):
+        densezip.compress(image)
+
+
+def test_what_is_no_image_is_a_usage_error() -> None:
+    for source in (None, 3.5, [[1, 2], [3, 4]]):
+        with pytest.raises(densezip.UsageError, match="type"):
+            densezip.compress(source)  # type: ignore[arg-type]
+
+
 def test_a_missing_file_is_unreadable(tmp_path: Path) -> None:
-    for path in (tmp_path / "none.png", tmp_path):
+    for path in (tmp_path / "none.png", tmp_path, "a\0b"):
         with pytest.raises(densezip.UnreadableImageError, match="cannot be read"):
             densezip.compress(path)

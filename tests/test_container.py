@@ -55,9 +55,7 @@ def body_of(data: bytes) -> bytes:
     columns=st.integers(1, 5),
     rows=st.integers(1, 5),
     mode=st.sampled_from(container.MODES),
-    chunks=st.lists(
-        st.tuples(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1), st.binary())
-    ).map(tuple),
+    chunks=st.lists(st.tuples(st.from_regex("[a-z][A-Za-z]{3}", fullmatch=True), st.binary())).map(tuple),
 )
 def test_parse_inverts_serialise(
     width: int, height: int, columns: int, rows: int, mode: str, chunks: tuple[tuple[str, bytes], ...]
@@ -69,7 +67,7 @@ def test_parse_inverts_serialise(
         tile_height=-(-height // rows),
         mode=mode,
         bits=container.NATURAL_BITS.get(mode, 16),
-        chunks=chunks,
+        chunks=(("PLTE", b"\1\2\3"), *chunks) if mode == "P" else chunks,
     )
     tiles = [b"x" * number for number in range(made.tiles)]
     found = parse(serialise(made, tiles))
@@ -83,7 +81,7 @@ def test_parse_inverts_serialise(
         {"payload": Payload.WEBP, "model": "", "digest": b""},
         {"payload": Payload.PNG, "model": "", "digest": b"", "mode": "RGB;16", "bits": 16},
         {"payload": Payload.STORED, "model": "", "digest": b"", "stored_format": "jpg", "lossy": True},
-        {"mode": "P", "bits": 2},
+        {"mode": "P", "bits": 2, "chunks": (("PLTE", b"\1\2\3"),)},
         {"mode": "L", "bits": 4},
         {"mode": "1", "bits": 1},
         {"array_ndim": 3},
@@ -190,6 +188,18 @@ def test_metadata_that_inflates_to_more_than_it_says_is_refused() -> None:
     head = data[:5] + container._varint(len(fields)) + fields
     with pytest.raises(HeaderError, match="10 bytes announced"):
         parse(head + zlib.crc32(head).to_bytes(4, "little") + b"tile")
+
+
+@pytest.mark.parametrize("name", ["IDAT", "IEND", "abc", "abcde", "ab1d", "ab d"])
+def test_metadata_that_is_no_ancillary_chunk_is_a_header_error(name: str) -> None:
+    with pytest.raises(HeaderError, match="metadata"):
+        parse(serialise(header(chunks=((name, b""),)), [b"tile"]))
+
+
+@pytest.mark.parametrize("palette", [(), (("PLTE", b""),), (("PLTE", bytes(4)),), (("PLTE", bytes(771)),)])
+def test_a_palette_image_without_a_palette_is_a_header_error(palette: tuple[tuple[str, bytes], ...]) -> None:
+    with pytest.raises(HeaderError, match="palette of"):
+        parse(serialise(header(mode="P", chunks=palette), [b"tile"]))
 
 
 def test_too_much_metadata_is_a_limit() -> None:
