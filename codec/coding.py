@@ -15,18 +15,18 @@ from .picture import Array, Picture, checksum, digest
 __all__ = ["count_colours", "decode_picture", "encode_picture", "store", "stored_bytes"]
 
 # Which candidates are tried: these rules spare time, and break no promise about WebP or the input file.
-# Few colours are those of drawings; but grey photographs have few too, unless WebP says that they are drawings.
-FEW_COLOURS = 256
-FEW_GREYS = 64
-DRAWING_BPSP = 1.0
-# A file that WebP makes as small as this is not worth the start of another coder.
-SMALL_FILE = 96
-# Below this many bits per sample in WebP, an image of many colours has flat areas, and the photo model is spared.
+# A photograph has more colours than this and takes WebP this many bits per sample: else the photo model is spared.
+SPARSE_COLOURS = 64
 GRAPHIC_BPSP = 0.25
 # WebP at its best is spared where the photo model is below this fraction of a fast WebP, in an image of at least so
 # many bits per sample. Best over fast was 0.95 to 1.04 on photographs; it is far less only in images of few bits.
 HOPELESS_RATIO = 0.92
 PHOTOGRAPH_BPSP = 1.0
+# The coder of indices takes an image of so many colours. Grey photographs have no more, and are spared it unless WebP
+# says that they are drawings; and a file that is as small as this already is not worth its start.
+FEW_COLOURS = 256
+DRAWING_BPSP = 1.0
+SMALL_FILE = 96
 COUNTING_PIXELS = 2**18
 
 
@@ -56,30 +56,21 @@ def encode_picture(
         found.append((sum(map(len, tiles)), coder, tiles))
         return found[-1][0]
 
-    def attempt_drawing() -> None:
-        if attempt(webp_coder(height, width)) > SMALL_FILE:
-            attempt(indexed_coder(height, width))
-
+    colours, bpsp, hopeless = 0, 0.0, False
+    if mode not in ("1", "P") and picture.bits < 16:
+        fast = webp_size(pixels, threads)
+        colours, bpsp = count_colours(pixels), 8 * fast / pixels.size
+        if colours > SPARSE_COLOURS and bpsp >= GRAPHIC_BPSP:
+            modelled = attempt(photo_coder(height, width, 8))
+            hopeless = bpsp >= PHOTOGRAPH_BPSP and modelled <= HOPELESS_RATIO * fast
     if picture.bits == 16:
         attempt(photo_coder(height, width, 16))
         attempt(png_coder(mode, height, width))
-    elif mode in ("1", "P"):
-        attempt_drawing()
-    else:
-        fast = webp_size(pixels, threads)
-        bpsp = 8 * fast / pixels.size
-        colours = count_colours(pixels)
-        grey = channels < 3
-        drawing = colours <= FEW_COLOURS and (not grey or colours <= FEW_GREYS or bpsp < DRAWING_BPSP)
-        if drawing:
-            attempt_drawing()
-        if bpsp >= GRAPHIC_BPSP and (grey or not drawing):
-            modelled = attempt(photo_coder(height, width, 8))
-            hopeless = bpsp >= PHOTOGRAPH_BPSP and modelled <= HOPELESS_RATIO * fast
-        else:
-            hopeless = False
-        if not drawing and not hopeless:
-            attempt(webp_coder(height, width))
+    elif not hopeless:
+        size = attempt(webp_coder(height, width))
+        few = colours <= FEW_COLOURS and (channels >= 3 or colours <= SPARSE_COLOURS or bpsp < DRAWING_BPSP)
+        if few and size > SMALL_FILE:
+            attempt(indexed_coder(height, width))
     _, coder, tiles = min(found, key=lambda candidate: candidate[0])
     header = Header(
         payload=coder.payload,

@@ -243,7 +243,7 @@ def parse(data: bytes | bytearray | memoryview) -> Container:
     return Container(header, version, len(view), tuple(parts))
 
 
-def _parse_body(reader: "_Reader") -> tuple[Header, list[tuple[int, int]]]:
+def _parse_body(reader: "_Reader") -> tuple[Header, list[tuple[int, int]]]:  # noqa: PLR0915
     flags = reader.take(1, "flags")[0]
     try:
         payload = Payload(flags & KIND_MASK)

@@ -89,7 +89,7 @@ def test_noise_of_any_shape_comes_back_from_the_photo_model_at_any_effort(
     rng = np.random.default_rng(seed)
     samples = rng.integers(0, np.iinfo(dtype).max + 1, (height, width, channels)).astype(dtype)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(coding, "FEW_COLOURS", 0)
+        patch.setattr(coding, "SPARSE_COLOURS", 0)
         patch.setattr(coding, "webp_size", lambda *_: 10**6)
         data = densezip.compress(samples, effort=effort)
     assert np.array_equal(back(data), samples)

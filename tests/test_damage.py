@@ -22,7 +22,7 @@ def model_file() -> bytes:
     """A small file whose payload is a model's, whatever else would be smaller."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(coding, "webp_size", lambda *_: 10**6)
-        patch.setattr(coding, "FEW_COLOURS", 0)
+        patch.setattr(coding, "SPARSE_COLOURS", 0)
         return densezip.compress(array(3, height=7, width=9))
 
 
