@@ -1,5 +1,6 @@
 """Whole files: what goes in comes out, whatever it is, and the file is small."""
 
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,24 @@ def test_noise_of_any_shape_comes_back_from_the_photo_model_at_any_effort(
         patch.setattr(coding, "webp_size", lambda *_: 10**6)
         data = densezip.compress(samples, effort=effort)
     assert np.array_equal(back(data), samples)
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I;16B", "I;16L"])
+def test_16_bit_grey_of_any_byte_order_comes_back(mode: str) -> None:
+    samples = array(1, "u2")[:, :, 0]
+    raw = samples.astype(">u2" if mode == "I;16B" else "<u2").tobytes()
+    found = densezip.decompress(densezip.compress(Image.frombytes(mode, (31, 23), raw)))
+    assert isinstance(found, Image.Image)
+    assert found.mode == "I;16"
+    assert np.array_equal(np.asarray(found), samples)
+
+
+def test_several_threads_may_compress_at_once() -> None:
+    sources = [file_of(picture("RGB", seed=seed), "PNG") for seed in range(8)]
+    with ThreadPoolExecutor(4) as pool:
+        files = list(pool.map(densezip.compress, sources))
+    assert files == [densezip.compress(source) for source in sources]
+    assert Image.MAX_IMAGE_PIXELS is not None
 
 
 def test_views_and_fortran_order_come_back() -> None:
