@@ -27,6 +27,8 @@ PHOTOGRAPH_BPSP = 1.0
 FEW_COLOURS = 256
 DRAWING_BPSP = 1.0
 SMALL_FILE = 96
+# Progress is that of the first model tried, up to this; the rest is for what comes after it.
+MODEL_SHARE = 0.95
 COUNTING_PIXELS = 2**18
 
 
@@ -50,8 +52,13 @@ def encode_picture(
     height, width, channels = pixels.shape
     found: list[tuple[int, Coder, list[bytes]]] = []
 
+    def share(fraction: float) -> None:
+        if report is not None:
+            report(MODEL_SHARE * fraction)
+
     def attempt(coder: Coder) -> int:
-        progress = Progress(height * width, report if coder.payload is Payload.MODEL else None)
+        first = coder.payload is Payload.MODEL and all(other.payload is not Payload.MODEL for _, other, _ in found)
+        progress = Progress(height * width, share if report is not None and first else None)
         tiles = encode_tiles(coder, pixels, threads, progress)
         found.append((sum(map(len, tiles)), coder, tiles))
         return found[-1][0]

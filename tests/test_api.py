@@ -304,9 +304,10 @@ def test_small_depths_come_back_in_png() -> None:
     assert np.array_equal(np.asarray(densezip.decompress(data)), np.asarray(Image.open(BytesIO(source))))
 
 
-def test_progress_rises_from_0_to_1() -> None:
+@pytest.mark.parametrize("source", [array(3), array(1), array(3, "u2"), drawing(), drawing().convert("1")])
+def test_progress_rises_from_0_to_1(source: Any) -> None:
     heard: list[float] = []
-    data = densezip.compress(array(3), progress=heard.append)
+    data = densezip.compress(source, progress=heard.append)
     assert heard == sorted(heard)
     assert heard[-1] == 1.0
     heard.clear()
