@@ -17,22 +17,23 @@ __all__ = ["dead_leaves", "gradient"]
 def dead_leaves(height: int, width: int, channels: int, seed: int, depth: int = 8) -> NDArray[Any]:
     """An image [H, W, C] of `depth` bits; the same on every machine, for it is drawn in integers."""
     rng = np.random.default_rng(seed)
-    y, x = np.mgrid[:height, :width]
     top = (1 << depth) - 1
-    image = np.zeros((height, width, channels), np.int64)
-    for _ in range(6 * (height + width)):
-        radius = int(3 / np.sqrt(rng.random() + 9 / (max(height, width) + 4) ** 2))
-        cy, cx = int(rng.integers(height)), int(rng.integers(width))
-        light = int(rng.integers(top))
-        colour = np.clip(light + rng.integers(-top // 5, top // 5 + 1, channels), 0, top)
+    # Drawn at twice the size with a margin, then blurred as by a lens, so that edges are as soft as in a photograph.
+    rows, columns = 2 * height + 4, 2 * width + 4
+    y, x = np.mgrid[:rows, :columns]
+    image = np.full((rows, columns, channels), top // 2)
+    for _ in range(2 * (height + width)):
+        radius = int(8 / np.sqrt(rng.random() + 64 / (max(rows, columns) + 9) ** 2))
+        cy, cx = int(rng.integers(rows)), int(rng.integers(columns))
+        colour = int(rng.integers(top)) + rng.integers(-top // 12, top // 12 + 1, channels)
         slope = rng.integers(-2, 3, 2) << (depth - 8)
         inside = (y - cy) ** 2 + (x - cx) ** 2 <= radius**2
-        shade = (slope[0] * (y - cy) + slope[1] * (x - cx)) // 2
+        shade = (slope[0] * (y - cy) + slope[1] * (x - cx)) // 4
         image[inside] = colour + shade[inside][:, None]
-    noise = rng.integers(-1 << (depth - 7), (1 << (depth - 7)) + 1, (height, width, 1)) + rng.integers(
-        -1, 2, image.shape
-    )
-    return np.clip(image + noise, 0, top).astype(np.uint8 if depth == 8 else np.uint16)
+    image = np.sum([image[k : rows - 3 + k : 2] for k in range(4)], 0)
+    image = np.sum([image[:, k : columns - 3 + k : 2] for k in range(4)], 0)[:height, :width]
+    grain = rng.integers(-1 << (depth - 3), (1 << (depth - 3)) + 1, (2, height, width, channels)).sum(0)
+    return np.asarray(np.clip((image + grain) // 16, 0, top), np.uint8 if depth == 8 else np.uint16)
 
 
 def gradient(height: int, width: int, channels: int, depth: int = 8) -> NDArray[Any]:

@@ -1,0 +1,68 @@
+"""Make the golden files: `python tests/golden/make.py --force`, after a change of the format, an engine or weights.
+
+Each picture X.png gives a file X-eN.dz for every effort N listed. Without --force nothing that exists is replaced: from
+1.0 on, files that are here must decode for ever.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import densezip
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+FOLDER = Path(__file__).parent
+sys.path.insert(0, str(FOLDER.parent))
+
+from leaves import dead_leaves, gradient  # noqa: E402 (the folder above is no package)
+
+ROWS_A_STRIP = 24
+
+
+def _with_alpha(pixels: NDArray[Any]) -> NDArray[Any]:
+    return np.concatenate([pixels, 255 - gradient(*pixels.shape[:2], 1)], 2)
+
+
+PICTURES: dict[str, tuple[NDArray[Any], tuple[int, ...]]] = {
+    "rgb": (dead_leaves(40, 48, 3, 1), (1, 5, 9)),
+    "grey": (dead_leaves(17, 33, 1, 2), (1, 5, 9)),
+    "rgba": (_with_alpha(dead_leaves(30, 28, 3, 3)), (1, 5, 9)),
+    "grey16": (dead_leaves(30, 24, 1, 4, 16), (1, 5, 9)),
+    "sparse16": (dead_leaves(60, 64, 1, 5).astype(np.uint16) * 257, (1,)),
+    "strips": (dead_leaves(70, 64, 1, 6), (1,)),
+    # So small that it can be decoded without compiling, and just large enough for a step of learning.
+    "tiny": (dead_leaves(9, 16, 3, 7), (1, 5, 9)),
+}
+
+
+def main(force: bool) -> None:
+    """Write what is missing, or everything."""
+    from densezip.models.photo import tile
+
+    for name, (pixels, efforts) in PICTURES.items():
+        image = Image.fromarray(pixels.squeeze())
+        png = FOLDER / f"{name}.png"
+        if force or not png.exists():
+            image.save(png, optimize=True)
+        usual = tile.TILE_PIXELS
+        tile.TILE_PIXELS = ROWS_A_STRIP * image.width if name == "strips" else usual
+        for effort in efforts:
+            file = FOLDER / f"{name}-e{effort}.dz"
+            if file.exists() and not force:
+                print(f"{file.name} exists; --force replaces it")
+                continue
+            data = densezip.compress(image, effort=effort)
+            about = densezip.info(data)
+            if not (about.model or "").startswith("photo-"):
+                raise SystemExit(f"{file.name}: {about.payload} is smallest, which tests no photo model")
+            file.write_bytes(data)
+            print(f"{file.name}: {len(data)} bytes")
+        tile.TILE_PIXELS = usual
+
+
+if __name__ == "__main__":
+    main("--force" in sys.argv[1:])
