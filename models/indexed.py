@@ -10,6 +10,8 @@ Source: Mahoney, *Adaptive weighing of context models for lossless data compress
 `slot >> 20`; their weights (16.16) are our `depth_weights` and `pattern_weights`, two sets whose outputs are averaged.
 """
 
+import sys
+import threading
 import zlib
 from collections.abc import Callable
 
@@ -51,8 +53,9 @@ LOGISTIC = (
     65536,
 )  # fmt: skip
 
-Registers = npt.NDArray[np.int64]
-X1, X2, CODE, POSITION, MATCH_AT, MATCH_LENGTH = range(6)
+COMPILING = "densezip: compiling the coder of drawings for this processor (once; some seconds)"
+
+X1, X2, CODE, POSITION, MATCH_AT, MATCH_LENGTH = range(6)  # places in `registers`
 
 
 def _squash_table() -> npt.NDArray[np.int64]:
@@ -245,6 +248,25 @@ class _State:
         _code_rows(top, bottom, self.canvas, self.bits, decoding, data, self.registers, *self.arrays)
 
 
+_compiling = threading.Lock()
+_compiled = threading.Event()
+
+
+def _compile() -> None:
+    """Load the compiled code from its cache; the first time of all, compile it, and say why that takes a while."""
+    with _compiling:
+        if _compiled.is_set():
+            return
+        notice = threading.Timer(1.5, print, [COMPILING], {"file": sys.stderr, "flush": True})
+        notice.daemon = True
+        notice.start()
+        try:
+            _State(1, 1, 1).run(0, 1, np.zeros(SPARE_BYTES, np.uint8), decoding=False)
+        finally:
+            notice.cancel()
+        _compiled.set()
+
+
 def tile_shape(height: int, width: int) -> tuple[int, int]:
     """Tiles (height, width) for an image: whole, or in bands."""
     return min(height, max(1, TILE_PIXELS // width)), width
@@ -274,6 +296,7 @@ def encode_tile(pixels: Array, progress: Callable[[int], None]) -> bytes:
     if not bits:
         progress(height * width)
         return head
+    _compile()
     state = _State(height, width, bits)
     state.canvas[MARGIN:, MARGIN:-MARGIN] = indices.reshape(height, width)
     parts = [head]
@@ -307,6 +330,7 @@ def decode_tile(data: bytes, shape: tuple[int, int, int], progress: Callable[[in
     if not bits:
         progress(height * width)
         return np.broadcast_to(table[0], shape)
+    _compile()
     state = _State(height, width, bits)
     coded = np.frombuffer(bytearray(data), np.uint8, offset=offset)  # writable: one compiled function for both ways
     first = data[offset : offset + 4].ljust(4, b"\0")
