@@ -12,6 +12,8 @@ Source: Martin, *Range encoding* (1979), with carries propagated into the bytes 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -22,6 +24,7 @@ __all__ = [
     "LOW",
     "POSITION",
     "RANGE",
+    "cached",
     "consume",
     "encode",
     "finish",
@@ -41,6 +44,14 @@ _MASK = np.uint64((1 << 56) - 1)
 _EIGHT = np.uint64(8)
 _SHIFT = np.uint64(56)
 _ONE = np.uint64(1)
+
+
+def cached(function: Any) -> Any:
+    """Compile at the first call, and keep the code in numba's cache where there is a folder for it."""
+    try:
+        return njit(error_model="numpy", nogil=True, cache=True)(function)
+    except RuntimeError:  # no folder that can be written to: every process compiles for itself
+        return njit(error_model="numpy", nogil=True)(function)
 
 
 def new_state() -> NDArray[np.uint64]:
@@ -87,7 +98,7 @@ def encode(state, out, start, freq, precision):
         state[RANGE] = state[RANGE] << _EIGHT
 
 
-@njit(error_model="numpy", forceinline=True)
+@cached
 def finish(state, out):
     """Write the last byte and drop up to eight zeros, which the decoder supplies; returns the number of bytes."""
     if state[LOW] & _MASK:
@@ -111,7 +122,7 @@ def _next_byte(state, data):
     return np.uint64(data[at]) if at < data.size else np.uint64(0)
 
 
-@njit(error_model="numpy", forceinline=True)
+@cached
 def start_decoding(state, data):
     """Read the first bytes of `data` into a new state."""
     for _ in range(8):

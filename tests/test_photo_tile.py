@@ -183,16 +183,3 @@ def test_wider_tiles_are_refused() -> None:
         encode_tile(FAST, np.zeros((1, tile.WIDEST + 1, 1), np.uint8), 8)
     with pytest.raises(CorruptPayloadError, match="32769 columns"):
         decode_tile(FAST, b"\0\0", (1, tile.WIDEST + 1, 1), 8)
-
-
-def test_the_engine_works_without_a_folder_for_its_cache() -> None:
-    from densezip.models.photo import engine
-
-    def refuse(**options: Any) -> Any:
-        if options.get("cache"):
-            raise RuntimeError("cannot cache function 'advance': no locator available")
-        return lambda function: function
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine, "njit", refuse)
-        assert callable(engine._build(0))

@@ -1,6 +1,9 @@
 """The range coder alone, on intervals that no model would make."""
 
+from typing import Any
+
 import numpy as np
+import pytest
 from densezip.codec import rangecoder
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -67,3 +70,13 @@ def test_any_bytes_decode_to_slots_in_range(data: bytes, precision: int, pick: i
         start = max(0, slot - pick % 5)
         freq = min((1 << precision) - start, slot - start + 1 + pick % 7)
         rangecoder.consume(state, stream, start, freq, precision)
+
+
+def test_without_a_folder_for_the_cache_code_is_compiled_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    def njit(**options: Any) -> Any:
+        if options.get("cache"):
+            raise RuntimeError("cannot cache function: no locator available")  # as numba says it
+        return lambda function: function
+
+    monkeypatch.setattr(rangecoder, "njit", njit)
+    assert rangecoder.cached(len) is len

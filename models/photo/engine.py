@@ -18,7 +18,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from ...codec import rangecoder
-from ...codec.rangecoder import consume, encode, slot
+from ...codec.rangecoder import cached, consume, encode, slot
 from .context import Context, adapt_experts, begin_row, condition, end_row, look, new_context, reveal
 from .mixture import Alphabet, Mixture, cumulative, gradient, new_mixture, prepare
 from .network import BATCH, Network, backward, head, new_network, step, trunk
@@ -178,10 +178,7 @@ def _build(source: int) -> Any:
             end_row(context, y, width)
         session.tally[_PIXELS] = done
 
-    try:
-        return njit(error_model="numpy", nogil=True, cache=True)(advance)
-    except RuntimeError:  # no folder that can be written to: every process compiles for itself
-        return njit(error_model="numpy", nogil=True)(advance)
+    return cached(advance)
 
 
 advance: Any = _build(_source_digest())

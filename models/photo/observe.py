@@ -12,9 +12,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from ...codec.rangecoder import cached
 from .context import adapt_experts, begin_row, condition, end_row, look, new_context, reveal
 from .shape import ModelSpec
 
@@ -31,7 +31,7 @@ class Observations(NamedTuple):
     end: NDArray[Any]  # [n, C] int8: -1 where the value is the lowest there is, 1 where it is the highest
 
 
-@njit(error_model="numpy", nogil=True, cache=True)
+@cached
 def _observe(context, pixels, keep, inputs, extras, highest, trunk, beside, distance, activity, end):
     height, width, channels = pixels.shape
     components = distance.shape[2]
