@@ -1,0 +1,70 @@
+"""Files written once, byte for byte: they decode for as long as format version 1 is read."""
+
+import densezip
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+
+GOLDEN = {
+    "indexed": (
+        "89445a0a01301005181407696e6465786564000000013b943b2cbe9c455234ddafb77f2404504c54450c000000ff000000ff000909ff"
+        "74c768820300b97f5b06974e946388273b49cdaf669c58c8e2aeb773ebbad5361ee4d2337ee04824eeac34eb81f244e5da8a7c2318a6"
+        "da5d"
+    ),
+    "webp": (
+        "89445a0a0124110518143b943b2cbe9c45526acb71d01a2404504c54450c000000ff000000ff000909fff4a8c8f65249464662000000"
+        "574542505650384c550000002f17c0040085c2b66d1bdbfaffe9a6bb3d20a2ff0adcb6519ac131fec2850a8a14933e5b761a74c8d2be"
+        "64db097d5fd41d4ff67dd15f27d05db023245baf2280edd0a76ed32e772726705ff7df7fff1fffff976d0500"
+    ),
+    "png": (
+        "89445a0a011182080403d9f419683e7cd93c604dca5d441b39d09c89504e470d0a1a0a0000000d494844520000000400000003100200"
+        "00006b06e5d2000000274944415408d76364606060646062e644878ccc2f985f32bf421662814096172088a2fa05080200eee10976cb"
+        "17613a0000000049454e44ae426082"
+    ),
+    "stored": ("89445a0a0115030103020370706d55d2e3e15b8df77711748916f1662d152e50350a3320320a3235350a000102030405"),
+}
+
+
+def palette_image() -> npt.NDArray[np.uint8]:
+    """What the first two hold, as indices [20, 24]."""
+    down, across = np.mgrid[0:20, 0:24]
+    indices: npt.NDArray[np.uint8] = (((across // 5 + down // 3) % 4) ^ (across * down % 7 == 0)).astype(np.uint8)
+    return indices
+
+
+@pytest.mark.parametrize("name", ["indexed", "webp"])
+def test_a_palette_image_of_version_1_decodes(name: str) -> None:
+    data = bytes.fromhex(GOLDEN[name])
+    about = densezip.verify(data)
+    assert name in (about.model, about.payload)
+    assert (about.format_version, about.mode) == (1, "P")
+    image = densezip.decompress(data)
+    assert isinstance(image, Image.Image)
+    assert np.array_equal(np.asarray(image), palette_image())
+    assert image.getpalette() == [0, 0, 0, 255, 0, 0, 0, 255, 0, 9, 9, 255]
+
+
+def test_a_16_bit_array_of_version_1_decodes() -> None:
+    samples = np.add.outer(np.arange(3) * 1000, np.arange(4) * 777)[:, :, None] + np.arange(3)
+    found = densezip.decompress(bytes.fromhex(GOLDEN["png"]))
+    assert isinstance(found, np.ndarray)
+    assert found.dtype == np.uint16
+    assert np.array_equal(found, samples)
+
+
+def test_a_stored_file_of_version_1_decodes() -> None:
+    data = bytes.fromhex(GOLDEN["stored"])
+    assert densezip.export(data) == (b"P5\n3 2\n255\n\0\1\2\3\4\5", "ppm")
+    image = densezip.decompress(data)
+    assert isinstance(image, Image.Image)
+    assert image.tobytes() == bytes(range(6))
+
+
+def test_the_indexed_model_still_writes_the_same_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    from densezip.codec import coding
+
+    monkeypatch.setattr(coding, "SMALL_FILE", 0)
+    image = Image.fromarray(palette_image())
+    image.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0, 9, 9, 255])
+    assert densezip.compress(image).hex() == GOLDEN["indexed"]
