@@ -1,0 +1,331 @@
+"""A second decoder of the photo payload, written from codec/FORMAT.md, for 8-bit tiles of one group.
+
+In numpy with plain Python loops, slow and short. It shares the weights, their list of sizes and nothing else with the
+engine; if the two disagree, one of them is not what the format says.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import numpy as np
+from densezip.models.photo.weights import PhotoWeights
+from numpy.typing import NDArray
+
+__all__ = ["decode"]
+
+Array = NDArray[Any]
+F = np.float32
+MARGIN, BATCH = 10, 128
+PLACES = [(0, -1), (-1, 0), (-1, -1), (-1, 1), (0, -2), (-2, 0)]
+OMEGA = [2.0, 2.0, 1.0, 1.0, 1.0, 1.0]
+FED = [(-1, 6), (-2, 5)]
+
+
+def _exp(x: float) -> float:
+    x = min(max(x, -44.0), 44.0)
+    k = int(np.floor(x * 1.4426950408889634 + 64.5)) - 64
+    r = x - k * 0.6931471805599453
+    p = 1 / 5040
+    for term in (1 / 720, 1 / 120, 1 / 24, 1 / 6, 0.5, 1.0, 1.0):
+        p = term + r * p
+    return p * 2.0**k
+
+
+def _clamp(x: float) -> float:
+    return min(max(x, -8.0), 8.0)
+
+
+def _affine(x: Array, weight: Array, bias: Array) -> Array:
+    total = bias.copy()
+    for xi, row in zip(x, weight, strict=True):
+        total += xi * row
+    return total
+
+
+def _eight(a: Array, b: Array) -> float:
+    products = np.zeros(-(-a.size // 8) * 8)
+    products[: a.size] = a * b
+    sums = np.zeros(8)
+    for part in products.reshape(-1, 8):
+        sums += part
+    return float(np.add.accumulate(sums)[-1])
+
+
+class _RangeDecoder:
+    def __init__(self, data: bytes) -> None:
+        self.data, self.at, self.r = data, 8, 2**64 - 1
+        self.v = int.from_bytes(data[:8].ljust(8, b"\0"))
+
+    def slot(self) -> int:
+        return min(self.v // (self.r >> 28), 2**28 - 1)
+
+    def take(self, start: int, stop: int) -> None:
+        unit = self.r >> 28
+        self.v, self.r = self.v - unit * start, unit * (stop - start)
+        while self.r < 2**56:
+            byte = self.data[self.at] if self.at < len(self.data) else 0
+            self.v, self.r, self.at = self.v * 256 + byte, self.r * 256, self.at + 1
+
+
+class _Network:
+    def __init__(self, weights: PhotoWeights) -> None:
+        self.shape, self.rho = weights.shape, weights.spec.schedule
+        self.layers: dict[str, list[Array]] = {}
+        self.moments: dict[str, list[list[Array]]] = {}
+        at = 0
+        for name, (rows, columns) in self.shape.matrices().items():
+            for size, shape in ((-(-rows // 4) * 4 * columns, (rows, columns)), (columns, (columns,))):
+                used = slice(at, at + rows * columns if len(shape) == 2 else at + columns)
+                self.layers.setdefault(name, []).append(weights.parameters[used].reshape(shape).copy())
+                y = weights.square[used].reshape(shape).copy()
+                self.moments.setdefault(name, []).append([np.zeros_like(y), y])
+                at += size
+        self.batch: list[dict[str, Array]] = []
+        self.pixels = 0
+
+    def trunk(self, inputs: Array) -> Array:
+        seen = {"x0": inputs.astype(F)}
+        self.batch.append(seen)
+        h = np.zeros(0, F)
+        for layer in range(self.shape.layers):
+            x = seen[f"x{layer}"]
+            seen[f"r{layer}"] = np.maximum(_affine(x, *self.layers[f"trunk.{layer}"]), F(0))
+            h = seen[f"r{layer}"] if layer == 0 else h + seen[f"r{layer}"]
+            seen[f"x{layer + 1}"] = h
+        return h
+
+    def head(self, c: int, h: Array, extras: Array) -> Array:
+        seen = self.batch[-1]
+        seen[f"u{c}"] = np.concatenate([h, extras.astype(F)])
+        seen[f"v{c}"] = np.maximum(_affine(seen[f"u{c}"], *self.layers[f"head.{c}.hidden"]), F(0))
+        return _affine(seen[f"v{c}"], *self.layers[f"head.{c}.out"])
+
+    def learn(self) -> None:
+        self.pixels += 1
+        if self.pixels % BATCH:
+            return
+        shape, total = self.shape, {name: [np.zeros_like(p) for p in pair] for name, pair in self.layers.items()}
+
+        def add(name: str, x: Array, g: Array) -> None:
+            total[name][0] += x[:, None] * g
+            total[name][1] += g
+
+        for seen in self.batch:
+            stream = np.zeros(shape.width, F)
+            for c in range(shape.channels):
+                add(f"head.{c}.out", seen[f"v{c}"], seen[f"g{c}"])
+                weight = self.layers[f"head.{c}.out"][0]
+                g = _affine(seen[f"g{c}"], weight.T, np.zeros(shape.hidden, F)) * (seen[f"v{c}"] > 0)
+                add(f"head.{c}.hidden", seen[f"u{c}"], g)
+                stream = _affine(g, self.layers[f"head.{c}.hidden"][0][: shape.width].T, stream)
+            for layer in range(shape.layers - 1, -1, -1):
+                g = stream * (seen[f"r{layer}"] > 0)
+                add(f"trunk.{layer}", seen[f"x{layer}"], g)
+                if layer:
+                    stream = _affine(g, self.layers[f"trunk.{layer}"][0].T, stream)
+        start, end, half = self.rho
+        rho = F(end + (start - end) * half / (half + self.pixels))
+        for name, pair in self.layers.items():
+            for theta, gamma, (m, y) in zip(pair, total[name], self.moments[name], strict=True):
+                mean = gamma * F(2.0**-7)
+                m[...] = m * F(0.9) + mean * F(1 - 0.9) + F(1e-30)
+                y[...] = y * F(0.99) + mean * mean * F(1 - 0.99) + F(1e-30)
+                theta[...] = theta - rho * m / (np.sqrt(y) + F(1e-7))
+        self.batch.clear()
+
+
+class _Expert:
+    def __init__(self, spec: Any, channels: int, places: list[tuple[int, int]]) -> None:
+        self.places, self.mu, self.local = places[: spec.neighbours], spec.memory, spec.local
+        n = spec.neighbours * channels
+        self.u, self.p = np.zeros((channels, n)), 0.1 * np.eye(n)
+        self.s = np.full((channels, channels), 0.9)
+        np.fill_diagonal(self.s, 1.0)
+
+    def predict(self, z: Array) -> Array:
+        return np.array([_eight(u, z) for u in self.u])
+
+    def learn(self, z: Array, errors: Array, v: float) -> None:
+        g = np.zeros(z.size)
+        for zi, row in zip(z, self.p, strict=True):
+            g += zi * row
+        q = _eight(g, z)
+        if not q >= 0:
+            self.p = 0.1 * np.eye(z.size)
+            return
+        h = 1 / (self.mu * v + q)
+        self.u += (errors * h)[:, None] * g
+        trace = np.add.accumulate(self.p.diagonal())[-1]
+        g *= np.sqrt(h)
+        self.p = (self.p - g[:, None] * g) * (1 / self.mu if trace < 0.1 * z.size else 1.0)
+
+    def couple(self, errors: Array, v: float) -> None:
+        self.s = 0.998 * self.s + errors[:, None] * errors * (1 / v)
+        self.s[np.diag_indices_from(self.s)] += 0.0001
+
+
+class _Decoder:
+    def __init__(self, weights: PhotoWeights, data: bytes, height: int, width: int) -> None:
+        self.spec, self.channels = weights.spec, weights.shape.channels
+        self.height, self.width, self.count = height, width, len(weights.spec.experts)
+        self.net, self.alphabets = _Network(weights), [np.arange(256)] * self.channels
+        kind, rest = data[0], data[1:]
+        assert kind in (1, 2)
+        if kind == 2:
+            length, rest = rest[0] & 127 | (rest[1] << 7 if rest[0] > 127 else 0), rest[1 + (rest[0] > 127) :]
+            bits = np.unpackbits(np.frombuffer(zlib.decompress(rest[:length]), np.uint8)).reshape(self.channels, 256)
+            self.alphabets, rest = [np.flatnonzero(row) for row in bits], rest[length:]
+        self.coder = _RangeDecoder(rest)
+        places = [(dy, dx) for dy in range(-6, 1) for dx in range(-6, 7) if dy < 0 or dx < 0]
+        self.places = sorted(places, key=lambda p: (p[0] ** 2 + p[1] ** 2, p[1] > 0, -p[0], p[1]))[1:]
+        self.experts = [_Expert(s, self.channels, self.places) for s in self.spec.experts]
+        # [rows above too, columns and margins, channel, (sample, error of the blend, mean |error|, experts' errors)]
+        self.seen = np.zeros((height + 2, width + 2 * MARGIN, self.channels, 3 + self.count))
+        self.variance = np.zeros((height, width))
+
+    def at(self, y: int, x: int) -> Array:
+        place: Array = self.seen[y + 2, x + MARGIN]
+        return place
+
+    def regressors(self, y: int, x: int, places: list[tuple[int, int]]) -> Array:
+        west = self.at(y, x - 1)[:, 0]
+        parts = [self.at(y + dy, x + dx)[:, 0] - west if y + dy >= 0 else np.zeros(self.channels) for dy, dx in places]
+        return np.concatenate(parts)
+
+    def look(self, y: int, x: int) -> Array:
+        raw = np.array([e.predict(self.regressors(y, x, e.places)) for e in self.experts])
+        near = np.array([self.at(y + dy, x + dx) for dy, dx in PLACES])
+        z = self.regressors(y, x, self.places[: self.spec.reach]).reshape(-1, self.channels)
+        self.raw, self.a, self.trust = raw, np.zeros(self.channels), np.zeros_like(raw)
+        inputs: list[float] = []
+        for c in range(self.channels):
+            a = b = 0.0
+            for omega, place in zip(OMEGA, near, strict=True):
+                a += omega * place[c, 2]
+            a = 0.125 * a + 0.4
+            for d in range(-4, 5):
+                b += self.at(y - 1, x + d)[c, 2] + self.at(y - 2, x + d)[c, 2]
+            for d in range(1, 5):
+                b += self.at(y, x - d)[c, 2]
+            b = (1 / 22) * b + 0.4
+            total = beta = 0.0
+            for k in range(self.count):
+                energy = 0.4 * 0.4
+                for omega, place in zip(OMEGA, near, strict=True):
+                    energy += omega * (place[c, 3 + k] * place[c, 3 + k])
+                self.trust[k, c] = 1 / (energy * energy)
+                total += self.trust[k, c]
+            for k in range(self.count):
+                self.trust[k, c] *= 1 / total
+                beta += self.trust[k, c] * raw[k, c]
+            scaled = [-beta, *(z[:, c] - beta), *(raw[:, c] - beta)]
+            for number, place in enumerate(near):
+                scaled += [place[c, 1], *(place[c, 3:] if number < 2 else [])]
+            inputs += [_clamp(value * (1 / a)) for value in scaled] + list(self.trust[:, c])
+            inputs += [a / (a + 1), a / (a + 4), a / (a + 16), 2 * a / (a + b) - 1]
+            self.a[c] = a
+        mean = float(np.add.accumulate(self.a)[-1]) / self.channels
+        self.variance[y, x] = mean * mean
+        return np.array(inputs)
+
+    def condition(self, y: int, x: int, c: int, errors: Array) -> tuple[Array, list[float]]:
+        west, here = self.at(y, x - 1), self.at(y, x)
+        centres, blend = [], 0.0
+        for k, e in enumerate(self.experts):
+            s, shift = e.s, 0.0
+            if c == 1:
+                shift = s[0, 1] / s[0, 0] * errors[k, 0]
+            elif c == 2:
+                first = s[0, 2] * s[1, 1] - s[1, 2] * s[0, 1]
+                second = s[1, 2] * s[0, 0] - s[0, 2] * s[0, 1]
+                shift = (first * errors[k, 0] + second * errors[k, 1]) / (s[0, 0] * s[1, 1] - s[0, 1] * s[0, 1])
+            centres.append(west[c, 0] + self.raw[k, c] + shift)
+            blend += self.trust[k, c] * centres[-1]
+        extras = [_clamp((centre - blend) * (1 / self.a[c])) for centre in centres] if c else []
+        for q in range(c):
+            own = [*errors[:, q], here[q, 1], here[q, 0] - west[q, 0]]
+            extras += [_clamp(value * (1 / self.a[q])) for value in own]
+        return np.array([*centres, blend]), extras
+
+    def symbol(self, c: int, out: Array, centre: Array) -> tuple[int, Array]:
+        """The next symbol, and the derivatives of -ln p by the outputs."""
+        o, j, v, a = out.astype(float), self.spec.components, self.alphabets[c], self.a[c]
+        weight = np.array([_exp(value - max(o[:j])) for value in o[:j]])
+        weight *= 1 / np.add.accumulate(weight)[-1]
+        mean = np.array([centre[i % centre.size] + a * o[j + i] for i in range(j)])
+        sharp = np.array([_exp(-min(max(value, -6.0), 6.0)) * (1 / a) for value in o[2 * j : 3 * j]])
+
+        def start(i: int) -> int:
+            if i in (0, v.size):
+                return 2**28 if i else 0
+            t = 0.0
+            for w, m, s in zip(weight, mean, sharp, strict=True):
+                t += w / (1 + _exp((m - (v[i - 1] + v[i]) / 2) * s))
+            return int(min(t, 1.0) * (2**28 - 2 * v.size)) + 2 * i
+
+        slot, i = self.coder.slot(), 0
+        while start(i + 1) <= slot:
+            i += 1
+        self.coder.take(start(i), start(i + 1))
+        grad, p = np.zeros(out.size, F), 2.0**-27
+        for k in range(j):
+            sigma, pull = [], []
+            for edge, tail in ((i, 0.0), (i + 1, 1.0)):
+                inside = 0 < edge < v.size
+                t = ((v[edge - 1] + v[edge]) / 2 - mean[k]) * sharp[k] if inside else 0.0
+                sigma.append((1 / (1 + _exp(-t)) if inside else tail, inside))
+                pull.append(t)
+            slope = [s * (1 - s) if inside else 0.0 for s, inside in sigma]
+            share = weight[k] * (sigma[1][0] - sigma[0][0])
+            p += share
+            grad[k] = share
+            grad[j + k] = weight[k] * (slope[1] - slope[0]) * (sharp[k] * a)
+            if -6 < o[2 * j + k] < 6:
+                grad[2 * j + k] = weight[k] * (pull[1] * slope[1] - pull[0] * slope[0])
+        inverse = 1 / p
+        shares = (p - 2.0**-27) * inverse
+        for k in range(j):
+            grad[k] = weight[k] * shares - float(grad[k]) * inverse
+            grad[j + k], grad[2 * j + k] = float(grad[j + k]) * inverse, float(grad[2 * j + k]) * inverse
+        return i, grad
+
+    def pixel(self, y: int, x: int) -> None:
+        h = self.net.trunk(self.look(y, x))
+        errors, here = np.zeros((self.count, self.channels)), self.at(y, x)
+        for c in range(self.channels):
+            centre, extras = self.condition(y, x, c, errors)
+            symbol, self.net.batch[-1][f"g{c}"] = self.symbol(c, self.net.head(c, h, np.array(extras)), centre)
+            here[c, 0] = self.alphabets[c][symbol]
+            errors[:, c] = here[c, 0] - self.at(y, x - 1)[c, 0] - self.raw[:, c]
+            here[c, 3:] = here[c, 0] - centre[:-1]
+            here[c, 1] = here[c, 0] - centre[-1]
+            here[c, 2] = np.add.accumulate(np.abs(here[c, 3:]))[-1] / self.count
+        v = self.variance[y, x]
+        for e, error in zip(self.experts, errors, strict=True):
+            e.learn(self.regressors(y, x, e.places), error, v)
+            e.couple(error, v)
+        for dy, dx in FED:
+            fy, fx = y + dy, x + dx
+            for e in self.experts if fy >= 0 and fx < self.width else []:
+                if e.local:
+                    z = self.regressors(fy, fx, e.places)
+                    target = self.at(fy, fx)[:, 0] - self.at(fy, fx - 1)[:, 0]
+                    e.learn(z, target - e.predict(z), self.variance[fy, fx])
+        self.net.learn()
+
+    def run(self) -> Array:
+        for y in range(self.height):
+            self.seen[y + 2, :MARGIN] = self.at(y - 1, 0)
+            if y == 0:
+                self.seen[2, :MARGIN, :, 0] = 128
+            for x in range(self.width):
+                self.pixel(y, x)
+            self.seen[y + 2, MARGIN + self.width :] = self.at(y, self.width - 1)
+        return self.seen[2:, MARGIN : MARGIN + self.width, :, 0].astype(np.uint8)
+
+
+def decode(weights: PhotoWeights, data: bytes, height: int, width: int) -> Array:
+    """The samples of a tile of one group, channels in coding order. [H, W, C]"""
+    return _Decoder(weights, data, height, width).run()
