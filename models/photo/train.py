@@ -20,16 +20,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
 from ...codec.errors import InputError, OutputError, UsageError
 from .observe import Observations, observe
-from .shape import ModelSpec
+from .shape import ModelSpec, NetShape
 from .torchnet import PhotoNet, mixture_nats
 from .weights import CODING_ORDER, GROUPS, MODELS
 
-__all__ = ["Recipe", "train_photo"]
+__all__ = ["RECIPES", "Recipe", "train_photo"]
+
+
+Report = Callable[[str], None]
+Tensors = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,8 @@ class Recipe:
         samples: pixels to learn from, drawn as rows from all images; colour, grey. 8.8 million take about 4 GB of
             memory.
         strip: part of each image, in height, that is passed through the experts.
-        epochs: passes over the samples.
+        epochs: passes over the samples, for each round; every round draws its samples anew and goes on from the weights
+            of the one before, at a quarter of its rate.
         batch: pixels of one step.
         rate: highest learning rate, reached after `warm_up` steps and lowered along a cosine to 2 %.
         decay: weight decay.
@@ -51,7 +56,7 @@ class Recipe:
 
     samples: tuple[int, int] = (8_800_000, 4_400_000)
     strip: float = 0.4
-    epochs: int = 5
+    epochs: tuple[int, ...] = (5,)
     batch: int = 4096
     rate: float = 2e-3
     warm_up: int = 200
@@ -61,7 +66,8 @@ class Recipe:
     validation: int = 13
 
 
-Report = Callable[[str], None]
+RECIPES = {1: Recipe(), 5: Recipe(), 9: Recipe(epochs=(5, 2))}
+"""How the shipped weights of each effort were made."""
 
 
 def _images(folder: Path) -> list[Path]:
@@ -140,24 +146,26 @@ def _evaluate(net: PhotoNet, data: Observations) -> float:
     return total / n / net.shape.channels / math.log(2)
 
 
-def _steps(n: int, recipe: Recipe, seed: int, first: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
+def _steps(n: int, batch: int, epochs: int, seed: int, first: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
     """Numbered batches of sample indices from step `first` on: every epoch is one permutation of all samples."""
-    each = n // recipe.batch
-    for number in range(first, recipe.epochs * each):
+    each = n // batch
+    for number in range(first, epochs * each):
         epoch, place = divmod(number, each)
         if number == first or place == 0:
             order = np.random.default_rng((seed, epoch)).permutation(n)
-        yield number, np.sort(order[place * recipe.batch : (place + 1) * recipe.batch])
+        yield number, np.sort(order[place * batch : (place + 1) * batch])
 
 
-def _rate(number: int, steps: int, recipe: Recipe) -> float:
+def _rate(number: int, steps: int, turn: int, recipe: Recipe) -> float:
     cosine = 0.5 * (1 + math.cos(math.pi * number / steps))
-    return recipe.rate * min(1.0, (number + 1) / recipe.warm_up) * (0.02 + 0.98 * cosine)
+    return recipe.rate * 0.25**turn * min(1.0, (number + 1) / recipe.warm_up) * (0.02 + 0.98 * cosine)
 
 
 def _train_group(
     group: str,
-    spec: ModelSpec,
+    turn: int,
+    begin: Tensors,
+    shape: NetShape,
     data: Observations,
     held_out: Observations,
     out: Path,
@@ -165,15 +173,17 @@ def _train_group(
     seed: int,
     resume: bool,
     report: Report,
-) -> dict[str, NDArray[Any]]:
-    """Train the network of one group and return its tensors, the best average of the weights by validation."""
+) -> Tensors:
+    """Train the network of one group for one round; its tensors are the best average of the weights by validation."""
     torch.manual_seed(seed)
-    net = PhotoNet(spec.shape(GROUPS[group]))
+    net = PhotoNet(shape)
+    if begin:
+        _put(group, net, begin)
     optimiser = torch.optim.AdamW(net.parameters(), lr=recipe.rate, betas=(0.9, 0.99), weight_decay=recipe.decay)
     average = {name: p.detach().clone() for name, p in net.named_parameters()}
-    checkpoint, curve = out / f"{group}.checkpoint.pt", out / f"{group}.csv"
+    checkpoint, curve = out / f"{group}-{turn + 1}.checkpoint.pt", out / f"{group}-{turn + 1}.csv"
     n = len(data.trunk)
-    steps, first, best, running = recipe.epochs * (n // recipe.batch), 0, math.inf, math.nan
+    steps, first, best, running = recipe.epochs[turn] * (n // recipe.batch), 0, math.inf, math.nan
     best_average = average
     if resume and checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
@@ -186,9 +196,9 @@ def _train_group(
         curve.write_text("step,train_bpd,validation_bpd,seconds\n")
     report(f"{group}: {net.shape.multiply_adds()} multiply-adds a pixel, {n} samples, {steps} steps")
     began = time.monotonic()
-    for number, index in _steps(n, recipe, seed, first):
+    for number, index in _steps(n, recipe.batch, recipe.epochs[turn], seed, first):
         for settings in optimiser.param_groups:
-            settings["lr"] = _rate(number, steps, recipe)
+            settings["lr"] = _rate(number, steps, turn, recipe)
         loss = _nats(net, data, index)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -220,7 +230,7 @@ def _train_group(
     return _tensors(group, net, data, seed)
 
 
-def _tensors(group: str, net: PhotoNet, data: Observations, seed: int) -> dict[str, NDArray[Any]]:
+def _tensors(group: str, net: PhotoNet, data: Observations, seed: int) -> Tensors:
     """Weights, and the root mean square of their gradients over batches as the engine's learning sees them."""
     rng = np.random.default_rng(seed)
     batch, count = 128, 400
@@ -241,19 +251,27 @@ def _tensors(group: str, net: PhotoNet, data: Observations, seed: int) -> dict[s
     return tensors
 
 
-def _draw_curves(out: Path, groups: list[str]) -> None:
+def _put(group: str, net: PhotoNet, tensors: Tensors) -> None:
+    """Load the weights that `_tensors` named."""
+    with torch.no_grad():
+        for name in net.shape.matrices():
+            for kind, parameters in (("weight", net.weight), ("bias", net.bias)):
+                parameters[name.replace(".", "_")].copy_(torch.from_numpy(tensors[f"{group}.{name}.{kind}"]))
+
+
+def _draw_curves(out: Path, curves: list[str]) -> None:
     """Loss curves as a picture, where matplotlib is installed."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
         return
-    figure = Figure(figsize=(7, 3.2 * len(groups)), layout="constrained")
-    for place, group in enumerate(groups):
-        rows = np.genfromtxt(out / f"{group}.csv", delimiter=",", names=True)
-        axes = figure.add_subplot(len(groups), 1, place + 1)
+    figure = Figure(figsize=(7, 3.2 * len(curves)), layout="constrained")
+    for place, curve in enumerate(curves):
+        rows = np.genfromtxt(out / f"{curve}.csv", delimiter=",", names=True)
+        axes = figure.add_subplot(len(curves), 1, place + 1)
         for column, label in (("train_bpd", "training"), ("validation_bpd", "validation")):
             axes.plot(np.atleast_1d(rows["step"]), np.atleast_1d(rows[column]), label=label)
-        axes.set(title=group, xlabel="step", ylabel="bits per sub-pixel")
+        axes.set(title=curve, xlabel="step", ylabel="bits per sub-pixel")
         axes.legend()
     figure.savefig(out / "curves.png", dpi=120)
 
@@ -294,7 +312,7 @@ def train_photo(
     name = f"photo-{effort}"
     if name not in MODELS:
         raise UsageError(f"no photo model has effort {effort}: choose one of 1, 5, 9")
-    recipe, spec = recipe or Recipe(), MODELS[name]
+    recipe, spec = recipe or RECIPES[effort], MODELS[name]
     files = _images(data)
     held = _images(validation) if validation else files[:: recipe.validation]
     files = files if validation else [f for f in files if f not in set(held)]
@@ -305,15 +323,28 @@ def train_photo(
     except OSError as error:
         raise OutputError(f"cannot make the folder {out}: {error.strerror}") from error
     torch.set_num_threads(threads)
-    tensors: dict[str, NDArray[Any]] = {}
+    made_by = {"recipe": json.dumps({**vars(recipe), "seed": seed, "torch": torch.__version__})}
+    tensors: Tensors = {}
+    curves: list[str] = []
     for group, channels in GROUPS.items():
-        rng = np.random.default_rng((seed, channels))
         samples = recipe.samples[0 if group == "colour" else 1]
+        own: Tensors = {}
+        rng = np.random.default_rng((seed, channels))
         held_out = _gather(held, spec, channels, samples // 12, 1.0, rng, report)
-        training = _gather(files, spec, channels, samples, recipe.strip, rng, report)
-        tensors |= _train_group(group, spec, training, held_out, out, recipe, seed, resume, report)
-        del training, held_out
-        made_by = {"recipe": json.dumps({**vars(recipe), "seed": seed, "torch": torch.__version__})}
-        save_file(tensors, out / f"{name}.safetensors", made_by)
-    _draw_curves(out, list(GROUPS))
+        for turn in range(len(recipe.epochs)):
+            curves.append(f"{group}-{turn + 1}")
+            finished = out / f"{curves[-1]}.safetensors"
+            if resume and finished.exists():
+                own = load_file(finished)
+                continue
+            if turn > 0:
+                rng = np.random.default_rng((seed, channels, turn))
+            training = _gather(files, spec, channels, samples, recipe.strip, rng, report)
+            shape = spec.shape(channels)
+            own = _train_group(group, turn, own, shape, training, held_out, out, recipe, seed, resume, report)
+            del training
+            save_file(own, finished, made_by)
+        tensors |= own
+    save_file(tensors, out / f"{name}.safetensors", made_by)
+    _draw_curves(out, curves)
     return out / f"{name}.safetensors"
