@@ -15,6 +15,8 @@ from leaves import dead_leaves
 from numba import njit
 from numpy.typing import NDArray
 
+NOISE = 0.01
+
 
 @njit(error_model="numpy")
 def _learn_all(e: Any, samples: Any, targets: Any, errors: Any) -> None:
@@ -23,7 +25,7 @@ def _learn_all(e: Any, samples: Any, targets: Any, errors: Any) -> None:
             errors[c] = targets[i, c]
             for n in range(samples.shape[1]):
                 errors[c] -= e.weight[0, c, n] * samples[i, n]
-        experts._update(e, 0, samples[i], errors, 0, 1.0)
+        experts._update(e, 0, samples[i], errors, 0, NOISE * NOISE)
 
 
 def _covariance(e: experts.Experts, k: int) -> NDArray[np.float64]:
@@ -59,7 +61,7 @@ def test_an_expert_converges_to_a_linear_model() -> None:
     true = rng.normal(0, 0.5, (2, 10))
     samples = np.zeros((3000, e.z.size))
     samples[:, :10] = rng.normal(0, 5, (3000, 10)) @ rng.normal(0, 1, (10, 10))
-    targets = samples[:, :10] @ true.T + rng.normal(0, 0.01, (3000, 2))
+    targets = samples[:, :10] @ true.T + rng.normal(0, NOISE, (3000, 2))
     _learn_all(e, samples, targets, np.zeros(2))
     np.testing.assert_allclose(e.weight[0, :, :10], true, atol=2e-3)
     assert (e.weight[0, :, 10:] == 0).all()

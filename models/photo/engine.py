@@ -25,7 +25,7 @@ from .network import BATCH, Network, backward, head, new_network, step, trunk
 from .shape import PRECISION
 from .weights import PhotoWeights
 
-__all__ = ["DECODE", "ENCODE", "Session", "advance", "new_session"]
+__all__ = ["DECODE", "ENCODE", "Session", "advance", "new_session", "source_digest"]
 
 ENCODE, DECODE = 0, 1
 
@@ -119,7 +119,7 @@ def _guess(alphabet, c, centre):
     return low
 
 
-def _source_digest() -> int:
+def source_digest() -> int:
     """A number that changes with any source file of the engine, for the key of the compiled code's cache."""
     digest = hashlib.sha256()
     for file in ("kernels", "experts", "context", "network", "mixture", "shape", "engine"):
@@ -181,7 +181,7 @@ def _build(source: int) -> Any:
     return cached(advance)
 
 
-advance: Any = _build(_source_digest())
+advance: Any = _build(source_digest())
 """`advance(session, mode, symbols, first_row, last_row, data, measure)`: code some rows of a tile.
 
 Codes the rows [first_row, last_row) of `symbols` [H, W, C] uint16: reads them when encoding, fills them in when

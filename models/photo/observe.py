@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ...codec.rangecoder import cached
 from .context import adapt_experts, begin_row, condition, end_row, look, new_context, reveal
+from .engine import source_digest
 from .shape import ModelSpec
 
 __all__ = ["Observations", "observe"]
@@ -31,36 +32,45 @@ class Observations(NamedTuple):
     end: NDArray[Any]  # [n, C] int8: -1 where the value is the lowest there is, 1 where it is the highest
 
 
-@cached
-def _observe(context, pixels, keep, inputs, extras, highest, trunk, beside, distance, activity, end):
-    height, width, channels = pixels.shape
-    components = distance.shape[2]
-    n = 0
-    for y in range(height):
-        begin_row(context, y, (highest + 1) / 2)
-        for x in range(width):
-            look(context, y, x, inputs)
-            first = 0
-            for c in range(channels):
-                condition(context, y, x, c, extras)
-                value = float(pixels[y, x, c])
+def _build(source: int) -> Any:
+    """Declare the compiled loop, which `source` identifies in numba's cache: see `engine`. It is never negative."""
+
+    def _observe(context, pixels, keep, inputs, extras, highest, trunk, beside, distance, activity, end):
+        if source < 0:
+            return
+        height, width, channels = pixels.shape
+        components = distance.shape[2]
+        n = 0
+        for y in range(height):
+            begin_row(context, y, (highest + 1) / 2)
+            for x in range(width):
+                look(context, y, x, inputs)
+                first = 0
+                for c in range(channels):
+                    condition(context, y, x, c, extras)
+                    value = float(pixels[y, x, c])
+                    if keep[y]:
+                        experts = context.experts.count.size
+                        size = experts + (experts + 2) * c if c > 0 else 0
+                        for i in range(size):
+                            beside[n, first + i] = extras[i]
+                        first += size
+                        for j in range(components):
+                            distance[n, c, j] = (value - context.centre[c, j % (experts + 1)]) / context.activity[c]
+                        activity[n, c] = context.activity[c]
+                        end[n, c] = -1 if value == 0 else 1 if value == highest else 0
+                    reveal(context, y, x, c, value)
                 if keep[y]:
-                    experts = context.experts.count.size
-                    size = experts + (experts + 2) * c if c > 0 else 0
-                    for i in range(size):
-                        beside[n, first + i] = extras[i]
-                    first += size
-                    for j in range(components):
-                        distance[n, c, j] = (value - context.centre[c, j % (experts + 1)]) / context.activity[c]
-                    activity[n, c] = context.activity[c]
-                    end[n, c] = -1 if value == 0 else 1 if value == highest else 0
-                reveal(context, y, x, c, value)
-            if keep[y]:
-                for i in range(inputs.size):
-                    trunk[n, i] = inputs[i]
-                n += 1
-            adapt_experts(context, y, x, width)
-        end_row(context, y, width)
+                    for i in range(inputs.size):
+                        trunk[n, i] = inputs[i]
+                    n += 1
+                adapt_experts(context, y, x, width)
+            end_row(context, y, width)
+
+    return cached(_observe)
+
+
+_observe: Any = _build(source_digest())
 
 
 def observe(pixels: NDArray[np.uint8], spec: ModelSpec, keep: NDArray[np.bool_]) -> Observations:
