@@ -29,7 +29,7 @@ from .shape import ModelSpec, NetShape
 from .torchnet import PhotoNet, mixture_nats
 from .weights import CODING_ORDER, GROUPS, MODELS
 
-__all__ = ["RECIPES", "Recipe", "train_photo"]
+__all__ = ["Recipe", "train_photo"]
 
 
 Report = Callable[[str], None]
@@ -65,9 +65,6 @@ class Recipe:
     every: int = 1500
     validation: int = 13
 
-
-RECIPES = {1: Recipe(), 5: Recipe(), 9: Recipe(epochs=(5, 2))}
-"""How the shipped weights of each effort were made."""
 
 
 def _images(folder: Path) -> list[Path]:
@@ -312,7 +309,7 @@ def train_photo(
     name = f"photo-{effort}"
     if name not in MODELS:
         raise UsageError(f"no photo model has effort {effort}: choose one of 1, 5, 9")
-    recipe, spec = recipe or RECIPES[effort], MODELS[name]
+    recipe, spec = recipe or Recipe(), MODELS[name]
     files = _images(data)
     held = _images(validation) if validation else files[:: recipe.validation]
     files = files if validation else [f for f in files if f not in set(held)]

@@ -26,7 +26,7 @@ MODELS = {
         layers=2,
         hidden=16,
         components=5,
-        schedule=(0.001, 0.001, 10000.0),
+        schedule=(5e-4, 5e-4, 1e4),
     ),
     "photo-5": ModelSpec(
         experts=(
@@ -40,7 +40,7 @@ MODELS = {
         layers=3,
         hidden=48,
         components=5,
-        schedule=(0.001, 0.001, 10000.0),
+        schedule=(4e-4, 2e-4, 1e5),
     ),
     "photo-9": ModelSpec(
         experts=(
@@ -56,7 +56,7 @@ MODELS = {
         layers=4,
         hidden=64,
         components=7,
-        schedule=(0.001, 0.001, 10000.0),
+        schedule=(4e-4, 1.5e-4, 5e4),
     ),
 }
 
