@@ -66,7 +66,6 @@ class Recipe:
     validation: int = 13
 
 
-
 def _images(folder: Path) -> list[Path]:
     suffixes = {".png", ".webp", ".tif", ".tiff", ".ppm", ".bmp"}
     files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in suffixes)
