@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from ..codec.errors import CorruptPayloadError
 from ..codec.picture import Array
+from ..codec.rangecoder import cached
 
 __all__ = ["DIGEST", "MAX_COLOURS", "NAME", "decode_tile", "encode_tile", "tile_shape"]
 
@@ -76,14 +77,14 @@ STRETCH = np.clip(np.searchsorted(SQUASH, np.arange(4096) * 16 + 8) - 2048, -204
 RATE = np.array([2 * 65536 // (2 * count + 3) for count in range(COUNT_LIMIT + 1)], np.int64)
 
 
-@numba.njit(cache=True, inline="always")
+@numba.njit(inline="always")
 def _mix(state, value):  # type: ignore[no-untyped-def]
     """One step of a 32-bit hash, in non-negative 64-bit integers that never overflow."""
     state = ((state + value + 1) * 0x2C1B3C6D) & 0xFFFFFFFF
     return state ^ (state >> 15)
 
 
-@numba.njit(cache=True, inline="always")
+@numba.njit(inline="always")
 def _learn(counter, bit, rate):  # type: ignore[no-untyped-def]
     """A counter after one more event: its probability moves by 1 / (events + 1.5) of the way."""
     count = counter & 1023
@@ -92,7 +93,7 @@ def _learn(counter, bit, rate):  # type: ignore[no-untyped-def]
     return min((1 << 22) - 1, max(0, probability)) << 10 | min(count + 1, COUNT_LIMIT)
 
 
-@numba.njit(cache=True, nogil=True)
+@cached
 def _code_rows(  # type: ignore[no-untyped-def] # noqa: PLR0915
     top, bottom, canvas, bits, decoding, data, registers,
     counters, match_counters, places, depth_weights, pattern_weights, corrections, squash, stretch, rate,
