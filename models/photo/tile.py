@@ -21,8 +21,8 @@ from .weights import CODING_ORDER, ModelId, PhotoWeights, load_weights
 __all__ = ["decode_tile", "encode_tile", "measure_bits", "tile_shape"]
 
 TILE_PIXELS = 2**20
-"""An image is cut into strips of about this many pixels. Smaller ones would cost size, for each learns anew; larger
-ones would leave processors idle."""
+"""An image is cut into strips of about this many pixels. Each learns anew: cut in two, photographs of 0.4 megapixels
+took 0.3 % more at effort 1. Larger ones would leave processors idle."""
 
 WIDEST = 2**15
 """Most columns of a tile: the buffers of the last rows take up to 2 KB for each."""
