@@ -360,9 +360,7 @@ def main() -> None:
     parser.add_argument("--efforts", type=numbers, default=[1, 5, 9], metavar="1,5,9")
     parser.add_argument("--threads", type=numbers, default=[1, 0], metavar="1,0", help="0 is all processors")
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N images")
-    parser.add_argument(
-        "--memory", type=numbers, default=[], metavar="5", help="peak memory of these efforts (minutes)"
-    )
+    parser.add_argument("--memory", type=numbers, default=[], metavar="5", help="efforts to measure memory of")
     parser.add_argument("--skip-first-use", action="store_true", help="do not time the first use (a minute)")
     options = parser.parse_args()
 

@@ -10,8 +10,6 @@ Source: Mahoney, *Adaptive weighing of context models for lossless data compress
 `slot >> 20`; their weights (16.16) are our `depth_weights` and `pattern_weights`, two sets whose outputs are averaged.
 """
 
-import sys
-import threading
 import zlib
 from collections.abc import Callable
 
@@ -20,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..codec.errors import CorruptPayloadError
+from ..codec.firstuse import FirstUse
 from ..codec.picture import Array
 from ..codec.rangecoder import cached
 
@@ -249,23 +248,11 @@ class _State:
         _code_rows(top, bottom, self.canvas, self.bits, decoding, data, self.registers, *self.arrays)
 
 
-_compiling = threading.Lock()
-_compiled = threading.Event()
+def _load() -> None:
+    _State(1, 1, 1).run(0, 1, np.zeros(SPARE_BYTES, np.uint8), decoding=False)
 
 
-def _compile() -> None:
-    """Load the compiled code from its cache; the first time of all, compile it, and say why that takes a while."""
-    with _compiling:
-        if _compiled.is_set():
-            return
-        notice = threading.Timer(1.5, print, [COMPILING], {"file": sys.stderr, "flush": True})
-        notice.daemon = True
-        notice.start()
-        try:
-            _State(1, 1, 1).run(0, 1, np.zeros(SPARE_BYTES, np.uint8), decoding=False)
-        finally:
-            notice.cancel()
-        _compiled.set()
+_coder = FirstUse(COMPILING, _load)
 
 
 def tile_shape(height: int, width: int) -> tuple[int, int]:
@@ -297,7 +284,7 @@ def encode_tile(pixels: Array, progress: Callable[[int], None]) -> bytes:
     if not bits:
         progress(height * width)
         return head
-    _compile()
+    _coder.wait()
     state = _State(height, width, bits)
     state.canvas[MARGIN:, MARGIN:-MARGIN] = indices.reshape(height, width)
     parts = [head]
@@ -331,7 +318,7 @@ def decode_tile(data: bytes, shape: tuple[int, int, int], progress: Callable[[in
     if not bits:
         progress(height * width)
         return np.broadcast_to(table[0], shape)
-    _compile()
+    _coder.wait()
     state = _State(height, width, bits)
     coded = np.frombuffer(bytearray(data), np.uint8, offset=offset)  # writable: one compiled function for both ways
     first = data[offset : offset + 4].ljust(4, b"\0")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import threading
 import zlib
 from collections.abc import Callable
 from functools import lru_cache
@@ -14,6 +12,7 @@ from numpy.typing import NDArray
 
 from ...codec import rangecoder
 from ...codec.errors import CorruptPayloadError
+from ...codec.firstuse import FirstUse
 from .engine import DECODE, ENCODE, Session, advance, new_session
 from .mixture import new_alphabet
 from .weights import CODING_ORDER, ModelId, PhotoWeights, load_weights
@@ -127,30 +126,12 @@ def _listed_values(bitmap: bytes, channels: int, depth: int) -> list[NDArray[np.
     return values
 
 
-_warm = threading.Event()
-_warming = threading.Lock()
+def _load() -> None:
+    session = new_session(_weights("photo-1", "grey"), new_alphabet([np.arange(256)]), 1, 8)
+    advance(session, ENCODE, np.zeros((1, 1, 1), np.uint16), 0, 0, np.zeros(1, np.uint8), False)
 
 
-def _warm_up() -> None:
-    """Load or compile the engine. Compiling is done once for a processor and takes long enough to be announced."""
-    with _warming:
-        if _warm.is_set():
-            return
-        notice = threading.Timer(1.5, _announce)
-        notice.daemon = True
-        notice.start()
-        try:
-            session = new_session(_weights("photo-1", "grey"), new_alphabet([np.arange(256)]), 1, 8)
-            advance(session, ENCODE, np.zeros((1, 1, 1), np.uint16), 0, 0, np.zeros(1, np.uint8), False)
-        finally:
-            notice.cancel()
-        _warm.set()
-
-
-def _announce() -> None:
-    if sys.stderr is not None:
-        text = "densezip: compiling the engine for this processor (once; about half a minute)"
-        print(text, file=sys.stderr, flush=True)
+_engine = FirstUse("densezip: compiling the engine for this processor (once; about half a minute)", _load)
 
 
 def _run(
@@ -162,8 +143,7 @@ def _run(
     measure: bool = False,
 ) -> NDArray[np.uint8]:
     """Code all rows; returns the buffer, which grows when encoding."""
-    if not _warm.is_set():
-        _warm_up()
+    _engine.wait()
     height, width, channels = symbols.shape
     rows = max(1, CHUNK_PIXELS // width)
     for top in range(0, height, rows):

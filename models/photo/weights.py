@@ -130,6 +130,5 @@ def weights_from_tensors(spec: ModelSpec, group: str, tensors: dict[str, NDArray
     """The weights of `group` among named tensors such as `colour.trunk.0.weight`."""
     shape = spec.shape(GROUPS[group])
     own = {name.removeprefix(f"{group}."): value for name, value in tensors.items() if name.startswith(f"{group}.")}
-    # Root mean squares are stored: in half precision they keep the range that the squares would lose.
     square = flat(shape, own, "weight_rms", "bias_rms") ** 2
     return PhotoWeights(spec, shape, flat(shape, own, "weight", "bias"), square)
