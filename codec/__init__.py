@@ -1,12 +1,25 @@
 """The codec layer: probabilities and bytes, no network and no training.
 
-Names are resolved on first use, so that reading a header needs the standard library only.
+Names are resolved on first use, so that reading a header needs the standard library only. Those of the coding core,
+from `rans`, `pmf` and `codecs`, need torch.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .codecs import (
+        Autoregressive,
+        BitsBack,
+        BitSwap,
+        Codec,
+        Conditional,
+        FromPmf,
+        Independent,
+        Serial,
+        Substack,
+        wavefront,
+    )
     from .coding import decode_picture, encode_picture
     from .container import Container, Header, Payload, parse, serialise
     from .errors import DensezipError
@@ -15,38 +28,78 @@ if TYPE_CHECKING:
     from .info import Info, describe
     from .payload import Coder
     from .picture import Picture
+    from .pmf import Bernoulli, Categorical, CumulativePmf, GaussianBins, GaussianMixture, LogisticMixture, Pmf, Uniform
+    from .rans import Message
 
 __all__ = [
+    "Autoregressive",
+    "Bernoulli",
+    "BitSwap",
+    "BitsBack",
+    "Categorical",
+    "Codec",
     "Coder",
+    "Conditional",
     "Container",
+    "CumulativePmf",
     "DensezipError",
+    "FromPmf",
+    "GaussianBins",
+    "GaussianMixture",
     "Header",
+    "Independent",
     "Info",
+    "LogisticMixture",
+    "Message",
     "Payload",
     "Picture",
+    "Pmf",
+    "Serial",
+    "Substack",
+    "Uniform",
     "decode_picture",
     "describe",
     "encode_picture",
     "parse",
     "read",
     "serialise",
+    "wavefront",
     "write",
 ]
 
 _HOMES = {
+    "Autoregressive": "codecs",
+    "Bernoulli": "pmf",
+    "BitSwap": "codecs",
+    "BitsBack": "codecs",
+    "Categorical": "pmf",
+    "Codec": "codecs",
     "Coder": "payload",
+    "Conditional": "codecs",
     "Container": "container",
+    "CumulativePmf": "pmf",
     "DensezipError": "errors",
+    "FromPmf": "codecs",
+    "GaussianBins": "pmf",
+    "GaussianMixture": "pmf",
     "Header": "container",
     "Info": "info",
+    "Substack": "codecs",
+    "LogisticMixture": "pmf",
+    "Independent": "codecs",
+    "Message": "rans",
     "Payload": "container",
     "Picture": "picture",
+    "Pmf": "pmf",
+    "Serial": "codecs",
+    "Uniform": "pmf",
     "decode_picture": "coding",
     "describe": "info",
     "encode_picture": "coding",
     "parse": "container",
     "read": "imagefile",
     "serialise": "container",
+    "wavefront": "codecs",
     "write": "imagewrite",
 }
 

@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 MAGIC = b"\x89DZ\n"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 CHECKSUM_BYTES = 8
 CRC_BYTES = 4

@@ -5,14 +5,19 @@ from typing import ClassVar
 __all__ = [
     "BadMagicError",
     "ChecksumError",
+    "CodingError",
     "CorruptPayloadError",
     "DensezipError",
+    "DistributionError",
     "FormatError",
     "HeaderError",
     "InputError",
+    "IntervalError",
     "LimitError",
+    "MessageExhaustedError",
     "OutputError",
     "OutputFormatError",
+    "SymbolError",
     "TrailingDataError",
     "TruncatedError",
     "UnknownModelError",
@@ -93,6 +98,26 @@ class ChecksumError(FormatError):
 
 class CorruptPayloadError(FormatError):
     """A tile passes its CRC but cannot be what the encoder wrote."""
+
+
+class CodingError(DensezipError):
+    """Symbols, distributions or messages that cannot be coded; nothing was written."""
+
+
+class DistributionError(CodingError):
+    """Parameters that are no distribution: not finite, a scale of zero, more symbols than the precision holds."""
+
+
+class SymbolError(CodingError):
+    """A symbol outside the alphabet."""
+
+
+class IntervalError(CodingError):
+    """An interval that is empty, outside the range, or not the one that is on top of the message."""
+
+
+class MessageExhaustedError(CodingError):
+    """More is popped from a message than there is in it."""
 
 
 class LimitError(DensezipError):

@@ -12,11 +12,10 @@ Source: Martin, *Range encoding* (1979), with carries propagated into the bytes 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from .compiled import cached, inlined
 
 __all__ = [
     "CODE",
@@ -24,7 +23,6 @@ __all__ = [
     "LOW",
     "POSITION",
     "RANGE",
-    "cached",
     "consume",
     "encode",
     "finish",
@@ -46,14 +44,6 @@ _SHIFT = np.uint64(56)
 _ONE = np.uint64(1)
 
 
-def cached(function: Any) -> Any:
-    """Compile at the first call, and keep the code in numba's cache where there is a folder for it."""
-    try:
-        return njit(error_model="numpy", nogil=True, cache=True)(function)
-    except RuntimeError:  # no folder that can be written to: every process compiles for itself
-        return njit(error_model="numpy", nogil=True)(function)
-
-
 def new_state() -> NDArray[np.uint64]:
     """State of a coder that has coded nothing."""
     state = np.zeros(4, np.uint64)
@@ -61,7 +51,7 @@ def new_state() -> NDArray[np.uint64]:
     return state
 
 
-@njit(error_model="numpy", forceinline=True)
+@inlined
 def _carry(out, position):
     """Add one to the number written so far."""
     at = np.int64(position) - 1
@@ -71,7 +61,7 @@ def _carry(out, position):
     out[at] += 1
 
 
-@njit(error_model="numpy", forceinline=True)
+@inlined
 def _shift(state, out):
     """Write the top byte of `low`."""
     out[np.int64(state[POSITION])] = state[LOW] >> _SHIFT
@@ -79,7 +69,7 @@ def _shift(state, out):
     state[LOW] = (state[LOW] & _MASK) << _EIGHT
 
 
-@njit(error_model="numpy", forceinline=True)
+@inlined
 def encode(state, out, start, freq, precision):
     """Append the symbol with the interval [start, start + freq) of 2^precision to the bytes in `out`."""
     unit = state[RANGE] >> np.uint64(precision)
@@ -115,7 +105,7 @@ def finish(state, out):
     return length
 
 
-@njit(error_model="numpy", forceinline=True)
+@inlined
 def _next_byte(state, data):
     at = np.int64(state[POSITION])
     state[POSITION] += _ONE
@@ -129,14 +119,14 @@ def start_decoding(state, data):
         state[CODE] = (state[CODE] << _EIGHT) | _next_byte(state, data)
 
 
-@njit(error_model="numpy", forceinline=True)
+@inlined
 def slot(state, precision):
     """The number below 2^precision whose interval the decoder is to find."""
     unit = state[RANGE] >> np.uint64(precision)
     return min(np.int64(state[CODE] // unit), (1 << precision) - 1)
 
 
-@njit(error_model="numpy", forceinline=True)
+@inlined
 def consume(state, data, start, freq, precision):
     """Remove the symbol with the interval [start, start + freq), which holds `slot`."""
     unit = state[RANGE] >> np.uint64(precision)

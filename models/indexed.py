@@ -17,10 +17,10 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from ..codec.compiled import cached
 from ..codec.errors import CorruptPayloadError
 from ..codec.firstuse import FirstUse
 from ..codec.picture import Array
-from ..codec.rangecoder import cached
 
 __all__ = ["DIGEST", "MAX_COLOURS", "NAME", "decode_tile", "encode_tile", "tile_shape"]
 
@@ -96,6 +96,7 @@ def _learn(counter, bit, rate):  # type: ignore[no-untyped-def]
 def _code_rows(  # type: ignore[no-untyped-def] # noqa: PLR0915
     top, bottom, canvas, bits, decoding, data, registers,
     counters, match_counters, places, depth_weights, pattern_weights, corrections, squash, stretch, rate,
+    hashes, slots, inputs,
 ):  # fmt: skip
     """Code rows of `canvas`, [MARGIN + H, MARGIN + W + MARGIN] uint8 indices, from or into `data`.
 
@@ -105,9 +106,6 @@ def _code_rows(  # type: ignore[no-untyped-def] # noqa: PLR0915
     width = canvas.shape[1] - 2 * MARGIN
     slot_mask = counters.shape[1] - 1
     place_mask = places.shape[0] - 1
-    hashes = np.zeros(CONTEXTS, np.int64)
-    slots = np.zeros(CONTEXTS, np.int64)
-    inputs = np.zeros(INPUTS, np.int64)
     x1, x2, code = registers[X1], registers[X2], registers[CODE]
     position, match_at, match_length = registers[POSITION], registers[MATCH_AT], registers[MATCH_LENGTH]
     for y in range(top + MARGIN, bottom + MARGIN):
@@ -241,6 +239,9 @@ class _State:
             SQUASH,
             STRETCH,
             RATE,
+            np.zeros(CONTEXTS, np.int64),
+            np.zeros(CONTEXTS, np.int64),
+            np.zeros(INPUTS, np.int64),
         )
 
     def run(self, top: int, bottom: int, data: npt.NDArray[np.uint8], *, decoding: bool) -> None:

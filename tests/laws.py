@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from densezip.codec import rangecoder
+from densezip.codec.codecs import Codec
+from densezip.codec.pmf import Pmf as TensorPmf
+from densezip.codec.rans import Message
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["Pmf", "check_pmf", "check_range_coder"]
+__all__ = ["Pmf", "check_codec", "check_pmf", "check_range_coder", "check_tensor_pmf"]
 
 Integers = NDArray[np.int64]
 
@@ -76,3 +80,45 @@ def check_range_coder(start: Integers, freq: Integers, precision: Integers) -> b
     assert _decode(start, freq, precision, state, data) == start.size
     assert int(state[rangecoder.POSITION]) - length <= 2 * rangecoder.FLUSH_BYTES
     return data.tobytes()
+
+
+def check_tensor_pmf(pmf: TensorPmf, size: int, lanes: int) -> None:
+    """The law of `check_pmf` on every lane of a distribution over tensors."""
+    ends = [pmf.interval(torch.full((lanes,), symbol)) for symbol in range(size)]
+    start, freq = (torch.stack([end[side] for end in ends]) for side in (0, 1))  # [size, lanes]
+    assert (start[0] == 0).all()
+    assert (freq >= 1).all()
+    assert torch.equal(start[1:], start[:-1] + freq[:-1])
+    assert (start[-1] + freq[-1] == 1 << pmf.precision).all()
+    if pmf.precision <= 6:
+        for slot in range(1 << pmf.precision):
+            assert torch.equal(pmf.locate(torch.full((lanes,), slot)), (start <= slot).sum(0) - 1)
+        return
+    for symbol in range(size):
+        for slots in (start[symbol], start[symbol] + freq[symbol] - 1):
+            assert (pmf.locate(slots) == symbol).all()
+
+
+def check_codec(codec: Codec[Any], symbols: Any, lanes: int, words: int = 4096) -> float:
+    """Pop undoes push and push undoes pop, on a full message and after it was written down; returns the bits pushed."""
+    message = Message.random(lanes, words)
+    before, begun = message.to_bytes(), message.bits
+    codec.push(message, symbols)
+    net, data = message.bits - begun, message.to_bytes()
+    message = Message.from_bytes(data)
+    _same(codec.pop(message), symbols)
+    assert message.to_bytes() == before
+    drawn = codec.pop(message)
+    codec.push(message, drawn)
+    assert message.to_bytes() == before
+    return net
+
+
+def _same(found: Any, expected: Any) -> None:
+    if isinstance(expected, torch.Tensor):
+        assert found.dtype == expected.dtype
+        assert torch.equal(found, expected)
+        return
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        _same(one, other)

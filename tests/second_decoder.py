@@ -19,18 +19,18 @@ Array = NDArray[Any]
 F = np.float32
 MARGIN, BATCH = 10, 128
 PLACES = [(0, -1), (-1, 0), (-1, -1), (-1, 1), (0, -2), (-2, 0)]
+MORE = [(-1, 2), (-1, -2), (-2, -1), (-2, 1), (0, -3), (-2, 2), (-2, -2), (-3, 0)]
 OMEGA = [2.0, 2.0, 1.0, 1.0, 1.0, 1.0]
-FED = [(-1, 6), (-2, 5)]
+FED = [(-1, 6), (-2, 5), (-3, 4)]
 
 
 def _exp(x: float) -> float:
     x = min(max(x, -44.0), 44.0)
     k = int(np.floor(x * 1.4426950408889634 + 64.5)) - 64
     r = x - k * 0.6931471805599453
-    p = 1 / 5040
-    for term in (1 / 720, 1 / 120, 1 / 24, 1 / 6, 0.5, 1.0, 1.0):
-        p = term + r * p
-    return p * 2.0**k
+    r2 = r * r
+    low, high = (1.0 + r) + r2 * (0.5 + r * (1 / 6)), (1 / 24 + r * (1 / 120)) + r2 * (1 / 720 + r * (1 / 5040))
+    return (low + (r2 * r2) * high) * 2.0**k
 
 
 def _clamp(x: float) -> float:
@@ -138,9 +138,9 @@ class _Network:
 
 class _Expert:
     def __init__(self, spec: Any, channels: int, places: list[tuple[int, int]]) -> None:
-        self.places, self.mu, self.local = places[: spec.neighbours], spec.memory, spec.local
+        self.places, self.mu, self.fed = places[: spec.neighbours], spec.memory, spec.fed
         n = spec.neighbours * channels
-        self.u, self.p = np.zeros((channels, n)), 0.1 * np.eye(n)
+        self.u, self.p = np.zeros((channels, n)), 0.01 * np.eye(n)
         self.s = np.full((channels, channels), 0.9)
         np.fill_diagonal(self.s, 1.0)
 
@@ -153,13 +153,13 @@ class _Expert:
             g += zi * row
         q = _eight(g, z)
         if not q >= 0:
-            self.p = 0.1 * np.eye(z.size)
+            self.p = 0.01 * np.eye(z.size)
             return
         h = 1 / (self.mu * v + q)
         self.u += (errors * h)[:, None] * g
-        trace = np.add.accumulate(self.p.diagonal())[-1]
+        trace = _eight(self.p.diagonal(), np.ones(z.size))
         g *= np.sqrt(h)
-        self.p = (self.p - g[:, None] * g) * (1 / self.mu if trace < 0.1 * z.size else 1.0)
+        self.p = (self.p - g[:, None] * g) * (1 / self.mu if trace < z.size else 1.0)
 
     def couple(self, errors: Array, v: float) -> None:
         self.s = 0.998 * self.s + errors[:, None] * errors * (1 / v)
@@ -171,7 +171,7 @@ class _Decoder:
         self.spec, self.channels = weights.spec, weights.shape.channels
         self.height, self.width, self.count = height, width, len(weights.spec.experts)
         self.net, self.alphabets = _Network(weights), [np.arange(256)] * self.channels
-        kind, rest = data[0], data[1:]
+        kind, rest = data[0] & 3, data[1:]
         assert kind in (1, 2)
         if kind == 2:
             length, rest = rest[0] & 127 | (rest[1] << 7 if rest[0] > 127 else 0), rest[1 + (rest[0] > 127) :]
@@ -182,11 +182,11 @@ class _Decoder:
         self.places = sorted(places, key=lambda p: (p[0] ** 2 + p[1] ** 2, p[1] > 0, -p[0], p[1]))[1:]
         self.experts = [_Expert(s, self.channels, self.places) for s in self.spec.experts]
         # [rows above too, columns and margins, channel, (sample, error of the blend, mean |error|, experts' errors)]
-        self.seen = np.zeros((height + 2, width + 2 * MARGIN, self.channels, 3 + self.count))
+        self.seen = np.zeros((height + 3, width + 2 * MARGIN, self.channels, 3 + self.count))
         self.variance = np.zeros((height, width))
 
     def at(self, y: int, x: int) -> Array:
-        place: Array = self.seen[y + 2, x + MARGIN]
+        place: Array = self.seen[y + 3, x + MARGIN]
         return place
 
     def regressors(self, y: int, x: int, places: list[tuple[int, int]]) -> Array:
@@ -197,6 +197,7 @@ class _Decoder:
     def look(self, y: int, x: int) -> Array:
         raw = np.array([e.predict(self.regressors(y, x, e.places)) for e in self.experts])
         near = np.array([self.at(y + dy, x + dx) for dy, dx in PLACES])
+        more = [self.at(y + dy, x + dx) for dy, dx in MORE]
         z = self.regressors(y, x, self.places[: self.spec.reach]).reshape(-1, self.channels)
         self.raw, self.a, self.trust = raw, np.zeros(self.channels), np.zeros_like(raw)
         inputs: list[float] = []
@@ -221,13 +222,13 @@ class _Decoder:
                 self.trust[k, c] *= 1 / total
                 beta += self.trust[k, c] * raw[k, c]
             scaled = [-beta, *(z[:, c] - beta), *(raw[:, c] - beta)]
-            for number, place in enumerate(near):
+            for number, place in enumerate([*near, *more]):
                 scaled += [place[c, 1], *(place[c, 3:] if number < 2 else [])]
             inputs += [_clamp(value * (1 / a)) for value in scaled] + list(self.trust[:, c])
             inputs += [a / (a + 1), a / (a + 4), a / (a + 16), 2 * a / (a + b) - 1]
             self.a[c] = a
         mean = float(np.add.accumulate(self.a)[-1]) / self.channels
-        self.variance[y, x] = mean * mean
+        self.variance[y, x] = mean * np.sqrt(mean)
         return np.array(inputs)
 
     def condition(self, y: int, x: int, c: int, errors: Array) -> tuple[Array, list[float]]:
@@ -262,14 +263,14 @@ class _Decoder:
                 return 2**28 if i else 0
             t = 0.0
             for w, m, s in zip(weight, mean, sharp, strict=True):
-                t += w / (1 + _exp((m - (v[i - 1] + v[i]) / 2) * s))
+                t += w * (1 / (1 + _exp(-(((v[i - 1] + v[i]) / 2 - m) * s))))
             return int(min(t, 1.0) * (2**28 - 2 * v.size)) + 2 * i
 
         slot, i = self.coder.slot(), 0
         while start(i + 1) <= slot:
             i += 1
         self.coder.take(start(i), start(i + 1))
-        grad, p = np.zeros(out.size, F), 2.0**-27
+        grad, p = np.zeros(out.size), 2.0**-27
         for k in range(j):
             sigma, pull = [], []
             for edge, tail in ((i, 0.0), (i + 1, 1.0)):
@@ -287,9 +288,9 @@ class _Decoder:
         inverse = 1 / p
         shares = (p - 2.0**-27) * inverse
         for k in range(j):
-            grad[k] = weight[k] * shares - float(grad[k]) * inverse
-            grad[j + k], grad[2 * j + k] = float(grad[j + k]) * inverse, float(grad[2 * j + k]) * inverse
-        return i, grad
+            grad[k] = weight[k] * shares - grad[k] * inverse
+        grad[j:] *= inverse
+        return i, grad.astype(F)
 
     def pixel(self, y: int, x: int) -> None:
         h = self.net.trunk(self.look(y, x))
@@ -306,10 +307,10 @@ class _Decoder:
         for e, error in zip(self.experts, errors, strict=True):
             e.learn(self.regressors(y, x, e.places), error, v)
             e.couple(error, v)
-        for dy, dx in FED:
+        for number, (dy, dx) in enumerate(FED):
             fy, fx = y + dy, x + dx
             for e in self.experts if fy >= 0 and fx < self.width else []:
-                if e.local:
+                if e.fed > number:
                     z = self.regressors(fy, fx, e.places)
                     target = self.at(fy, fx)[:, 0] - self.at(fy, fx - 1)[:, 0]
                     e.learn(z, target - e.predict(z), self.variance[fy, fx])
@@ -317,15 +318,21 @@ class _Decoder:
 
     def run(self) -> Array:
         for y in range(self.height):
-            self.seen[y + 2, :MARGIN] = self.at(y - 1, 0)
+            self.seen[y + 3, :MARGIN] = self.at(y - 1, 0)
             if y == 0:
-                self.seen[2, :MARGIN, :, 0] = 128
+                self.seen[3, :MARGIN, :, 0] = 128
             for x in range(self.width):
                 self.pixel(y, x)
-            self.seen[y + 2, MARGIN + self.width :] = self.at(y, self.width - 1)
-        return self.seen[2:, MARGIN : MARGIN + self.width, :, 0].astype(np.uint8)
+            self.seen[y + 3, MARGIN + self.width :] = self.at(y, self.width - 1)
+        return self.seen[3:, MARGIN : MARGIN + self.width, :, 0].astype(np.uint8)
 
 
 def decode(weights: PhotoWeights, data: bytes, height: int, width: int) -> Array:
     """The samples of a tile of one group, channels in coding order. [H, W, C]"""
-    return _Decoder(weights, data, height, width).run()
+    orientation = data[0] >> 2
+    if orientation & 4:
+        height, width = width, height
+    samples = _Decoder(weights, data, height, width).run()
+    if orientation & 4:
+        samples = samples.transpose(1, 0, 2)
+    return samples[:: -1 if orientation & 2 else 1, :: -1 if orientation & 1 else 1]

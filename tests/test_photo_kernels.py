@@ -85,3 +85,39 @@ def test_downdate(length: int) -> None:
     np.testing.assert_array_equal(compiled, compiled.T)
     exact = (symmetric - np.outer(g[:length], g[:length])) / 0.998
     np.testing.assert_allclose(plain, exact, rtol=1e-12, atol=1e-9)
+
+
+def test_exponential() -> None:
+    rng = np.random.default_rng(0)
+    x = np.concatenate(
+        [rng.uniform(-44, 44, 1000), rng.normal(0, 1, 1000), [0.0, -0.0, 44, -44, 0.5, 1e-300, -1e-9, 0]]
+    )
+    beyond = np.array([1e300, np.inf, 45, -45, -np.inf, np.nan, -1e300, 44.0000001])
+    results = []
+    for form in (kernels._exponential_compiled, kernels._exponential_plain):
+        out = np.zeros(x.size + beyond.size + 1)
+        form(np.concatenate([x, beyond]), out, x.size + beyond.size)
+        assert out[-1] == 0
+        results.append(out[:-1])
+    compiled, plain = results
+    np.testing.assert_array_equal(compiled, plain)
+    np.testing.assert_allclose(plain[: x.size], np.exp(x), rtol=8e-9)
+    limits = np.array([44, 44, 44, -44, -44, -44, -44, 44])
+    np.testing.assert_allclose(plain[x.size :], np.exp(limits), rtol=8e-9)
+
+
+@pytest.mark.parametrize("blocks", [1, 2])
+def test_logistic(blocks: int) -> None:
+    size = 8 * blocks
+    mean, sharpness = _draw(np.float64, size), np.abs(_draw(np.float64, size, seed=1))
+    results = []
+    for form in (kernels._logistic_compiled, kernels._logistic_plain):
+        distance, cdf = np.zeros((3, size)), np.zeros((3, size))
+        form(0.75, mean, sharpness, distance, cdf, size, size)
+        results.append((distance, cdf))
+    for compiled, plain in zip(*results, strict=True):
+        np.testing.assert_array_equal(compiled, plain)
+        assert (plain[[0, 2]] == 0).all()
+    distance, cdf = results[1]
+    np.testing.assert_array_equal(distance[1], (0.75 - mean) * sharpness)
+    np.testing.assert_allclose(cdf[1], 1 / (1 + np.exp(np.clip(-distance[1], -44, 44))), rtol=2e-8)

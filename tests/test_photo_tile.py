@@ -25,6 +25,7 @@ from leaves import dead_leaves, gradient
 from numpy.typing import NDArray
 
 FAST = model_for_effort(1)
+BEST = model_for_effort(9)
 
 
 def _noise(height: int, width: int, channels: int, depth: int) -> NDArray[Any]:
@@ -141,7 +142,7 @@ def test_a_decoder_stops_soon_after_the_data() -> None:
     ("data", "message"),
     [
         (b"", "ends after 0 bytes"),
-        (b"\x03", "kind 3"),
+        (b"\x03", "the byte 3"),
         (b"\x00\x07\x07", "after the end"),
         (b"\x02\x80\x00", "longer than it needs"),
         (b"\x02" + b"\xff" * 12, "longer than it needs"),
@@ -165,6 +166,41 @@ def test_a_list_of_no_values_is_refused() -> None:
             decode_tile(FAST, bytes([2, len(listed)]) + listed, (1, 1, 1), 8)
     with pytest.raises(CorruptPayloadError, match="just 32 bytes"):
         decode_tile(FAST, bytes([2, len(empty) - 1]) + empty[:-1], (1, 1, 1), 8)
+
+
+@pytest.mark.parametrize("orientation", range(tile.ORIENTATIONS))
+@pytest.mark.parametrize("channels", [1, 4])
+def test_every_orientation_decodes(orientation: int, channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tile, "_best_orientation", lambda *_: orientation)
+    pixels = dead_leaves(9, 14, channels, 6)
+    data = encode_tile(BEST, pixels, 8)
+    assert data[0] >> tile.KIND_BITS == orientation
+    np.testing.assert_array_equal(decode_tile(BEST, data, pixels.shape, 8), pixels)
+    corner = tile._turn(pixels, orientation)[0, 0]
+    y, x = (-1 if orientation & 2 else 0), (-1 if orientation & 1 else 0)
+    np.testing.assert_array_equal(corner, pixels[y, x])
+
+
+def test_an_image_costs_the_same_however_it_lies() -> None:
+    """Shadows that fall to one side: from some corners they come as a surprise."""
+    pixels = dead_leaves(60, 90, 3, 8)
+    pixels = np.ascontiguousarray(np.maximum(pixels, np.roll(pixels, 1, 1) // 8 * 7))
+    sizes = [len(encode_tile(BEST, np.ascontiguousarray(tile._turn(pixels, o)), 8)) for o in range(tile.ORIENTATIONS)]
+    assert max(sizes) == min(sizes)
+
+
+def test_tiles_too_high_to_be_turned_are_not() -> None:
+    pixels = np.tile(dead_leaves(50, 2, 1, 3), (tile.WIDEST // 50 + 1, 1, 1))
+    assert tile._best_orientation("grey", pixels, 8) < 4
+    turned = bytes([tile.FULL | 4 << tile.KIND_BITS, 0])
+    with pytest.raises(CorruptPayloadError, match="turned to 32800 columns"):
+        decode_tile(FAST, turned, (32800, 1, 1), 8)
+
+
+@pytest.mark.parametrize("first", [3, 4, 32 + 1, 128])
+def test_impossible_first_bytes_are_refused(first: int) -> None:
+    with pytest.raises(CorruptPayloadError, match=f"the byte {first}"):
+        decode_tile(FAST, bytes([first]) + bytes(20), (2, 2, 1), 8)
 
 
 @given(st.integers(1, 2**20), st.integers(1, 2**20))

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from densezip.codec import rangecoder
+from densezip.codec import compiled, rangecoder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from laws import check_range_coder
@@ -78,5 +78,5 @@ def test_without_a_folder_for_the_cache_code_is_compiled_all_the_same(monkeypatc
             raise RuntimeError("cannot cache function: no locator available")  # as numba says it
         return lambda function: function
 
-    monkeypatch.setattr(rangecoder, "njit", njit)
-    assert rangecoder.cached(len) is len
+    monkeypatch.setattr(compiled, "njit", njit)
+    assert compiled.cached(len) is len

@@ -14,11 +14,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from ...codec.compiled import inlined
 from .experts import PAD, ROWS, Experts, learn, new_experts, predict, regressors
-from .shape import ERROR_PLACES, EXPERT_PLACES, ExpertSpec
+from .shape import ERROR_PLACES, EXPERT_PLACES, SEEN_PLACES, ExpertSpec
 
 __all__ = ["Context", "adapt_experts", "begin_row", "condition", "end_row", "look", "new_context", "reveal"]
 
@@ -29,6 +29,7 @@ INPUT_LIMIT = 8.0
 """Inputs of the network are clamped to ± this many activities."""
 
 _PLACES = np.array(ERROR_PLACES)
+_SEEN = np.array(SEEN_PLACES)
 
 ERROR_WEIGHTS = np.array([2.0, 2.0, 1.0, 1.0, 1.0, 1.0])
 """Weights of `ERROR_PLACES` in the local activity and in the experts' recent energies."""
@@ -78,7 +79,7 @@ def new_context(specs: tuple[ExpertSpec, ...], channels: int, reach: int, width:
     )
 
 
-@njit(error_model="numpy", forceinline=True)
+@inlined
 def begin_row(context, y, middle):
     """Fill the left margin of row y with the first pixel of the row above, or with the `middle` of the sample range."""
     row = y & (ROWS - 1)
@@ -89,7 +90,7 @@ def begin_row(context, y, middle):
         _copy_errors(context, above, PAD, row, x)
 
 
-@njit(error_model="numpy", forceinline=True)
+@inlined
 def end_row(context, y, width):
     """Fill the right margin of row y with its last pixel."""
     row = y & (ROWS - 1)
@@ -100,7 +101,7 @@ def end_row(context, y, width):
         _copy_errors(context, row, last, row, x)
 
 
-@njit(error_model="numpy", forceinline=True)
+@inlined
 def _copy_errors(context, from_row, from_x, row, x):
     for c in range(context.experts.channels):
         context.blended[row, x, c] = context.blended[from_row, from_x, c]
@@ -109,17 +110,17 @@ def _copy_errors(context, from_row, from_x, row, x):
             context.failed[row, x, k, c] = context.failed[from_row, from_x, k, c]
 
 
-@njit(error_model="numpy", forceinline=True)
+@inlined
 def _clamp(value):
     return min(max(value, -INPUT_LIMIT), INPUT_LIMIT)
 
 
-@njit(error_model="numpy", forceinline=True)
+@inlined
 def look(context, y, x, out):  # noqa: PLR0915 (one pass over the pixel, every input once)
     """Predict the pixel (y, x) and write the trunk's inputs, as float32, to the front of `out`."""
     e = context.experts
     channels, experts = e.channels, e.count.size
-    regressors(context.values, y, x, e.offsets, channels, max(e.used.max(), context.reach * channels), e.z)
+    regressors(context.values, y, x, e.offsets, channels, e.seen, e.z)
     predict(e, context.raw)
     row = y & (ROWS - 1)
     above = (y - 1) & (ROWS - 1)
@@ -164,9 +165,9 @@ def look(context, y, x, out):  # noqa: PLR0915 (one pass over the pixel, every i
         for k in range(experts):
             out[i] = _clamp((context.raw[k, c] - blend) * scale)
             i += 1
-        for p in range(_PLACES.shape[0]):
-            r = (y + _PLACES[p, 0]) & (ROWS - 1)
-            s = at + _PLACES[p, 1]
+        for p in range(_SEEN.shape[0]):
+            r = (y + _SEEN[p, 0]) & (ROWS - 1)
+            s = at + _SEEN[p, 1]
             out[i] = _clamp(context.blended[r, s, c] * scale)
             i += 1
             if p < EXPERT_PLACES:
@@ -182,10 +183,11 @@ def look(context, y, x, out):  # noqa: PLR0915 (one pass over the pixel, every i
         out[i + 3] = 2.0 * activity / (activity + wide) - 1.0
         i += 4
     noise /= channels
-    context.variances[row, at] = noise * noise
+    # Between squared and not, samples of much noise keep some say: better than their exact weight by 0.03 %.
+    context.variances[row, at] = noise * np.sqrt(noise)
 
 
-@njit(error_model="numpy", forceinline=True)
+@inlined
 def condition(context, y, x, c, out):
     """Condition the predictions of channel c on the channels before it; its head's extra inputs go to `out`.
 
@@ -230,7 +232,7 @@ def condition(context, y, x, c, out):
     return i
 
 
-@njit(error_model="numpy", forceinline=True)
+@inlined
 def reveal(context, y, x, c, value):
     """Take the true value of channel c of pixel (y, x)."""
     experts = context.experts.count.size
@@ -248,7 +250,7 @@ def reveal(context, y, x, c, value):
     context.blended[row, at, c] = value - context.centre[c, experts]
 
 
-@njit(error_model="numpy", forceinline=True)
+@inlined
 def adapt_experts(context, y, x, width):
     """Let the experts learn from the pixel whose channels have all been revealed."""
     learn(context.experts, context.values, context.variances, y, x, width, context.errors, context.scratch)

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from ...codec import rangecoder
-from ...codec.rangecoder import cached, consume, encode, slot
+from ...codec.compiled import cached, compiled
+from ...codec.rangecoder import consume, encode, slot
 from .context import Context, adapt_experts, begin_row, condition, end_row, look, new_context, reveal
-from .mixture import Alphabet, Mixture, cumulative, gradient, new_mixture, prepare
+from .mixture import Alphabet, Mixture, cumulative, density, expectation, gradient, nearest, new_mixture, prepare
 from .network import BATCH, Network, backward, head, new_network, step, trunk
 from .shape import PRECISION
 from .weights import PhotoWeights
@@ -31,6 +31,10 @@ ENCODE, DECODE = 0, 1
 
 _PIXELS, _BITS, _SOURCE = 0, 1, 2
 """Places in `Session.tally`: pixels coded, -log2 p of the model's own probabilities, and which source was compiled."""
+
+
+_NEWTON_STEPS = 6
+"""Steps of the decoder's search before it turns to halving; two or three are the rule."""
 
 
 class Session(NamedTuple):
@@ -67,55 +71,35 @@ def new_session(weights: PhotoWeights, alphabet: Alphabet, width: int, depth: in
     )
 
 
-@njit(error_model="numpy")
-def _find(mixture, alphabet, c, target, guess, interval):
-    """The symbol whose interval holds `target`, searched outward from `guess`; the interval goes to `interval`."""
-    size = alphabet.size[c]
-    low, high = 0, size  # the symbol is in [low, high)
-    start, stop = 0, 1 << PRECISION
-    stride = 1
-    at = min(max(guess, 1), size - 1)
-    value = cumulative(mixture, alphabet, c, at)
-    if value <= target:
-        low, start = at, value
-        while low + stride < size:
-            value = cumulative(mixture, alphabet, c, low + stride)
-            if value > target:
-                high, stop = low + stride, value
-                break
-            low, start = low + stride, value
-            stride *= 2
-    else:
-        high, stop = at, value
-        while high - stride > 0:
-            value = cumulative(mixture, alphabet, c, high - stride)
-            if value <= target:
-                low, start = high - stride, value
-                break
-            high, stop = high - stride, value
-            stride *= 2
-    while high - low > 1:
-        at = (low + high) >> 1
-        value = cumulative(mixture, alphabet, c, at)
-        if value <= target:
-            low, start = at, value
-        else:
-            high, stop = at, value
-    interval[0] = start
-    interval[1] = stop
-    return low
+@compiled
+def _find(mixture, alphabet, c, target, interval):
+    """The symbol whose interval holds `target`; its interval goes to `interval`.
 
-
-@njit(error_model="numpy")
-def _guess(alphabet, c, centre):
-    """The symbol whose value is about `centre`; where the search starts, of no influence on what it finds."""
-    low, high = 0, alphabet.size[c] - 1
+    Where the search looks has no influence on what it finds. It begins at the mixture's mean and follows Newton's rule
+    inside the bracket found so far; if that does not end soon, it halves the bracket.
+    """
+    low, high = 0, alphabet.size[c] - 1  # the symbol is one of these or between them
+    at = nearest(alphabet, c, expectation(mixture))
+    tries = 1
     while low < high:
-        at = (low + high + 1) >> 1
-        if float(alphabet.values[c, at]) <= centre:
-            low = at
-        else:
+        start, stop = cumulative(mixture, alphabet, c, at), cumulative(mixture, alphabet, c, at + 1)
+        if target < start:
+            edge, found = at, start
             high = at - 1
+        elif target >= stop:
+            edge, found = at + 1, stop
+            low = at + 1
+        else:
+            low = high = at
+            break
+        if tries < _NEWTON_STEPS:
+            tries += 1
+            at = nearest(alphabet, c, alphabet.edges[c, edge] + float(target - found) / density(mixture, edge))
+            at = min(max(at, low), high)
+        else:
+            at = (low + high) >> 1
+    interval[0] = cumulative(mixture, alphabet, c, low)
+    interval[1] = cumulative(mixture, alphabet, c, low + 1)
     return low
 
 
@@ -153,16 +137,14 @@ def _build(source: int) -> Any:
                     head(network, c, b)
                     out = network.out[c, b]
                     activity = context.activity[c]
-                    centre = context.centre[c]
-                    prepare(mixture, out, centre, activity)
+                    prepare(mixture, out, context.centre[c], activity)
                     if mode == ENCODE:
                         symbol = int(symbols[y, x, c])
                         interval[0] = cumulative(mixture, alphabet, c, symbol)
                         interval[1] = cumulative(mixture, alphabet, c, symbol + 1)
                         encode(session.coder, data, interval[0], interval[1] - interval[0], PRECISION)
                     else:
-                        target, guess = slot(session.coder, PRECISION), _guess(alphabet, c, centre[-1])
-                        symbol = _find(mixture, alphabet, c, target, guess, interval)
+                        symbol = _find(mixture, alphabet, c, slot(session.coder, PRECISION), interval)
                         consume(session.coder, data, interval[0], interval[1] - interval[0], PRECISION)
                         symbols[y, x, c] = symbol
                     p = gradient(mixture, alphabet, c, symbol, out, activity, network.out_gradient[c, b])

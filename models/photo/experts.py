@@ -4,7 +4,7 @@ One expert predicts all channels of a pixel from the same regressors, so one inv
 what a channel already decoded in this pixel says about the next one is added by a small regression on the experts'
 errors, which equals having had it among the regressors. Every sample is weighted by the inverse of the local error
 energy, which makes the fit the maximum-likelihood one for noise of varying strength: without the weights, edges would
-drown all else. A *local* expert is also fed samples of the rows above to the right of the pixel, so that what it
+drown all else. A *local* expert is fed samples of the rows above to the right of the pixel again, so that what it
 forgets along the row it regains across rows.
 
 All in float64 in a fixed order; see `kernels`. Cost of an expert with N regressors: about 2 N² multiply-adds a sample.
@@ -21,9 +21,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from ...codec.compiled import inlined
 from .kernels import affine, dot, downdate
 from .shape import ExpertSpec, padded
 
@@ -35,11 +35,14 @@ PAD = 10
 ROWS = 8
 """Rows of the image kept in the ring buffers; a power of two."""
 
-FEED = np.array([[-1, 6], [-2, 5]])
-"""(dy, dx) of the extra samples that a local expert learns from at each pixel."""
+FEED = np.array([[-1, 6], [-2, 5], [-3, 4]])
+"""(dy, dx) of the samples that a local expert learns from again at each pixel, as many of the first as it is fed."""
 
-PRIOR_VARIANCE = 0.1
-"""Variance of a regression weight before anything was seen, and the mean variance at which forgetting pauses."""
+PRIOR_VARIANCE = 0.01
+"""Variance of a regression weight before anything was seen."""
+
+PAUSE_VARIANCE = 1.0
+"""Mean variance at which forgetting pauses: where nothing varies there is nothing to forget."""
 
 COUPLING_MEMORY = 0.998
 """Forgetting factor of the regression between the channels' errors."""
@@ -57,15 +60,18 @@ class Experts(NamedTuple):
     used: NDArray[np.int64]  # [K] regressors
     start: NDArray[np.int64]  # [K + 1] first element of an expert's covariance in `covariance`
     memory: NDArray[np.float64]  # [K]
-    local: NDArray[np.int64]  # [K]
-    fed_count: int  # regressors of the largest local expert
+    fed: NDArray[np.int64]  # [K] fed samples
+    fed_count: int  # regressors of the largest expert that is fed
+    seen: int  # regressors of the largest expert, or neighbours' samples that the network sees
     covariance: NDArray[np.float64]  # flat, K matrices [N, N]
+    diagonal: NDArray[np.float64]  # [K, N] of each covariance, to the same bits
     weight: NDArray[np.float64]  # [K, C, N] of the largest N
     coupling: NDArray[np.float64]  # [K, C, C] decayed sums of products of the channels' errors
     z: NDArray[np.float64]  # [N] regressors of the present pixel
-    fed: NDArray[np.float64]  # [N] regressors of a fed sample
+    z_fed: NDArray[np.float64]  # [N] regressors of a fed sample
     gain: NDArray[np.float64]  # [N] scratch
     zero: NDArray[np.float64]  # [N]
+    one: NDArray[np.float64]  # [N]
 
 
 def neighbours(count: int) -> NDArray[np.int64]:
@@ -81,11 +87,12 @@ def new_experts(specs: tuple[ExpertSpec, ...], channels: int, reach: int) -> Exp
     count = np.array([padded(int(n), 8) for n in used], np.int64)
     start = np.zeros(len(specs) + 1, np.int64)
     start[1:] = np.cumsum(count**2)
-    covariance = np.zeros(int(start[-1]))
+    largest = padded(max(reach * channels, int(used.max())), 8)
+    covariance, diagonal = np.zeros(int(start[-1])), np.zeros((len(specs), largest))
     for k, n in enumerate(count):
         # The rows of the padding are zero and stay so: whatever stands in `z` there has no influence.
         covariance[start[k] : start[k + 1]].reshape(n, n)[np.diag_indices(used[k])] = PRIOR_VARIANCE
-    largest = padded(max(reach * channels, int(used.max())), 8)
+        diagonal[k, : used[k]] = PRIOR_VARIANCE
     coupling = np.full((len(specs), channels, channels), _COUPLING_PRIOR) + (1 - _COUPLING_PRIOR) * np.eye(channels)
     return Experts(
         channels,
@@ -94,19 +101,22 @@ def new_experts(specs: tuple[ExpertSpec, ...], channels: int, reach: int) -> Exp
         used,
         start,
         np.array([s.memory for s in specs]),
-        np.array([s.local for s in specs], np.int64),
-        max((s.neighbours * channels for s in specs if s.local), default=0),
+        np.array([s.fed for s in specs], np.int64),
+        max((s.neighbours * channels for s in specs if s.fed), default=0),
+        max(reach * channels, int(used.max())),
         covariance,
+        diagonal,
         np.zeros((len(specs), channels, largest)),
         coupling,
         np.zeros(largest),
         np.zeros(largest),
         np.zeros(largest),
         np.zeros(largest),
+        np.ones(largest),
     )
 
 
-@njit(error_model="numpy", forceinline=True)
+@inlined
 def regressors(values, y, x, offsets, channels, count, z):
     """Write `count` differences, of the neighbours to the west pixel, to `z`; above the image they are zero."""
     row = y & (ROWS - 1)
@@ -123,7 +133,7 @@ def regressors(values, y, x, offsets, channels, count, z):
         n += 1
 
 
-@njit(error_model="numpy", forceinline=True)
+@inlined
 def predict(e, prediction):
     """Every expert's prediction [K, C] of the pixel whose regressors are in `e.z`, as differences to the west pixel."""
     stride = e.weight.shape[2]
@@ -132,7 +142,7 @@ def predict(e, prediction):
             prediction[k, c] = dot(e.weight, (k * e.channels + c) * stride, e.z, 0, e.count[k])
 
 
-@njit(error_model="numpy", forceinline=True)
+@inlined
 def _update(e, k, z, errors, first_error, variance):
     """One RLS step of expert k on a sample with C a priori errors from `first_error` on and noise `variance`."""
     n = e.count[k]
@@ -145,6 +155,7 @@ def _update(e, k, z, errors, first_error, variance):
             matrix[first + i] = 0.0
         for i in range(e.used[k]):
             matrix[first + i * (n + 1)] = PRIOR_VARIANCE
+            e.diagonal[k, i] = PRIOR_VARIANCE
         return
     memory = e.memory[k]
     inverse = 1.0 / (memory * variance + power)
@@ -152,18 +163,16 @@ def _update(e, k, z, errors, first_error, variance):
         step = errors[first_error + c] * inverse
         for i in range(n):
             e.weight[k, c, i] += step * gain[i]
-    trace = 0.0
-    for i in range(n):
-        trace += matrix[first + i * (n + 1)]
-    # Where nothing varies there is nothing to forget: the covariance must not grow without bound.
-    scale = 1.0 / memory if trace < PRIOR_VARIANCE * e.used[k] else 1.0
+    trace = dot(e.diagonal, k * e.diagonal.shape[1], e.one, 0, n)
+    scale = 1.0 / memory if trace < PAUSE_VARIANCE * e.used[k] else 1.0
     root = np.sqrt(inverse)
     for i in range(n):
         gain[i] *= root
+        e.diagonal[k, i] = (e.diagonal[k, i] - gain[i] * gain[i]) * scale
     downdate(matrix, first, n, gain, scale)
 
 
-@njit(error_model="numpy", forceinline=True)
+@inlined
 def learn(e, values, variances, y, x, width, errors, scratch):
     """Let every expert learn the pixel (y, x), whose raw errors are `errors` [K * C] and noise `variances[y, x]`."""
     channels = e.channels
@@ -181,11 +190,11 @@ def learn(e, values, variances, y, x, width, errors, scratch):
         fx = x + FEED[f, 1]
         if fy < 0 or fx >= width:
             continue
-        regressors(values, fy, fx, e.offsets, channels, e.fed_count, e.fed)
+        regressors(values, fy, fx, e.offsets, channels, e.fed_count, e.z_fed)
         row = fy & (ROWS - 1)
         for k in range(e.count.size):
-            if e.local[k] != 0:
+            if e.fed[k] > f:
                 for c in range(channels):
                     target = values[row, fx + PAD, c] - values[row, fx + PAD - 1, c]
-                    scratch[c] = target - dot(e.weight, (k * channels + c) * e.weight.shape[2], e.fed, 0, e.count[k])
-                _update(e, k, e.fed, scratch, 0, variances[row, fx + PAD])
+                    scratch[c] = target - dot(e.weight, (k * channels + c) * e.weight.shape[2], e.z_fed, 0, e.count[k])
+                _update(e, k, e.z_fed, scratch, 0, variances[row, fx + PAD])

@@ -12,9 +12,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from ...codec.compiled import compiled, inlined
 from .kernels import accumulate_outer, affine, affine_relu
 from .shape import ROW_MULTIPLE, NetShape, padded
 
@@ -101,7 +101,7 @@ def new_network(shape: NetShape, parameters: NDArray[np.float32], square: NDArra
     )
 
 
-@njit(error_model="numpy", forceinline=True)
+@inlined
 def trunk(net, b):
     """Evaluate the trunk on the inputs in row b of the batch and hand its output to every head."""
     width, at, last = net.width, net.place, net.layers - 1
@@ -117,7 +117,7 @@ def trunk(net, b):
             net.joined[c, b, i] = net.stream[last, b, i]
 
 
-@njit(error_model="numpy", forceinline=True)
+@inlined
 def head(net, c, b):
     """Evaluate the head of channel c on row b, extra inputs behind the trunk's output, to `net.out[c, b]`."""
     at, p, x = net.place, net.parameters, net.joined
@@ -131,17 +131,18 @@ def head(net, c, b):
     affine(p, at[last, 0], net.hidden, columns, net.middle, middle, p, at[last, 3], net.out, row * columns)
 
 
-@njit(error_model="numpy")
+@compiled
 def _gradient_of_layer(net, layer, x, x0, x_step, g, g0, count):
     """Gradients of a layer's weights and bias: inputs in `x` from `x0`, gradients of its outputs in `g` from `g0`."""
-    start, rows, columns, bias = net.place[layer]
+    at = net.place
+    start, rows, columns, bias = at[layer, 0], at[layer, 1], at[layer, 2], at[layer, 3]
     accumulate_outer(x, x0, x_step, g, g0, columns, net.gradients, start, rows, count)
     accumulate_outer(net.ones, 0, 0, g, g0, columns, net.bias_gradient, 0, ROW_MULTIPLE, count)
     for i in range(columns):
         net.gradients[bias + i] = net.bias_gradient[i]
 
 
-@njit(error_model="numpy")
+@compiled
 def _transpose(net, layer, rows):
     """The first `rows` rows of a layer's weights, transposed to [columns, rows] in `net.transposed`."""
     start, columns = net.place[layer, 0], net.place[layer, 2]
@@ -150,7 +151,7 @@ def _transpose(net, layer, rows):
             net.transposed[j * rows + i] = net.parameters[start + i * columns + j]
 
 
-@njit(error_model="numpy")
+@compiled
 def backward(net, count):
     """Gradients of all weights, summed over the first `count` pixels of the batch, from `net.out_gradient`."""
     zero = np.float32(0.0)
@@ -192,7 +193,7 @@ def backward(net, count):
     _gradient_of_layer(net, 0, net.inputs, 0, net.inputs.shape[1], stream, 0, count)
 
 
-@njit(error_model="numpy")
+@compiled
 def step(net, rate, scale):
     """One step of Adam on the gradients times `scale`, without bias correction: training gave the second moments."""
     rate = np.float32(rate)

@@ -13,6 +13,7 @@ __all__ = [
     "MINIMUM_PROBABILITY",
     "PRECISION",
     "ROW_MULTIPLE",
+    "SEEN_PLACES",
     "ExpertSpec",
     "ModelSpec",
     "NetShape",
@@ -35,10 +36,13 @@ ROW_MULTIPLE = 4
 """Inputs of a layer are stored padded to a multiple of this, as the gradient's kernel wants."""
 
 ERROR_PLACES = ((0, -1), (-1, 0), (-1, -1), (-1, 1), (0, -2), (-2, 0))
-"""(dy, dx) of the past errors that measure the local activity and that the network sees."""
+"""(dy, dx) of the past errors that measure the local activity."""
+
+SEEN_PLACES = (*ERROR_PLACES, (-1, 2), (-1, -2), (-2, -1), (-2, 1), (0, -3), (-2, 2), (-2, -2), (-3, 0))
+"""(dy, dx) of the past errors that the network sees."""
 
 EXPERT_PLACES = 2
-"""Of how many of `ERROR_PLACES` the network sees each expert's own error, not only the blend's."""
+"""Of how many of `SEEN_PLACES` the network sees each expert's own error, not only the blend's."""
 
 
 def padded(length: int, multiple: int = LANES) -> int:
@@ -84,11 +88,11 @@ class NetShape:
 
 
 class ExpertSpec(NamedTuple):
-    """One expert: neighbours used (of all channels), forgetting factor, whether it is fed rows above again."""
+    """One expert: neighbours used (of all channels), forgetting factor, samples of rows above that it is fed again."""
 
     neighbours: int
     memory: float
-    local: bool
+    fed: int
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,7 @@ class ModelSpec:
         components: components of a channel's mixture.
         schedule: rate of the learning while coding: at first, in the end, and pixels after which half of the
             difference is gone.
+        turned: whether the encoder looks for the orientation that is coded best; any model decodes all of them.
     """
 
     experts: tuple[ExpertSpec, ...]
@@ -113,10 +118,11 @@ class ModelSpec:
     hidden: int
     components: int
     schedule: tuple[float, float, float]
+    turned: bool = False
 
     def shape(self, channels: int) -> NetShape:
         """Sizes of the network for grey (1) or colour (3)."""
         k = len(self.experts)
-        inputs = channels * (self.reach + 1 + k + len(ERROR_PLACES) + k * EXPERT_PLACES + k + 4)
+        inputs = channels * (self.reach + 1 + k + len(SEEN_PLACES) + k * EXPERT_PLACES + k + 4)
         extras = tuple((k + (k + 2) * c) if c else 0 for c in range(channels))
         return NetShape(channels, inputs, extras, self.width, self.layers, self.hidden, self.components)

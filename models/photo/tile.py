@@ -32,6 +32,15 @@ CHUNK_PIXELS = 1 << 14
 CONSTANT, FULL, SPARSE = 0, 1, 2
 """How a group of channels is stored: every channel one value; coded over all values; coded over the listed values."""
 
+KIND_BITS = 2
+"""Bits of that in a group's first byte; above them stands the orientation."""
+
+ORIENTATIONS = 8
+"""Ways to turn a tile before it is coded: +1 its columns reversed, +2 its rows, and then +4 rows for columns."""
+
+TRIAL_SIDE = 512
+"""Height and width, at most, of the middle of a tile on which the orientations are tried with the fastest model."""
+
 Progress = Callable[[int], None]
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 
@@ -41,6 +50,9 @@ def tile_shape(model: ModelId, height: int, width: int) -> tuple[int, int]:
     tile_width = -(-width // -(-width // WIDEST))
     count = max(1, round(height * tile_width / TILE_PIXELS))
     return -(-height // count), tile_width
+
+
+FASTEST = "photo-1"
 
 
 @lru_cache(maxsize=8)
@@ -60,6 +72,19 @@ def _varint(number: int) -> bytes:
         result.append(number & 127 | 128)
         number >>= 7
     return bytes(result + bytes([number]))
+
+
+def _turn(samples: Any, orientation: int) -> Any:
+    """A view of samples [H, W, ...] in an orientation; [W, H, ...] from 4 on."""
+    samples = samples[:, ::-1] if orientation & 1 else samples
+    samples = samples[::-1] if orientation & 2 else samples
+    return samples.swapaxes(0, 1) if orientation & 4 else samples
+
+
+def _turn_back(samples: Any, orientation: int) -> Any:
+    """Inverse of `_turn`."""
+    samples = samples.swapaxes(0, 1) if orientation & 4 else samples
+    return _turn(samples, orientation & 3)
 
 
 class _Reader:
@@ -127,7 +152,7 @@ def _listed_values(bitmap: bytes, channels: int, depth: int) -> list[NDArray[np.
 
 
 def _load() -> None:
-    session = new_session(_weights("photo-1", "grey"), new_alphabet([np.arange(256)]), 1, 8)
+    session = new_session(_weights(FASTEST, "grey"), new_alphabet([np.arange(256)]), 1, 8)
     advance(session, ENCODE, np.zeros((1, 1, 1), np.uint16), 0, 0, np.zeros(1, np.uint8), False)
 
 
@@ -180,6 +205,23 @@ def _share(progress: Progress | None, parts: int) -> Progress | None:
     return report
 
 
+def _best_orientation(group: str, samples: Pixels, depth: int) -> int:
+    """The orientation in which the middle of a tile is smallest at effort 1, which is right mostly at others too.
+
+    The model predicts from the left and from above: shadows, gradients and the paths of sharpening filters make that
+    easier from one corner than from another, by 0.3 % on average.
+    """
+    height, width = samples.shape[:2]
+    top, left = max(0, height - TRIAL_SIDE) // 2, max(0, width - TRIAL_SIDE) // 2
+    middle = samples[top : top + TRIAL_SIDE, left : left + TRIAL_SIDE]
+    weights = _weights(FASTEST, group)
+    sizes = []
+    for orientation in range(ORIENTATIONS):
+        turned = np.ascontiguousarray(_turn(middle, orientation))
+        sizes.append(len(_encode_group(weights, turned, depth, None, measure=False)[2]))
+    return int(np.argmin(sizes)) if height <= WIDEST else int(np.argmin(sizes[:4]))
+
+
 def _encode_group(
     weights: PhotoWeights, samples: Pixels, depth: int, progress: Progress | None, measure: bool
 ) -> tuple[int, bytes, bytes, float]:
@@ -211,9 +253,12 @@ def _encode(
             if share is not None:
                 share(samples.shape[0] * samples.shape[1])
             continue
-        kind, bitmap, coded, own = _encode_group(_weights(model.name, group), samples, depth, share, measure)
+        weights = _weights(model.name, group)
+        orientation = _best_orientation(group, samples, depth) if weights.spec.turned else 0
+        turned = np.ascontiguousarray(_turn(samples, orientation))
+        kind, bitmap, coded, own = _encode_group(weights, turned, depth, share, measure)
         bits += own
-        result.append(kind)
+        result.append(kind | orientation << KIND_BITS)
         if kind == SPARSE:
             result += _varint(len(bitmap)) + bitmap
         if number < len(groups) - 1:
@@ -256,26 +301,31 @@ def decode_tile(
     groups = _groups(count)
     share = _share(progress, len(groups))
     for number, (group, channels) in enumerate(groups):
-        kind = reader.take(1)[0]
+        first = reader.take(1)[0]
+        orientation, kind = first >> KIND_BITS, first & (1 << KIND_BITS) - 1
+        if kind not in (CONSTANT, FULL, SPARSE) or orientation >= (1 if kind == CONSTANT else ORIENTATIONS):
+            raise CorruptPayloadError(f"a group of channels that begins with the byte {first}")
         if kind == CONSTANT:
             raw = reader.take(len(channels) * (2 if depth > 8 else 1))
             pixels[:, :, channels] = np.frombuffer(raw, "<u2" if depth > 8 else "<u1")
             if share is not None:
                 share(height * width)
             continue
-        if kind not in (FULL, SPARSE):
-            raise CorruptPayloadError(f"a group of channels of kind {kind}")
         values = [np.arange(1 << depth)] * len(channels)
         if kind == SPARSE:
             values = _listed_values(reader.take(reader.varint()), len(channels), depth)
         coded = reader.take(reader.varint()) if number < len(groups) - 1 else reader.rest()
-        session = new_session(_weights(model.name, group), new_alphabet(values), width, depth)
+        lines, columns = (width, height) if orientation & 4 else (height, width)
+        if columns > WIDEST:
+            raise CorruptPayloadError(f"a tile turned to {columns} columns; the widest has {WIDEST}")
+        session = new_session(_weights(model.name, group), new_alphabet(values), columns, depth)
         stream = np.frombuffer(coded, np.uint8).copy()  # the engine takes one type of array, a writable one
-        symbols = np.zeros((height, width, len(channels)), np.uint16)
+        symbols = np.zeros((lines, columns, len(channels)), np.uint16)
         rangecoder.start_decoding(session.coder, stream)
         _run(session, DECODE, symbols, stream, share)
+        upright = _turn_back(symbols, orientation)
         for place, (c, v) in enumerate(zip(channels, values, strict=True)):
-            pixels[:, :, c] = v[symbols[:, :, place]] if kind == SPARSE else symbols[:, :, place]
+            pixels[:, :, c] = v[upright[:, :, place]] if kind == SPARSE else upright[:, :, place]
     if reader.rest():
         raise CorruptPayloadError("bytes after the end of the tile's samples")
     return pixels

@@ -55,13 +55,13 @@ class Recipe:
 
     samples: tuple[int, int] = (8_800_000, 4_400_000)
     strip: float = 0.4
-    epochs: tuple[int, ...] = (5,)
-    batch: int = 4096
-    rate: float = 2e-3
+    epochs: tuple[int, ...] = (5, 3)
+    batch: int = 2048
+    rate: float = 1.5e-3
     warm_up: int = 200
     decay: float = 1e-3
     average: float = 0.998
-    every: int = 1500
+    every: int = 2000
     validation: int = 13
 
 

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 __all__ = ["EFFORTS", "GROUPS", "MODELS", "ModelId", "PhotoWeights", "known_models", "load_weights", "model_for_effort"]
 
-ENGINE_REVISION = 1
+ENGINE_REVISION = 2
 """Counts the changes of the compiled engine that change what a file means."""
 
 MODELS = {
     "photo-1": ModelSpec(
-        experts=(ExpertSpec(5, 0.99, False), ExpertSpec(8, 0.998, False)),
+        experts=(ExpertSpec(5, 0.99, 0), ExpertSpec(8, 0.998, 0)),
         reach=10,
         width=32,
         layers=2,
@@ -30,10 +30,10 @@ MODELS = {
     ),
     "photo-5": ModelSpec(
         experts=(
-            ExpertSpec(5, 0.98, True),
-            ExpertSpec(8, 0.995, True),
-            ExpertSpec(13, 0.9995, False),
-            ExpertSpec(21, 0.9998, False),
+            ExpertSpec(5, 0.98, 3),
+            ExpertSpec(8, 0.99, 3),
+            ExpertSpec(13, 0.9995, 0),
+            ExpertSpec(21, 0.9998, 0),
         ),
         reach=18,
         width=96,
@@ -44,19 +44,20 @@ MODELS = {
     ),
     "photo-9": ModelSpec(
         experts=(
-            ExpertSpec(5, 0.98, True),
-            ExpertSpec(8, 0.99, True),
-            ExpertSpec(13, 0.998, False),
-            ExpertSpec(13, 0.9995, False),
-            ExpertSpec(21, 0.9998, False),
-            ExpertSpec(29, 0.9999, False),
+            ExpertSpec(3, 0.96, 3),
+            ExpertSpec(8, 0.98, 3),
+            ExpertSpec(13, 0.995, 3),
+            ExpertSpec(13, 0.9995, 0),
+            ExpertSpec(21, 0.9998, 0),
+            ExpertSpec(29, 0.9999, 0),
         ),
         reach=24,
-        width=128,
+        width=160,
         layers=4,
-        hidden=64,
+        hidden=80,
         components=7,
         schedule=(4e-4, 1.5e-4, 5e4),
+        turned=True,
     ),
 }
 

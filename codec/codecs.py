@@ -1,0 +1,265 @@
+"""Codecs that are made of codecs: what is pushed on a message by one is popped by the same one, exactly.
+
+Everything here keeps one law: `pop` undoes `push`, symbols and message, to the last bit. Codecs that keep it are put
+together by the few ways below to codecs that keep it too, up to whole models.
+
+    FromPmf            one symbol on each lane
+    Independent        any number of independent symbols, lanes at a time
+    Serial             one codec after the other
+    Substack           a codec on some of the lanes
+    Conditional        a second codec that depends on what the first one codes
+    Autoregressive     steps, each of which depends on all before it
+    BitsBack           latent variables that cost their net information only
+    BitSwap            a Markov chain of them, with the initial bits of one
+
+Source: the algebra of pushes and pops is that of bits-back with asymmetric numeral systems, Townsend, Bird and Barber
+(2019); the recursion over a chain is Bit-Swap, Kingma, Abbeel and Ho (2019).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+import torch
+from torch import Tensor
+
+from .pmf import Pmf
+from .rans import Message
+
+__all__ = [
+    "Autoregressive",
+    "BitSwap",
+    "BitsBack",
+    "Codec",
+    "Conditional",
+    "FromPmf",
+    "Independent",
+    "Serial",
+    "Substack",
+    "wavefront",
+]
+
+S = TypeVar("S")
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+class Codec(Protocol[S]):
+    """Pushes symbols of some kind on a message, and pops them.
+
+    Law: pop after push returns the symbols and restores the message; push after pop restores it too.
+    """
+
+    def push(self, message: Message, symbols: S) -> None:
+        """Put symbols on the message."""
+        ...
+
+    def pop(self, message: Message) -> S:
+        """Take them from it."""
+        ...
+
+
+@dataclass(frozen=True)
+class FromPmf:
+    """One symbol on each lane, [lanes] int64, by a distribution."""
+
+    pmf: Pmf
+
+    def push(self, message: Message, symbols: Tensor) -> None:
+        """See `Codec`."""
+        message.push(*self.pmf.interval(symbols), self.pmf.precision)
+
+    def pop(self, message: Message) -> Tensor:
+        """See `Codec`."""
+        symbols = self.pmf.locate(message.peek(self.pmf.precision))
+        message.pop(*self.pmf.interval(symbols), self.pmf.precision)
+        return symbols
+
+
+@dataclass(frozen=True)
+class Independent:
+    """`count` independent symbols, [count] int64, as many at a time as there are lanes.
+
+    Attributes:
+        pmf: (first, stop) -> the distributions of the symbols first to stop - 1, one on each lane.
+        count: number of symbols; the last ones take the first lanes only.
+    """
+
+    pmf: Callable[[int, int], Pmf]
+    count: int
+
+    def push(self, message: Message, symbols: Tensor) -> None:
+        """See `Codec`."""
+        for first, stop in reversed(self._spans(message.lanes)):
+            FromPmf(self.pmf(first, stop)).push(message.part(0, stop - first), symbols[first:stop])
+
+    def pop(self, message: Message) -> Tensor:
+        """See `Codec`."""
+        parts = [
+            FromPmf(self.pmf(first, stop)).pop(message.part(0, stop - first))
+            for first, stop in self._spans(message.lanes)
+        ]
+        return torch.cat([torch.zeros(0, dtype=torch.int64, device=message.device), *parts])
+
+    def _spans(self, lanes: int) -> list[tuple[int, int]]:
+        return [(first, min(first + lanes, self.count)) for first in range(0, self.count, lanes)]
+
+
+@dataclass(frozen=True)
+class Serial:
+    """Codecs one after the other; the symbols are a sequence with one item for each. The first is popped first."""
+
+    codecs: Sequence[Codec[Any]]
+
+    def push(self, message: Message, symbols: Sequence[Any]) -> None:
+        """See `Codec`."""
+        for codec, item in reversed(list(zip(self.codecs, symbols, strict=True))):
+            codec.push(message, item)
+
+    def pop(self, message: Message) -> list[Any]:
+        """See `Codec`."""
+        return [codec.pop(message) for codec in self.codecs]
+
+
+@dataclass(frozen=True)
+class Substack(Generic[S]):
+    """A codec on the lanes first to stop - 1 of a message."""
+
+    codec: Codec[S]
+    first: int
+    stop: int
+
+    def push(self, message: Message, symbols: S) -> None:
+        """See `Codec`."""
+        self.codec.push(message.part(self.first, self.stop), symbols)
+
+    def pop(self, message: Message) -> S:
+        """See `Codec`."""
+        return self.codec.pop(message.part(self.first, self.stop))
+
+
+@dataclass(frozen=True)
+class Conditional(Generic[A, B]):
+    """A pair, of which the second is coded knowing the first.
+
+    Attributes:
+        first: codec of the first.
+        second: the codec of the second for a given first.
+    """
+
+    first: Codec[A]
+    second: Callable[[A], Codec[B]]
+
+    def push(self, message: Message, symbols: tuple[A, B]) -> None:
+        """See `Codec`."""
+        self.second(symbols[0]).push(message, symbols[1])
+        self.first.push(message, symbols[0])
+
+    def pop(self, message: Message) -> tuple[A, B]:
+        """See `Codec`."""
+        first = self.first.pop(message)
+        return first, self.second(first).pop(message)
+
+
+@dataclass(frozen=True)
+class Autoregressive:
+    """An array that is coded in steps: where each step's elements are, and how they depend on the steps before.
+
+    A step codes its elements of all images of a batch at once. With `wavefront` for steps, a model of local context
+    takes about W + k H of them for H x W pixels instead of H W.
+
+    Attributes:
+        shape: of the array. Elements may come in any order; every one belongs to one step.
+        steps: for each step the flat indices of its elements. Each [n] int64
+        pmf: (step, array) -> the distributions of the step's elements, given the elements of the steps before. The
+            others are zero: a model that looks at them is caught by the law, not by the coder.
+    """
+
+    shape: tuple[int, ...]
+    steps: Sequence[Tensor]
+    pmf: Callable[[int, Tensor], Callable[[int, int], Pmf]]
+
+    def push(self, message: Message, symbols: Tensor) -> None:
+        """See `Codec`. All steps are evaluated first, in order, as in decoding: 2 arrays of integers are kept."""
+        known, flat = torch.zeros_like(symbols), symbols.reshape(-1)
+        pushes: list[tuple[Tensor, Tensor, int, int]] = []
+        for number, places in enumerate(self.steps):
+            make = self.pmf(number, known)
+            for first in range(0, len(places), message.lanes):
+                stop = min(first + message.lanes, len(places))
+                pmf = make(first, stop)
+                pushes.append((*pmf.interval(flat[places[first:stop]]), pmf.precision, stop - first))
+            known.view(-1)[places] = flat[places]
+        for start, freq, precision, lanes in reversed(pushes):
+            message.part(0, lanes).push(start, freq, precision)
+
+    def pop(self, message: Message) -> Tensor:
+        """See `Codec`."""
+        known = torch.zeros(self.shape, dtype=torch.int64, device=message.device)
+        for number, places in enumerate(self.steps):
+            known.view(-1)[places] = Independent(self.pmf(number, known), len(places)).pop(message)
+        return known
+
+
+def wavefront(height: int, width: int, slope: int) -> list[Tensor]:
+    """Steps of an image for a model whose pixels depend on no pixel further right than `slope` - 1 in the row above.
+
+    Returns:
+        The flat indices of the pixels of each of at most width + slope · (height - 1) steps.
+    """
+    step = torch.arange(width) + slope * torch.arange(height)[:, None]  # [H, W]
+    order = torch.argsort(step.reshape(-1), stable=True)
+    return [places for places in torch.split(order, torch.bincount(step.reshape(-1)).tolist()) if len(places)]
+
+
+@dataclass(frozen=True)
+class BitsBack(Generic[A, B]):
+    """Data x with a latent z: costs -log2 p(x, z) + log2 q(z | x), whose mean is the negative bound.
+
+    A push first pops z, from bits that are in the message already; a message without enough raises
+    MessageExhaustedError. So the first push needs *initial bits*, which the last pop gives back.
+
+    Attributes:
+        prior: codec of z.
+        likelihood: z -> codec of x.
+        posterior: x -> codec of z.
+    """
+
+    prior: Codec[A]
+    likelihood: Callable[[A], Codec[B]]
+    posterior: Callable[[B], Codec[A]]
+
+    def push(self, message: Message, symbols: B) -> None:
+        """See `Codec`."""
+        latent = self.posterior(symbols).pop(message)
+        self.likelihood(latent).push(message, symbols)
+        self.prior.push(message, latent)
+
+    def pop(self, message: Message) -> B:
+        """See `Codec`."""
+        latent = self.prior.pop(message)
+        symbols = self.likelihood(latent).pop(message)
+        self.posterior(symbols).push(message, latent)
+        return symbols
+
+
+def BitSwap(  # noqa: N802 (a codec like the others, that happens to be made of one of them)
+    prior: Codec[Any],
+    likelihoods: Sequence[Callable[[Any], Codec[Any]]],
+    posteriors: Sequence[Callable[[Any], Codec[Any]]],
+) -> Codec[Any]:
+    """Data under a Markov chain of latents x - z1 - ... - zn, where every layer borrows what the one before has pushed.
+
+    So the initial bits are those of one layer, not of all.
+
+    Args:
+        prior: codec of the topmost latent zn.
+        likelihoods: p(x | z1), p(z1 | z2), ..., each the codec of the lower for a given upper variable.
+        posteriors: q(z1 | x), q(z2 | z1), ..., each the codec of the upper for a given lower variable.
+    """
+    codec = prior
+    for likelihood, posterior in reversed(list(zip(likelihoods, posteriors, strict=True))):
+        codec = BitsBack(codec, likelihood, posterior)
+    return codec

@@ -1,0 +1,257 @@
+"""A stack of symbols over many lanes at once: asymmetric numeral systems with one tail for all lanes (rANS).
+
+Every lane is a coder of its own, a *head* in [2^31, 2^63); the 32-bit words that do not fit into the heads lie on one
+shared *tail*, so that a thousand lanes cost their heads and nothing else. The arithmetic is in 64-bit integers of
+torch, the same on every device, and a few operations serve all lanes: there is no loop over symbols or lanes.
+
+Pop inverts push and push inverts pop, to the last bit of the message: that makes bits-back coding possible.
+
+Source: Duda, *Asymmetric numeral systems* (2013); interleaved heads as in Giesen, *Interleaved entropy coders* (2014).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .errors import CorruptPayloadError, IntervalError, MessageExhaustedError, TruncatedError
+
+__all__ = ["MAX_PRECISION", "Message"]
+
+_WORD = 32
+_LEAST = 1 << 31
+"""A head is at least this. With one word more it is below 2^63, the end of the signed integers that torch has."""
+
+_HEAD = 63
+"""Bits of a full head."""
+
+MAX_PRECISION = 31
+"""Most bits of a distribution that a head can take: 2^31 of them must fit into the least head."""
+
+_LENGTH_BITS = 6
+"""Bits that tell the length of a head in the written form."""
+
+_COUNTS_SIZE = 8
+"""Bytes of the number of lanes and of the number of words before a written message."""
+
+_POWERS = 1 << np.arange(_HEAD)
+
+
+class _Tail:
+    """Words beyond the heads, a stack in one buffer that doubles when it is full."""
+
+    def __init__(self, words: Tensor) -> None:
+        self._words, self._size = words, len(words)
+
+    def __len__(self) -> int:
+        return self._size
+
+    def append(self, words: Tensor) -> None:
+        size = self._size + len(words)
+        if size > len(self._words):
+            grown = self._words.new_zeros(2 * size)
+            grown[: self._size] = self._words[: self._size]
+            self._words = grown
+        self._words[self._size : size] = words
+        self._size = size
+
+    def take(self, count: int) -> Tensor:
+        if count > self._size:
+            raise MessageExhaustedError(f"{count} words are to be popped where {self._size} are left")
+        self._size -= count
+        return self._words[self._size : self._size + count]
+
+    def all(self) -> Tensor:
+        return self._words[: self._size]
+
+
+class Message:
+    """A stack of symbols: what was pushed last is popped first.
+
+    Args:
+        lanes: number of coders side by side; each push takes one symbol for each.
+        device: where the message lives.
+
+    An empty message holds no bits. What it costs to write it down, beyond its bits, is stated at `to_bytes`.
+    """
+
+    def __init__(self, lanes: int, device: torch.device | str | None = None) -> None:
+        if lanes < 1:
+            raise ValueError(f"a message of {lanes} lanes")
+        self._head = torch.full((lanes,), _LEAST, dtype=torch.int64, device=device)  # [lanes]
+        self._tail = _Tail(torch.zeros(0, dtype=torch.int32, device=device))
+
+    @classmethod
+    def random(cls, lanes: int, words: int, seed: int = 0, device: torch.device | str | None = None) -> Message:
+        """A message full of random bits, from which bits-back coding can borrow.
+
+        Args:
+            lanes: number of lanes.
+            words: words of 32 bits on the tail, for all lanes together.
+            seed: the same seed gives the same bits everywhere.
+            device: where the message lives.
+        """
+        rng = np.random.default_rng(seed)
+        message = cls(lanes, device)
+        message._head.copy_(torch.from_numpy(rng.integers(_LEAST, 1 << _HEAD, lanes, dtype=np.int64)))
+        drawn = rng.integers(0, 1 << _WORD, words, dtype=np.uint32).view(np.int32)
+        message._tail.append(torch.from_numpy(drawn).to(message.device))
+        return message
+
+    @property
+    def lanes(self) -> int:
+        """Symbols of a push."""
+        return len(self._head)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the message lives, and its symbols with it."""
+        return self._head.device
+
+    @property
+    def bits(self) -> float:
+        """Information in the message: 0 when it is empty, and after a push more by -log2 of the symbols' probability.
+
+        Exact but for the rounding of each head to an integer, of less than 2^-31 bits for 2^-31 of probability. A part
+        of a message counts the words of the whole.
+        """
+        return _WORD * len(self._tail) + float(torch.log2(self._head.double()).sum()) - 31.0 * self.lanes
+
+    def part(self, first: int, stop: int) -> Message:
+        """The lanes first to stop - 1 as a message that shares its heads and its tail with this one."""
+        if not 0 <= first < stop <= self.lanes:
+            raise ValueError(f"lanes {first} to {stop} of a message of {self.lanes}")
+        part = object.__new__(Message)
+        part._head, part._tail = self._head[first:stop], self._tail
+        return part
+
+    def push(self, start: Tensor, freq: Tensor, precision: int) -> None:
+        """Put one symbol on every lane, each with the interval [start, start + freq) of 2^precision.
+
+        Args:
+            start: [lanes] int64
+            freq: [lanes] int64
+            precision: bits, at most `MAX_PRECISION`.
+
+        Raises:
+            IntervalError: an interval is empty or not inside the range; the message is as before.
+        """
+        self._check(start, freq, precision)
+        head = self._head
+        full = head >> (_HEAD - precision) >= freq  # or the head would grow beyond its bits
+        self._tail.append(_to_word(head[full]))
+        head = torch.where(full, head >> _WORD, head)
+        quotient = torch.div(head, freq, rounding_mode="floor")
+        self._head.copy_((quotient << precision) + (head - quotient * freq) + start)
+
+    def peek(self, precision: int) -> Tensor:
+        """The slot of every lane: a number below 2^precision in the interval of the symbol on top.
+
+        Returns:
+            [lanes] int64
+        """
+        if not 0 <= precision <= MAX_PRECISION:
+            raise IntervalError(f"a precision of {precision} bits; a message takes 0 to {MAX_PRECISION}")
+        return self._head & ((1 << precision) - 1)
+
+    def pop(self, start: Tensor, freq: Tensor, precision: int) -> None:
+        """Take the symbol on top of every lane away, whose intervals hold what `peek` gave.
+
+        Args:
+            start: [lanes] int64
+            freq: [lanes] int64
+            precision: bits, at most `MAX_PRECISION`.
+
+        Raises:
+            IntervalError: a slot is not inside its interval.
+            MessageExhaustedError: there are not enough bits in the message, which is as before.
+        """
+        self._check(start, freq, precision)
+        offset = self.peek(precision) - start
+        if bool(((offset < 0) | (offset >= freq)).any()):
+            lane = int(((offset < 0) | (offset >= freq)).nonzero()[0])
+            raise IntervalError(
+                f"lane {lane} holds slot {int(self.peek(precision)[lane])}, which is not in the interval popped: "
+                f"start {int(start[lane])}, freq {int(freq[lane])}"
+            )
+        head = freq * (self._head >> precision) + offset
+        short = head < _LEAST
+        words = self._tail.take(int(short.sum()))
+        head[short] = (head[short] << _WORD) | (words.long() & 0xFFFFFFFF)
+        self._head.copy_(head)
+
+    def _check(self, start: Tensor, freq: Tensor, precision: int) -> None:
+        if not 0 <= precision <= MAX_PRECISION:
+            raise IntervalError(f"a precision of {precision} bits; a message takes 0 to {MAX_PRECISION}")
+        if start.shape != self._head.shape or freq.shape != self._head.shape:
+            raise IntervalError(f"start {list(start.shape)} and freq {list(freq.shape)} for {self.lanes} lanes")
+        if start.dtype != torch.int64 or freq.dtype != torch.int64:
+            raise IntervalError(f"start and freq are {start.dtype} and {freq.dtype}; int64 is needed")
+        # One reduction: the sign bit of any of the three shows a wrong interval.
+        wrong = start | (freq - 1) | ((1 << precision) - start - freq)
+        if int(wrong.min()) < 0:
+            lane = int((wrong < 0).nonzero()[0])
+            raise IntervalError(
+                f"lane {lane}: start {int(start[lane])}, freq {int(freq[lane])} is no interval of 2^{precision}"
+            )
+
+    def to_bytes(self) -> bytes:
+        """The message written down.
+
+        Beside the information in it (`bits`) this costs 8 bytes, one bit for each empty lane, about 37 bits for each
+        other one, and the end of the last byte: 136 bytes for an empty message of 1,024 lanes.
+        """
+        excess = self._head.cpu().numpy() - _LEAST  # [lanes], 0 for an empty lane
+        used = excess > 0
+        excess = excess[used]
+        length = np.searchsorted(_POWERS, excess, side="right")  # bits of each, 1 to 63; the topmost need not be told
+        digits = (excess[:, None] >> np.arange(_HEAD)) & 1
+        below = np.arange(_HEAD) < (length - 1)[:, None]
+        lengths = ((length - 1)[:, None] >> np.arange(_LENGTH_BITS)) & 1
+        heads = np.packbits(np.concatenate([used, lengths.ravel(), digits[below]]).astype(np.uint8)).tobytes()
+        counts = np.array([self.lanes, len(self._tail)], "<u4").tobytes()
+        return counts + heads + self._tail.all().cpu().numpy().astype("<i4").tobytes()
+
+    @classmethod
+    def from_bytes(cls, data: bytes, device: torch.device | str | None = None) -> Message:
+        """The message that `to_bytes` wrote.
+
+        Raises:
+            TruncatedError: the data end before the message does.
+            CorruptPayloadError: no message is written like this.
+        """
+        if len(data) < _COUNTS_SIZE:
+            raise TruncatedError(f"a message of {len(data)} bytes; its counts alone take {_COUNTS_SIZE}")
+        lanes, words = (int(n) for n in np.frombuffer(data, "<u4", 2))
+        end = len(data) - 4 * words
+        if lanes < 1 or end - _COUNTS_SIZE < -(-lanes // 8):
+            raise TruncatedError(f"{len(data)} bytes cannot hold a message of {lanes} lanes and {words} words")
+        bits = np.unpackbits(np.frombuffer(data, np.uint8)[_COUNTS_SIZE:end])
+        used = bits[:lanes] > 0
+        count = int(used.sum())
+        rest = bits[lanes:]
+        if len(rest) < _LENGTH_BITS * count:
+            raise TruncatedError(f"{len(data)} bytes cannot hold a message of {lanes} lanes and {words} words")
+        lengths, rest = rest[: _LENGTH_BITS * count].reshape(count, _LENGTH_BITS), rest[_LENGTH_BITS * count :]
+        below = lengths.astype(np.int64) @ (1 << np.arange(_LENGTH_BITS))  # [count] digits beside the topmost
+        size = int(below.sum())
+        if len(rest) < size:
+            raise TruncatedError(f"{len(data)} bytes cannot hold a message of {lanes} lanes and {words} words")
+        if len(rest) - size > 7 or rest[size:].any():
+            raise CorruptPayloadError(f"{len(rest) - size} bits too many in the heads of a message")
+        digits = np.zeros((count, _HEAD), np.int64)
+        digits[np.arange(_HEAD) < below[:, None]] = rest[:size]
+        excess = np.zeros(lanes, np.int64)
+        excess[used] = (digits << np.arange(_HEAD)).sum(1) + (1 << below)
+        if (excess > (1 << _HEAD) - 1 - _LEAST).any():
+            raise CorruptPayloadError("a head of a message is beyond 2^63")
+        message = cls(lanes, device)
+        message._head.copy_(torch.from_numpy(excess + _LEAST))
+        message._tail.append(torch.from_numpy(np.frombuffer(data, "<i4", words, end).copy()).to(message.device))
+        return message
+
+
+def _to_word(head: Tensor) -> Tensor:
+    """The low 32 bits as the same bits of an int32."""
+    return (((head & 0xFFFFFFFF) ^ (1 << 31)) - (1 << 31)).to(torch.int32)

@@ -1,0 +1,194 @@
+"""Codecs made of codecs: each keeps the law, and costs what the model's own code length is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from densezip.codec import codecs, pmf
+from densezip.codec.codecs import Codec, FromPmf
+from densezip.codec.errors import MessageExhaustedError
+from densezip.codec.rans import Message
+from laws import check_codec
+from torch import Tensor
+
+LANES = 6
+
+
+def _draw(seed: int, high: int, *shape: int) -> Tensor:
+    return torch.randint(0, high, shape, generator=torch.Generator().manual_seed(seed))
+
+
+def _logits(seed: int, *shape: int) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def _categorical(seed: int, size: int) -> FromPmf:
+    return FromPmf(pmf.Categorical.from_logits(_logits(seed, LANES, size)))
+
+
+TABLE = _logits(5, 8, 8)
+
+
+def _given(first: Tensor) -> FromPmf:
+    return FromPmf(pmf.Categorical.from_logits(TABLE[first]))
+
+
+def _independent(count: int) -> codecs.Independent:
+    logits = _logits(3, count, 16)
+    return codecs.Independent(lambda first, stop: pmf.Categorical.from_logits(logits[first:stop]), count)
+
+
+def _image_pmf(height: int, width: int, steps: list[Tensor]) -> Callable[[int, Tensor], Callable[[int, int], Any]]:
+    """Each pixel about as bright as its west and north-east neighbours: a context of slope 2."""
+
+    def make(number: int, known: Tensor) -> Callable[[int, int], Any]:
+        y, x = torch.div(steps[number], width, rounding_mode="floor"), steps[number] % width
+        padded = torch.nn.functional.pad(known.view(height, width), (1, 1, 1, 0))
+        mean = (padded[y + 1, x] + padded[y, x + 2]).double()[:, None] / 2
+        one = torch.ones_like(mean)
+        return lambda first, stop: pmf.LogisticMixture(one[first:stop], mean[first:stop], one[first:stop] * 4, 256)
+
+    return make
+
+
+CODECS: dict[str, tuple[Codec[Any], Any]] = {
+    "pmf": (_categorical(0, 10), _draw(0, 10, LANES)),
+    "fewer symbols than lanes": (_independent(4), _draw(1, 16, 4)),
+    "more symbols than lanes": (_independent(45), _draw(1, 16, 45)),
+    "no symbols": (_independent(0), _draw(1, 16, 0)),
+    "sequence": (codecs.Serial([_categorical(1, 3), _independent(9)]), [_draw(2, 3, LANES), _draw(3, 16, 9)]),
+    "lanes": (codecs.Substack(FromPmf(pmf.Uniform(1000)), 2, 5), _draw(4, 1000, 3)),
+    "conditional": (codecs.Conditional(_categorical(2, 8), _given), (_draw(5, 8, LANES), _draw(6, 8, LANES))),
+    "autoregressive in raster order": (
+        codecs.Autoregressive(
+            (5, 7), list(torch.arange(35)[:, None]), _image_pmf(5, 7, list(torch.arange(35)[:, None]))
+        ),
+        _draw(7, 256, 5, 7),
+    ),
+    "autoregressive in wavefronts": (
+        codecs.Autoregressive((5, 7), codecs.wavefront(5, 7, 2), _image_pmf(5, 7, codecs.wavefront(5, 7, 2))),
+        _draw(7, 256, 5, 7),
+    ),
+    "bits back": (codecs.BitsBack(_categorical(3, 8), _given, _given), _draw(8, 8, LANES)),
+    "bit swap": (codecs.BitSwap(_categorical(4, 8), [_given] * 3, [_given] * 3), _draw(9, 8, LANES)),
+}
+
+
+@pytest.mark.parametrize("name", CODECS)
+def test_codecs_keep_the_law(name: str) -> None:
+    codec, symbols = CODECS[name]
+    check_codec(codec, symbols, LANES)
+
+
+def test_orders_of_an_image_cost_the_same() -> None:
+    raster, wavefront = (
+        check_codec(*CODECS[f"autoregressive in {order}"], LANES) for order in ("raster order", "wavefronts")
+    )
+    assert wavefront == pytest.approx(raster, abs=0.1)
+
+
+@pytest.mark.parametrize(("height", "width", "slope"), [(1, 1, 1), (4, 9, 2), (9, 4, 1), (5, 5, 7)])
+def test_wavefronts_visit_every_pixel_after_its_context(height: int, width: int, slope: int) -> None:
+    steps = codecs.wavefront(height, width, slope)
+    assert len(steps) <= width + slope * (height - 1)
+    assert torch.equal(torch.cat(steps).sort().values, torch.arange(height * width))
+    when = torch.zeros(height * width, dtype=torch.int64)
+    for number, places in enumerate(steps):
+        when[places] = number
+    when = when.view(height, width)
+    assert (when[:, 1:] > when[:, :-1]).all()
+    reach = min(slope, width) - 1
+    assert (when[1:, : width - reach] > when[:-1, reach:]).all()
+
+
+def test_markov_chain_costs_its_entropy() -> None:
+    """A chain over three states, whose ideal code length is known: the sum of -log2 of its own transitions."""
+    transition = torch.tensor([[0.9, 0.05, 0.05], [0.2, 0.7, 0.1], [0.01, 0.01, 0.98]], dtype=torch.float64)
+    lanes, length = 10, 1000
+    generator = torch.Generator().manual_seed(0)
+    chain = torch.zeros(length, lanes, dtype=torch.int64)
+    for t in range(1, length):
+        chain[t] = torch.multinomial(transition[chain[t - 1]], 1, generator=generator)[:, 0]
+    ideal = -float(torch.log2(transition[chain[:-1], chain[1:]]).sum()) + lanes * math.log2(3)
+
+    def make(step: int, known: Tensor) -> Callable[[int, int], pmf.Categorical]:
+        weights = transition[known[step - 1]] if step else torch.ones(lanes, 3)
+        return lambda first, stop: pmf.Categorical(weights[first:stop])
+
+    steps = list(torch.arange(length * lanes).view(length, lanes))
+    net = check_codec(codecs.Autoregressive((length, lanes), steps, make), chain, lanes)
+    assert net == pytest.approx(ideal, rel=1e-3, abs=64)
+
+
+BINS, NOISE = 1 << 12, 2.0
+
+
+def _linear_gaussian(layers: int) -> tuple[Codec[Tensor], float]:
+    """z ~ N(0, 1), x = 8 z + noise, rounded: a posterior in closed form, so that the bound is the likelihood.
+
+    With more layers the chain z_n - ... - z_1 has z_k = z_(k+1) a + noise, standard normal at every layer.
+    """
+    a = 0.8
+    prior = FromPmf(pmf.Uniform(BINS, 24))
+    spread = 8.0
+
+    def normal(mean: Tensor, scale: float) -> FromPmf:
+        return FromPmf(pmf.GaussianBins(mean, torch.full_like(mean, scale), BINS))
+
+    def value(symbols: Tensor) -> Tensor:
+        return pmf.GaussianBins.values(symbols, BINS)
+
+    def of_data(latent: Tensor) -> FromPmf:
+        mean = (128 + spread * value(latent))[:, None]
+        return FromPmf(pmf.GaussianMixture(torch.zeros_like(mean), mean, torch.full_like(mean, NOISE), 256))
+
+    def from_data(symbols: Tensor) -> FromPmf:
+        variance = 1 / (1 + spread**2 / NOISE**2)
+        return normal(variance * spread / NOISE**2 * (symbols.double() - 128), math.sqrt(variance))
+
+    def step(latent: Tensor) -> FromPmf:  # the chain is reversible: up and down are alike
+        return normal(a * value(latent), math.sqrt(1 - a * a))
+
+    codec = codecs.BitSwap(prior, [of_data, *[step] * (layers - 1)], [from_data, *[step] * (layers - 1)])
+    return codec, math.sqrt(spread**2 + NOISE**2)
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_bits_back_costs_the_likelihood_where_the_posterior_is_exact(layers: int) -> None:
+    lanes, pushes = 100, 100
+    codec, scale = _linear_gaussian(layers)
+    generator = torch.Generator().manual_seed(1)
+    data = 128 + scale * torch.randn(pushes, lanes, generator=generator, dtype=torch.float64)
+    data = data.round().clamp(0, 255).long()
+    edges = (torch.arange(257).double() - 0.5 - 128) / scale
+    cdf = torch.special.ndtr(edges)
+    cdf[0], cdf[-1] = 0.0, 1.0
+    ideal = -float(torch.log2(torch.diff(cdf))[data].sum())
+    message = Message.random(lanes, 40 * lanes)
+    before = message.bits
+    for symbols in data:
+        codec.push(message, symbols)
+    # The posterior is that of the data before they were rounded, and coded in bins: both cost less than the tolerance.
+    assert message.bits - before == pytest.approx(ideal, rel=1e-3, abs=64)
+    for symbols in reversed(data):
+        assert torch.equal(codec.pop(message), symbols)
+    assert message.to_bytes() == Message.random(lanes, 40 * lanes).to_bytes()
+
+
+def test_chained_latents_borrow_the_initial_bits_of_one_layer() -> None:
+    def least(codec: Codec[Tensor]) -> int:
+        """Words on the tail that the first push needs."""
+        data = torch.full((100,), 130)
+        for words in range(0, 4000, 10):
+            try:
+                codec.push(Message.random(100, words), data)
+            except MessageExhaustedError:
+                continue
+            return words
+        raise AssertionError
+
+    assert least(_linear_gaussian(4)[0]) <= least(_linear_gaussian(1)[0]) + 50
