@@ -41,6 +41,23 @@ def test_affine(dtype: Any, columns: int, relu: bool) -> None:
     np.testing.assert_allclose(plain[4:-4], np.maximum(exact, 0) if relu else exact, rtol=1e-4, atol=1e-2)
 
 
+@pytest.mark.parametrize("shared", [False, True])
+def test_affine_many_is_many_affine(shared: bool) -> None:
+    rows, columns, count = 37, 48, 12
+    weight, x = _draw(np.float32, 3 + rows * columns), _draw(np.float32, 5 + count * (rows + 2), seed=1)
+    bias, step = _draw(np.float32, 7 + count * columns, seed=2), 0 if shared else columns
+    results = []
+    for form in (kernels._affine_many_compiled, kernels._affine_many_plain):
+        out = np.zeros(4 + count * (columns + 1) + 16, np.float32)
+        form(weight, 3, rows, columns, x, 5, rows + 2, bias, 7, step, out, 4, columns + 1, count)
+        results.append(out)
+    np.testing.assert_array_equal(*results)
+    for p in range(count):
+        one = np.zeros(columns, np.float32)
+        kernels.affine(weight, 3, rows, columns, x, 5 + p * (rows + 2), bias, 7 + p * step, one, 0)
+        np.testing.assert_array_equal(results[0][4 + p * (columns + 1) :][:columns], one)
+
+
 @pytest.mark.parametrize("columns", [16, 32, 48, 96])
 @pytest.mark.parametrize("rows", [4, 20])
 def test_accumulate_outer(rows: int, columns: int) -> None:

@@ -26,7 +26,7 @@ from numba.extending import intrinsic
 
 from ...codec.compiled import compiled, inlined
 
-__all__ = ["accumulate_outer", "affine", "affine_relu", "dot", "downdate", "exponential", "logistic"]
+__all__ = ["accumulate_outer", "affine", "affine_many", "affine_relu", "dot", "downdate", "exponential", "logistic"]
 
 _I64 = ir.IntType(64)
 
@@ -167,6 +167,55 @@ def _affine_pair(relu: bool) -> tuple[Any, Any]:
 
 
 _AFFINE, _AFFINE_RELU = _affine_pair(relu=False), _affine_pair(relu=True)
+
+
+_PIXELS = 4
+"""Vectors that `affine_many` multiplies with a weight each time that it loads it."""
+
+
+@intrinsic
+def _affine_many_ir(typing, weight, w0, rows, columns, x, x0, x_step, bias, b0, b_step, out, o0, o_step):
+    i64 = types.int64
+    signature = types.void(weight, i64, i64, i64, x, i64, i64, bias, i64, i64, out, i64, i64)
+
+    def codegen(context, builder, sig, args):
+        e = _emitter(builder, sig.args[0])
+        w, v, b, o = (_data(context, builder, sig.args[k], args[k]) for k in (0, 4, 7, 10))
+        w0, rows, columns, x0, x_step, b0, b_step, o0, o_step = (args[k] for k in (1, 2, 3, 5, 6, 8, 9, 11, 12))
+        each = [_I64(k) for k in range(_PIXELS)]
+        places = [builder.add(b0, builder.mul(b_step, k)) for k in each]
+        loop = _Loop(builder, _I64(0), rows, 1, [e.load(b, place) for place in places])
+        row = e.load(w, builder.add(w0, builder.mul(loop.index, columns)))
+        first = builder.add(x0, loop.index)
+        sums = []
+        for total, k in zip(loop.values, each, strict=True):
+            xi = e.broadcast(v, builder.add(first, builder.mul(x_step, k)))
+            sums.append(builder.fadd(total, builder.fmul(xi, row)))
+        loop.close(sums)
+        for total, k in zip(loop.values, each, strict=True):
+            e.store(total, o, builder.add(o0, builder.mul(o_step, k)))
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@compiled
+def _affine_many_compiled(weight, w0, rows, columns, x, x0, x_step, bias, b0, b_step, out, o0, o_step, count):
+    lanes = 64 // weight.itemsize
+    for p in range(0, count, _PIXELS):
+        xp, bp, op = x0 + p * x_step, b0 + p * b_step, o0 + p * o_step
+        for done in range(0, columns, lanes):
+            _affine_many_ir(
+                weight, w0 + done, rows, columns, x, xp, x_step, bias, bp + done, b_step, out, op + done, o_step
+            )
+
+
+def _affine_many_plain(
+    weight: Any, w0: int, rows: int, columns: int, x: Any, x0: int, x_step: int,
+    bias: Any, b0: int, b_step: int, out: Any, o0: int, o_step: int, count: int,
+) -> None:  # fmt: skip
+    for p in range(count):
+        _AFFINE[1](weight, w0, rows, columns, x, x0 + p * x_step, bias, b0 + p * b_step, out, o0 + p * o_step)
 
 
 def _outer_ir(rows: int, blocks: int) -> Any:
@@ -400,6 +449,12 @@ weight is [rows, columns] from the flat index `w0`, x [rows], bias and out [colu
 
 affine_relu: Any = _AFFINE_RELU[_FORM]
 """The same, with negative outputs replaced by zero."""
+
+affine_many: Any = (_affine_many_compiled, _affine_many_plain)[_FORM]
+"""`affine_many(weight, w0, rows, columns, x, x0, x_step, bias, b0, b_step, out, o0, o_step, count)`: many `affine`.
+
+The same sums for `count` vectors x, a multiple of 4, which begin `x_step` elements apart; likewise bias and out. Faster
+than one at a time where the weights do not fit into the cache nearest to the processor."""
 
 accumulate_outer: Any = (_outer_compiled, _outer_plain)[_FORM]
 """`accumulate_outer(a, a0, a_step, g, g0, columns, out, o0, rows, count)`: sums of outer products.

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...codec.compiled import compiled, inlined
-from .kernels import accumulate_outer, affine, affine_relu
+from .kernels import accumulate_outer, affine, affine_many, affine_relu
 from .shape import ROW_MULTIPLE, NetShape, padded
 
 __all__ = ["BATCH", "Network", "backward", "head", "new_network", "step", "trunk"]
@@ -167,24 +167,23 @@ def backward(net, count):
         first = c * BATCH * columns
         _gradient_of_layer(net, last, net.middle, c * BATCH * hidden, hidden, net.out_gradient, first, count)
         _transpose(net, last, hidden)
+        g = net.out_gradient
+        affine_many(back, 0, columns, hidden, g, first, columns, net.none, 0, 0, middle, 0, hidden, count)
         for p in range(count):
-            g = first + p * columns
-            affine(back, 0, columns, hidden, net.out_gradient, g, net.none, 0, middle, p * hidden)
             for i in range(hidden):
                 if not net.middle[c, p, i] > zero:
                     middle[p, i] = zero
         joined = net.joined.shape[2]
         _gradient_of_layer(net, layer, net.joined, c * BATCH * joined, joined, middle, 0, count)
         _transpose(net, layer, width)
-        for p in range(count):
-            affine(back, 0, hidden, width, middle, p * hidden, stream, p * width, stream, p * width)
+        affine_many(back, 0, hidden, width, middle, 0, hidden, stream, 0, width, stream, 0, width, count)
     branch = net.branch_gradient
     for layer in range(net.layers - 1, 0, -1):
         _transpose(net, layer, width)
         for p in range(count):
             for i in range(width):
                 branch[p, i] = stream[p, i] if net.branch[layer, p, i] > zero else zero
-            affine(back, 0, width, width, branch, p * width, stream, p * width, stream, p * width)
+        affine_many(back, 0, width, width, branch, 0, width, stream, 0, width, stream, 0, width, count)
         _gradient_of_layer(net, layer, net.stream, (layer - 1) * BATCH * width, width, branch, 0, count)
     for p in range(count):
         for i in range(width):
