@@ -5,9 +5,8 @@ together by the few ways below to codecs that keep it too, up to whole models.
 
     FromPmf            one symbol on each lane
     Independent        any number of independent symbols, lanes at a time
-    Serial             one codec after the other
+    Chain              items in turn, each knowing those before
     Substack           a codec on some of the lanes
-    Conditional        a second codec that depends on what the first one codes
     Autoregressive     steps, each of which depends on all before it
     BitsBack           latent variables that cost their net information only
     BitSwap            a Markov chain of them, with the initial bits of one
@@ -25,6 +24,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import torch
 from torch import Tensor
 
+from .errors import SymbolError
 from .pmf import Pmf
 from .rans import Message
 
@@ -32,11 +32,10 @@ __all__ = [
     "Autoregressive",
     "BitSwap",
     "BitsBack",
+    "Chain",
     "Codec",
-    "Conditional",
     "FromPmf",
     "Independent",
-    "Serial",
     "Substack",
     "wavefront",
 ]
@@ -108,19 +107,31 @@ class Independent:
 
 
 @dataclass(frozen=True)
-class Serial:
-    """Codecs one after the other; the symbols are a sequence with one item for each. The first is popped first."""
+class Chain:
+    """Items one after the other, each coded knowing those before it; the symbols are a list of them.
 
-    codecs: Sequence[Codec[Any]]
+    The prior of a hierarchy of latents from the top down is one, and its posterior is another for every x.
+
+    Attributes:
+        links: for each item a function from the list of the items before it to its codec.
+    """
+
+    links: Sequence[Callable[[list[Any]], Codec[Any]]]
 
     def push(self, message: Message, symbols: Sequence[Any]) -> None:
         """See `Codec`."""
-        for codec, item in reversed(list(zip(self.codecs, symbols, strict=True))):
-            codec.push(message, item)
+        items = list(symbols)
+        if len(items) != len(self.links):
+            raise SymbolError(f"{len(items)} items for a chain of {len(self.links)}")
+        for number in reversed(range(len(items))):
+            self.links[number](items[:number]).push(message, items[number])
 
     def pop(self, message: Message) -> list[Any]:
         """See `Codec`."""
-        return [codec.pop(message) for codec in self.codecs]
+        items: list[Any] = []
+        for link in self.links:
+            items.append(link(list(items)).pop(message))
+        return items
 
 
 @dataclass(frozen=True)
@@ -138,29 +149,6 @@ class Substack(Generic[S]):
     def pop(self, message: Message) -> S:
         """See `Codec`."""
         return self.codec.pop(message.part(self.first, self.stop))
-
-
-@dataclass(frozen=True)
-class Conditional(Generic[A, B]):
-    """A pair, of which the second is coded knowing the first.
-
-    Attributes:
-        first: codec of the first.
-        second: the codec of the second for a given first.
-    """
-
-    first: Codec[A]
-    second: Callable[[A], Codec[B]]
-
-    def push(self, message: Message, symbols: tuple[A, B]) -> None:
-        """See `Codec`."""
-        self.second(symbols[0]).push(message, symbols[1])
-        self.first.push(message, symbols[0])
-
-    def pop(self, message: Message) -> tuple[A, B]:
-        """See `Codec`."""
-        first = self.first.pop(message)
-        return first, self.second(first).pop(message)
 
 
 @dataclass(frozen=True)
@@ -219,7 +207,8 @@ class BitsBack(Generic[A, B]):
     """Data x with a latent z: costs -log2 p(x, z) + log2 q(z | x), whose mean is the negative bound.
 
     A push first pops z, from bits that are in the message already; a message without enough raises
-    MessageExhaustedError. So the first push needs *initial bits*, which the last pop gives back.
+    MessageExhaustedError. So the first push needs *initial bits*, which the last pop gives back. For a hierarchy of
+    latents z is a list, and prior and posterior are chains; for a Markov chain of them see `BitSwap`.
 
     Attributes:
         prior: codec of z.

@@ -124,7 +124,7 @@ class CumulativePmf:
         _check_precision(precision)
         if size < 1 or 2 * size > 1 << precision:
             raise DistributionError(
-                f"{size} symbols at a precision of {precision} bits; 2 · size is to fit into 2^bits"
+                f"{size} symbols at a precision of {precision} bits; it holds {1 << precision >> 1}"
             )
 
     def cdf(self, edges: Tensor) -> Tensor:
@@ -164,8 +164,7 @@ class CumulativePmf:
         high = torch.full_like(slots, self.size)  # and below this
         guess = self.guess((slots.double() + 0.5) / (1 << self.precision))
         if guess is not None:
-            at = guess.clamp(0, self.size - 1)
-            low, high = self._bracket(slots, at)
+            low, high = self._bracket(slots, guess.clamp(0, self.size - 1))
         while bool((high - low > 1).any()):
             middle = (low + high) >> 1
             below = self._start(middle) <= slots
@@ -202,7 +201,7 @@ class Categorical:
         _check_precision(precision)
         if 2 * self.size > 1 << precision:
             raise DistributionError(
-                f"{self.size} symbols at a precision of {precision} bits, which holds {1 << precision >> 1}"
+                f"{self.size} symbols at a precision of {precision} bits; it holds {1 << precision >> 1}"
             )
         total = weights.cumsum(-1)
         if weights.numel() and (float(weights.min()) < 0 or float(total[:, -1].min()) <= 0):

@@ -10,7 +10,7 @@ import pytest
 import torch
 from densezip.codec import codecs, pmf
 from densezip.codec.codecs import Codec, FromPmf
-from densezip.codec.errors import MessageExhaustedError
+from densezip.codec.errors import MessageExhaustedError, SymbolError
 from densezip.codec.rans import Message
 from laws import check_codec
 from torch import Tensor
@@ -60,9 +60,15 @@ CODECS: dict[str, tuple[Codec[Any], Any]] = {
     "fewer symbols than lanes": (_independent(4), _draw(1, 16, 4)),
     "more symbols than lanes": (_independent(45), _draw(1, 16, 45)),
     "no symbols": (_independent(0), _draw(1, 16, 0)),
-    "sequence": (codecs.Serial([_categorical(1, 3), _independent(9)]), [_draw(2, 3, LANES), _draw(3, 16, 9)]),
+    "items in turn": (
+        codecs.Chain([lambda _: _categorical(1, 3), lambda _: _independent(9)]),
+        [_draw(2, 3, LANES), _draw(3, 16, 9)],
+    ),
     "lanes": (codecs.Substack(FromPmf(pmf.Uniform(1000)), 2, 5), _draw(4, 1000, 3)),
-    "conditional": (codecs.Conditional(_categorical(2, 8), _given), (_draw(5, 8, LANES), _draw(6, 8, LANES))),
+    "items that depend on those before": (
+        codecs.Chain([lambda _: _categorical(2, 8), lambda items: _given(items[0]), lambda items: _given(items[1])]),
+        [_draw(5, 8, LANES), _draw(6, 8, LANES), _draw(10, 8, LANES)],
+    ),
     "autoregressive in raster order": (
         codecs.Autoregressive(
             (5, 7), list(torch.arange(35)[:, None]), _image_pmf(5, 7, list(torch.arange(35)[:, None]))
@@ -124,43 +130,74 @@ def test_markov_chain_costs_its_entropy() -> None:
     assert net == pytest.approx(ideal, rel=1e-3, abs=64)
 
 
-BINS, NOISE = 1 << 12, 2.0
+BINS = 1 << 12
+SPREAD, NOISE = 8.0, 2.0
+"""x = 128 + SPREAD z + noise, rounded, with z ~ N(0, 1): a posterior in closed form; the bound is the likelihood."""
+
+STEP = 0.8
+"""Correlation of latents that are neighbours in a chain, each standard normal."""
+
+PRIOR = FromPmf(pmf.Uniform(BINS, 24))
 
 
-def _linear_gaussian(layers: int) -> tuple[Codec[Tensor], float]:
-    """z ~ N(0, 1), x = 8 z + noise, rounded: a posterior in closed form, so that the bound is the likelihood.
-
-    With more layers the chain z_n - ... - z_1 has z_k = z_(k+1) a + noise, standard normal at every layer.
-    """
-    a = 0.8
-    prior = FromPmf(pmf.Uniform(BINS, 24))
-    spread = 8.0
-
-    def normal(mean: Tensor, scale: float) -> FromPmf:
-        return FromPmf(pmf.GaussianBins(mean, torch.full_like(mean, scale), BINS))
-
-    def value(symbols: Tensor) -> Tensor:
-        return pmf.GaussianBins.values(symbols, BINS)
-
-    def of_data(latent: Tensor) -> FromPmf:
-        mean = (128 + spread * value(latent))[:, None]
-        return FromPmf(pmf.GaussianMixture(torch.zeros_like(mean), mean, torch.full_like(mean, NOISE), 256))
-
-    def from_data(symbols: Tensor) -> FromPmf:
-        variance = 1 / (1 + spread**2 / NOISE**2)
-        return normal(variance * spread / NOISE**2 * (symbols.double() - 128), math.sqrt(variance))
-
-    def step(latent: Tensor) -> FromPmf:  # the chain is reversible: up and down are alike
-        return normal(a * value(latent), math.sqrt(1 - a * a))
-
-    codec = codecs.BitSwap(prior, [of_data, *[step] * (layers - 1)], [from_data, *[step] * (layers - 1)])
-    return codec, math.sqrt(spread**2 + NOISE**2)
+def _normal(mean: Tensor, variance: float) -> FromPmf:
+    return FromPmf(pmf.GaussianBins(mean, torch.full_like(mean, math.sqrt(variance)), BINS))
 
 
-@pytest.mark.parametrize("layers", [1, 2, 3])
-def test_bits_back_costs_the_likelihood_where_the_posterior_is_exact(layers: int) -> None:
+def _value(symbols: Tensor) -> Tensor:
+    return pmf.GaussianBins.values(symbols, BINS)
+
+
+def _data_of(latent: Tensor) -> FromPmf:
+    mean = (128 + SPREAD * _value(latent))[:, None]
+    return FromPmf(pmf.GaussianMixture(torch.zeros_like(mean), mean, torch.full_like(mean, NOISE), 256))
+
+
+def _posterior(symbols: Tensor, slope: float, noise: float, mean: Tensor | float, variance: float) -> FromPmf:
+    """Of z ~ N(mean, variance), where the data are 128 + slope z and noise of a variance."""
+    gain = variance * slope / (slope**2 * variance + noise)
+    return _normal(mean + gain * (symbols.double() - 128 - slope * mean), variance * (1 - gain * slope))
+
+
+def _step(latent: Tensor) -> FromPmf:  # the chain is reversible: up and down are alike
+    return _normal(STEP * _value(latent), 1 - STEP**2)
+
+
+def _linear_gaussian(layers: int) -> Codec[Any]:
+    """A Markov chain of latents by Bit-Swap."""
+
+    def of_lowest(symbols: Tensor) -> FromPmf:
+        return _posterior(symbols, SPREAD, NOISE**2, 0.0, 1.0)
+
+    return codecs.BitSwap(PRIOR, [_data_of, *[_step] * (layers - 1)], [of_lowest, *[_step] * (layers - 1)])
+
+
+def _from_the_top() -> Codec[Any]:
+    """Two latents, of which the upper is inferred from the data first, and the lower from both."""
+
+    def posterior(symbols: Tensor) -> Codec[Any]:
+        def lower(items: list[Any]) -> FromPmf:
+            return _posterior(symbols, SPREAD, NOISE**2, STEP * _value(items[0]), 1 - STEP**2)
+
+        upper = _posterior(symbols, SPREAD * STEP, SPREAD**2 * (1 - STEP**2) + NOISE**2, 0.0, 1.0)
+        return codecs.Chain([lambda _: upper, lower])
+
+    prior = codecs.Chain([lambda _: PRIOR, lambda items: _step(items[0])])
+    return codecs.BitsBack(prior, lambda items: _data_of(items[1]), posterior)
+
+
+LATENT = {
+    "one layer": _linear_gaussian(1),
+    "a chain of two": _linear_gaussian(2),
+    "a chain of three": _linear_gaussian(3),
+    "two from the top down": _from_the_top(),
+}
+
+
+@pytest.mark.parametrize("name", LATENT)
+def test_bits_back_costs_the_likelihood_where_the_posterior_is_exact(name: str) -> None:
     lanes, pushes = 100, 100
-    codec, scale = _linear_gaussian(layers)
+    codec, scale = LATENT[name], math.hypot(SPREAD, NOISE)
     generator = torch.Generator().manual_seed(1)
     data = 128 + scale * torch.randn(pushes, lanes, generator=generator, dtype=torch.float64)
     data = data.round().clamp(0, 255).long()
@@ -179,6 +216,11 @@ def test_bits_back_costs_the_likelihood_where_the_posterior_is_exact(layers: int
     assert message.to_bytes() == Message.random(lanes, 40 * lanes).to_bytes()
 
 
+def test_a_chain_takes_as_many_items_as_it_has_links() -> None:
+    with pytest.raises(SymbolError, match="1 items for a chain of 2"):
+        codecs.Chain([lambda _: PRIOR] * 2).push(Message(1), [torch.zeros(1, dtype=torch.int64)])
+
+
 def test_chained_latents_borrow_the_initial_bits_of_one_layer() -> None:
     def least(codec: Codec[Tensor]) -> int:
         """Words on the tail that the first push needs."""
@@ -191,4 +233,4 @@ def test_chained_latents_borrow_the_initial_bits_of_one_layer() -> None:
             return words
         raise AssertionError
 
-    assert least(_linear_gaussian(4)[0]) <= least(_linear_gaussian(1)[0]) + 50
+    assert least(_linear_gaussian(4)) <= least(_linear_gaussian(1)) + 50

@@ -51,11 +51,12 @@ def test_affine_many_is_many_affine(shared: bool) -> None:
         out = np.zeros(4 + count * (columns + 1) + 16, np.float32)
         form(weight, 3, rows, columns, x, 5, rows + 2, bias, 7, step, out, 4, columns + 1, count)
         results.append(out)
-    np.testing.assert_array_equal(*results)
+    compiled, plain = results
+    np.testing.assert_array_equal(compiled, plain)
     for p in range(count):
         one = np.zeros(columns, np.float32)
         kernels.affine(weight, 3, rows, columns, x, 5 + p * (rows + 2), bias, 7 + p * step, one, 0)
-        np.testing.assert_array_equal(results[0][4 + p * (columns + 1) :][:columns], one)
+        np.testing.assert_array_equal(plain[4 + p * (columns + 1) :][:columns], one)
 
 
 @pytest.mark.parametrize("columns", [16, 32, 48, 96])
