@@ -1,7 +1,7 @@
 """The codec layer: probabilities and bytes, no network and no training.
 
 Names are resolved on first use, so that reading a header needs the standard library only. Those of the coding core,
-from `rans`, `pmf` and `codecs`, need torch.
+from `rans`, `pmf`, `codecs` and `scalar`, need torch.
 """
 
 from importlib import import_module
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .picture import Picture
     from .pmf import Bernoulli, Categorical, CumulativePmf, GaussianBins, GaussianMixture, LogisticMixture, Pmf, Uniform
     from .rans import Message
+    from .scalar import QueueDecoder, QueueEncoder, Stack
 
 __all__ = [
     "Autoregressive",
@@ -53,6 +54,9 @@ __all__ = [
     "Payload",
     "Picture",
     "Pmf",
+    "QueueDecoder",
+    "QueueEncoder",
+    "Stack",
     "Substack",
     "Uniform",
     "decode_picture",
@@ -81,14 +85,17 @@ _HOMES = {
     "GaussianBins": "pmf",
     "GaussianMixture": "pmf",
     "Header": "container",
-    "Info": "info",
-    "Substack": "codecs",
-    "LogisticMixture": "pmf",
     "Independent": "codecs",
+    "Info": "info",
+    "LogisticMixture": "pmf",
     "Message": "rans",
     "Payload": "container",
     "Picture": "picture",
     "Pmf": "pmf",
+    "QueueDecoder": "scalar",
+    "QueueEncoder": "scalar",
+    "Stack": "scalar",
+    "Substack": "codecs",
     "Uniform": "pmf",
     "decode_picture": "coding",
     "describe": "info",

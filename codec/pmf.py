@@ -47,6 +47,11 @@ class Pmf(Protocol):
     """
 
     @property
+    def size(self) -> int:
+        """Symbols of the alphabet, which are 0 to size - 1."""
+        ...
+
+    @property
     def precision(self) -> int:
         """Bits: the intervals fill 2^precision."""
         ...
