@@ -36,7 +36,8 @@ def test_the_same_distributions_take_as_many_bits_in_every_coder(kind: str) -> N
     symbols = [int(p.locate(slot)) for p, slot in zip(made, slots, strict=True)]
     message, stack, queue = Message(1), Stack(), QueueEncoder()
     for p, symbol in zip(made, symbols, strict=True):
-        message.push(*p.interval(torch.tensor([symbol])), p.precision)
+        start, freq = p.interval(torch.tensor([symbol]))
+        message.push(start, freq, p.precision)
         stack.push(p, symbol)
         queue.encode(p, symbol)
     assert stack.bits == pytest.approx(message.bits, abs=64)

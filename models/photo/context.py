@@ -41,7 +41,7 @@ class Context(NamedTuple):
     experts: Experts
     reach: int  # neighbours that the network sees
     values: NDArray[np.float64]  # [ROWS, S, C] samples
-    variances: NDArray[np.float64]  # [ROWS, S] squared activity, the noise variance for the experts
+    variances: NDArray[np.float64]  # [ROWS, S] of the noise, for the experts: the mean activity to the power 3/2
     blended: NDArray[np.float64]  # [ROWS, S, C] error of the blend
     absolute: NDArray[np.float64]  # [ROWS, S, C] mean absolute error of the experts
     failed: NDArray[np.float64]  # [ROWS, S, K, C] error of each expert
@@ -183,7 +183,6 @@ def look(context, y, x, out):  # noqa: PLR0915 (one pass over the pixel, every i
         out[i + 3] = 2.0 * activity / (activity + wide) - 1.0
         i += 4
     noise /= channels
-    # Between squared and not, samples of much noise keep some say: better than their exact weight by 0.03 %.
     context.variances[row, at] = noise * np.sqrt(noise)
 
 

@@ -108,7 +108,8 @@ def source_digest() -> int:
     digest = hashlib.sha256()
     for file in ("kernels", "experts", "context", "network", "mixture", "shape", "engine"):
         digest.update(Path(__file__).with_name(f"{file}.py").read_bytes())
-    digest.update(Path(rangecoder.__file__).read_bytes())
+    for file in ("rangecoder", "compiled"):
+        digest.update(Path(rangecoder.__file__).with_name(f"{file}.py").read_bytes())
     return int.from_bytes(digest.digest()[:4])
 
 

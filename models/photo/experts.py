@@ -2,10 +2,10 @@
 
 One expert predicts all channels of a pixel from the same regressors, so one inverse covariance serves all of them;
 what a channel already decoded in this pixel says about the next one is added by a small regression on the experts'
-errors, which equals having had it among the regressors. Every sample is weighted by the inverse of the local error
-energy, which makes the fit the maximum-likelihood one for noise of varying strength: without the weights, edges would
-drown all else. A *local* expert is fed samples of the rows above to the right of the pixel again, so that what it
-forgets along the row it regains across rows.
+errors, which equals having had it among the regressors. Every sample is weighted by the inverse of the local error to
+the power 3/2: without weights edges would drown all else, and with the inverse of the squared error, which
+maximum likelihood asks for, they would say too little. *Local* experts are fed samples of the rows above to the right
+of the pixel again, so that what they forget along the row they regain across rows.
 
 All in float64 in a fixed order; see `kernels`. Cost of an expert with N regressors: about 2 N² multiply-adds a sample.
 

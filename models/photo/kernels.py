@@ -205,7 +205,7 @@ def _affine_many_compiled(weight, w0, rows, columns, x, x0, x_step, bias, b0, b_
     for p in range(0, count, _PIXELS):
         xp, bp, op = x0 + p * x_step, b0 + p * b_step, o0 + p * o_step
         for done in range(0, columns, lanes):
-            _affine_many_ir(
+            _affine_many_ir(  # type: ignore[call-arg]
                 weight, w0 + done, rows, columns, x, xp, x_step, bias, bp + done, b_step, out, op + done, o_step
             )
 
