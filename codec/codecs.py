@@ -91,19 +91,21 @@ class Independent:
 
     def push(self, message: Message, symbols: Tensor) -> None:
         """See `Codec`."""
-        for first, stop in reversed(self._spans(message.lanes)):
+        for first, stop in reversed(_spans(self.count, message.lanes)):
             FromPmf(self.pmf(first, stop)).push(message.part(0, stop - first), symbols[first:stop])
 
     def pop(self, message: Message) -> Tensor:
         """See `Codec`."""
         parts = [
             FromPmf(self.pmf(first, stop)).pop(message.part(0, stop - first))
-            for first, stop in self._spans(message.lanes)
+            for first, stop in _spans(self.count, message.lanes)
         ]
         return torch.cat([torch.zeros(0, dtype=torch.int64, device=message.device), *parts])
 
-    def _spans(self, lanes: int) -> list[tuple[int, int]]:
-        return [(first, min(first + lanes, self.count)) for first in range(0, self.count, lanes)]
+
+def _spans(count: int, lanes: int) -> list[tuple[int, int]]:
+    """(first, stop) of the symbols of each push."""
+    return [(first, min(first + lanes, count)) for first in range(0, count, lanes)]
 
 
 @dataclass(frozen=True)
@@ -175,8 +177,7 @@ class Autoregressive:
         pushes: list[tuple[Tensor, Tensor, int, int]] = []
         for number, places in enumerate(self.steps):
             make = self.pmf(number, known)
-            for first in range(0, len(places), message.lanes):
-                stop = min(first + message.lanes, len(places))
+            for first, stop in _spans(len(places), message.lanes):
                 pmf = make(first, stop)
                 pushes.append((*pmf.interval(flat[places[first:stop]]), pmf.precision, stop - first))
             known.view(-1)[places] = flat[places]

@@ -1,7 +1,7 @@
 """How the loops over pixels are compiled: one set of options for all of them, under three names.
 
 Compiled functions take arrays that live as long as the call, and make none. So numba's reference counting is switched
-off: its atomic instructions took half of the time at effort 1.
+off: wherever an array is a field of a tuple it puts atomic instructions into the innermost loops.
 """
 
 from __future__ import annotations

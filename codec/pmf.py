@@ -16,6 +16,7 @@ machine is to read takes its parameters through calibrated coding.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Protocol
 
 import torch
@@ -113,7 +114,7 @@ class Uniform:
         return ((slots + 1) * self.size - 1) >> self.precision
 
 
-class CumulativePmf:
+class CumulativePmf(ABC):
     """A distribution over 0 to size - 1 by its cumulative distribution function, for subclasses and for your own.
 
     Args:
@@ -132,6 +133,7 @@ class CumulativePmf:
                 f"{size} symbols at a precision of {precision} bits; it holds {1 << precision >> 1}"
             )
 
+    @abstractmethod
     def cdf(self, edges: Tensor) -> Tensor:
         """Probability of all symbols below an edge, on each lane; monotone but for the last bits.
 
@@ -141,7 +143,6 @@ class CumulativePmf:
         Returns:
             [..., lanes] float64
         """
-        raise NotImplementedError
 
     def guess(self, quantiles: Tensor) -> Tensor | None:
         """Symbols at about these values of the cdf, from which to search, or None where halving is as good.
@@ -266,13 +267,26 @@ class _Mixture(CumulativePmf):
         self._means, self._scales = _finite("mean", means), _positive("scale", scales)
 
     @staticmethod
+    @abstractmethod
     def _standard(distance: Tensor) -> Tensor:
-        raise NotImplementedError
+        """The family's cdf with mean 0 and scale 1."""
+
+    @staticmethod
+    @abstractmethod
+    def _quantile(probability: Tensor) -> Tensor:
+        """Its inverse."""
 
     def cdf(self, edges: Tensor) -> Tensor:
         """See `CumulativePmf`."""
         distance = (edges[..., None].double() - 0.5 - self._means) / self._scales  # [..., lanes, J]
         return (self._weights * self._standard(distance)).sum(-1)
+
+    def guess(self, quantiles: Tensor) -> Tensor | None:
+        """See `CumulativePmf`."""
+        if self._means.shape[-1] > 1:
+            return None
+        value = self._means[:, 0] + self._scales[:, 0] * self._quantile(quantiles)
+        return torch.nan_to_num(value).clamp(0, self.size - 1).add(0.5).long()
 
 
 class LogisticMixture(_Mixture):
@@ -282,11 +296,9 @@ class LogisticMixture(_Mixture):
     def _standard(distance: Tensor) -> Tensor:
         return torch.sigmoid(distance)
 
-    def guess(self, quantiles: Tensor) -> Tensor | None:
-        """See `CumulativePmf`."""
-        if self._means.shape[-1] > 1:
-            return None
-        return _nearest(self._means[:, 0] + self._scales[:, 0] * torch.logit(quantiles), self.size)
+    @staticmethod
+    def _quantile(probability: Tensor) -> Tensor:
+        return torch.logit(probability)
 
 
 class GaussianMixture(_Mixture):
@@ -296,11 +308,9 @@ class GaussianMixture(_Mixture):
     def _standard(distance: Tensor) -> Tensor:
         return _ndtr(distance)
 
-    def guess(self, quantiles: Tensor) -> Tensor | None:
-        """See `CumulativePmf`."""
-        if self._means.shape[-1] > 1:
-            return None
-        return _nearest(self._means[:, 0] + self._scales[:, 0] * _ndtri(quantiles), self.size)
+    @staticmethod
+    def _quantile(probability: Tensor) -> Tensor:
+        return _ndtri(probability)
 
 
 class GaussianBins(CumulativePmf):
@@ -348,7 +358,3 @@ def _ndtri(p: Tensor) -> Tensor:
     """Its inverse."""
     result: Tensor = torch.special.ndtri(p)
     return result
-
-
-def _nearest(value: Tensor, size: int) -> Tensor:
-    return torch.nan_to_num(value).clamp(0, size - 1).add(0.5).long()

@@ -20,13 +20,14 @@ from .errors import CorruptPayloadError, IntervalError, MessageExhaustedError, T
 __all__ = ["MAX_PRECISION", "Message"]
 
 _WORD = 32
-_LEAST = 1 << 31
+_LEAST_BITS = 31
+_LEAST = 1 << _LEAST_BITS
 """A head is at least this. With one word more it is below 2^63, the end of the signed integers that torch has."""
 
 _HEAD = 63
 """Bits of a full head."""
 
-MAX_PRECISION = 31
+MAX_PRECISION = _LEAST_BITS
 """Most bits of a distribution that a head can take: 2^31 of them must fit into the least head."""
 
 _LENGTH_BITS = 6
@@ -113,10 +114,10 @@ class Message:
     def bits(self) -> float:
         """Information in the message: 0 when it is empty, and after a push more by -log2 of the symbols' probability.
 
-        Exact but for the rounding of each head to an integer, of less than 2^-31 bits for 2^-31 of probability. A part
-        of a message counts the words of the whole.
+        Heads are integers, so a single push is rounded; over many the sum is right to some 1e-5 of it. A part of a
+        message counts the words of the whole.
         """
-        return _WORD * len(self._tail) + float(torch.log2(self._head.double()).sum()) - 31.0 * self.lanes
+        return _WORD * len(self._tail) + float(torch.log2(self._head.double()).sum()) - _LEAST_BITS * self.lanes
 
     def part(self, first: int, stop: int) -> Message:
         """The lanes first to stop - 1 as a message that shares its heads and its tail with this one."""
@@ -151,8 +152,7 @@ class Message:
         Returns:
             [lanes] int64
         """
-        if not 0 <= precision <= MAX_PRECISION:
-            raise IntervalError(f"a precision of {precision} bits; a message takes 0 to {MAX_PRECISION}")
+        _check_precision(precision)
         return self._head & ((1 << precision) - 1)
 
     def pop(self, start: Tensor, freq: Tensor, precision: int) -> None:
@@ -168,11 +168,13 @@ class Message:
             MessageExhaustedError: there are not enough bits in the message, which is as before.
         """
         self._check(start, freq, precision)
-        offset = self.peek(precision) - start
-        if bool(((offset < 0) | (offset >= freq)).any()):
-            lane = int(((offset < 0) | (offset >= freq)).nonzero()[0])
+        slots = self.peek(precision)
+        offset = slots - start
+        outside = (offset < 0) | (offset >= freq)
+        if bool(outside.any()):
+            lane = int(outside.nonzero()[0])
             raise IntervalError(
-                f"lane {lane} holds slot {int(self.peek(precision)[lane])}, which is not in the interval popped: "
+                f"lane {lane} holds slot {int(slots[lane])}, which is not in the interval popped: "
                 f"start {int(start[lane])}, freq {int(freq[lane])}"
             )
         head = freq * (self._head >> precision) + offset
@@ -182,8 +184,7 @@ class Message:
         self._head.copy_(head)
 
     def _check(self, start: Tensor, freq: Tensor, precision: int) -> None:
-        if not 0 <= precision <= MAX_PRECISION:
-            raise IntervalError(f"a precision of {precision} bits; a message takes 0 to {MAX_PRECISION}")
+        _check_precision(precision)
         if start.shape != self._head.shape or freq.shape != self._head.shape:
             raise IntervalError(f"start {list(start.shape)} and freq {list(freq.shape)} for {self.lanes} lanes")
         if start.dtype != torch.int64 or freq.dtype != torch.int64:
@@ -225,31 +226,37 @@ class Message:
             raise TruncatedError(f"a message of {len(data)} bytes; its counts alone take {_COUNTS_SIZE}")
         lanes, words = (int(n) for n in np.frombuffer(data, "<u4", 2))
         end = len(data) - 4 * words
+        short = TruncatedError(f"{len(data)} bytes cannot hold a message of {lanes} lanes and {words} words")
         if lanes < 1 or end - _COUNTS_SIZE < -(-lanes // 8):
-            raise TruncatedError(f"{len(data)} bytes cannot hold a message of {lanes} lanes and {words} words")
+            raise short
         bits = np.unpackbits(np.frombuffer(data, np.uint8)[_COUNTS_SIZE:end])
         used = bits[:lanes] > 0
         count = int(used.sum())
         rest = bits[lanes:]
         if len(rest) < _LENGTH_BITS * count:
-            raise TruncatedError(f"{len(data)} bytes cannot hold a message of {lanes} lanes and {words} words")
+            raise short
         lengths, rest = rest[: _LENGTH_BITS * count].reshape(count, _LENGTH_BITS), rest[_LENGTH_BITS * count :]
         below = lengths.astype(np.int64) @ (1 << np.arange(_LENGTH_BITS))  # [count] digits beside the topmost
         size = int(below.sum())
         if len(rest) < size:
-            raise TruncatedError(f"{len(data)} bytes cannot hold a message of {lanes} lanes and {words} words")
+            raise short
         if len(rest) - size > 7 or rest[size:].any():
             raise CorruptPayloadError(f"{len(rest) - size} bits too many in the heads of a message")
         digits = np.zeros((count, _HEAD), np.int64)
         digits[np.arange(_HEAD) < below[:, None]] = rest[:size]
         excess = np.zeros(lanes, np.int64)
         excess[used] = (digits << np.arange(_HEAD)).sum(1) + (1 << below)
-        if (excess > (1 << _HEAD) - 1 - _LEAST).any():
+        if (below >= _HEAD).any() or (excess > (1 << _HEAD) - 1 - _LEAST).any():
             raise CorruptPayloadError("a head of a message is beyond 2^63")
         message = cls(lanes, device)
         message._head.copy_(torch.from_numpy(excess + _LEAST))
         message._tail.append(torch.from_numpy(np.frombuffer(data, "<i4", words, end).copy()).to(message.device))
         return message
+
+
+def _check_precision(precision: int) -> None:
+    if not 0 <= precision <= MAX_PRECISION:
+        raise IntervalError(f"a precision of {precision} bits; a message takes 0 to {MAX_PRECISION}")
 
 
 def _to_word(head: Tensor) -> Tensor:

@@ -1,10 +1,10 @@
 """One symbol at a time by the coders of the constriction library: the independent referee of `rans`, and a CPU coder.
 
-They take the same distributions as a message does, on one lane. constriction keeps 24 bits of a distribution and gives
-every symbol one unit more, so its files are not those of `Message`; they are as large, within a few bits.
+They take the same distributions as a message does, on one lane. constriction rounds a distribution to 24 bits, of
+which it keeps one unit for every symbol, so its files are not those of `Message`; they are as large, within a few bits.
 
 A stack (`Stack`) gives back last what was pushed first, a queue (`QueueEncoder`, `QueueDecoder`) first what was encoded
-first. Slow, some tenths of a millisecond a symbol: each takes a few calls from the library back to the distribution.
+first. Slow: each symbol takes a few calls from the library back to the distribution.
 """
 
 from __future__ import annotations
@@ -44,10 +44,9 @@ def _model(pmf: Pmf) -> Any:
     return constriction.stream.model.CustomModel(cdf, quantile, 0, pmf.size - 1)
 
 
-def _checked(pmf: Pmf, symbol: int) -> int:
+def _check(pmf: Pmf, symbol: int) -> None:
     if not 0 <= symbol < pmf.size:
         raise SymbolError(f"symbol {symbol}; the alphabet is 0 to {pmf.size - 1}")
-    return symbol
 
 
 def _words(data: bytes) -> np.ndarray[Any, np.dtype[np.uint32]]:
@@ -70,8 +69,8 @@ class Stack:
 
     def push(self, pmf: Pmf, symbol: int) -> None:
         """Put a symbol on the stack; raises SymbolError for one that is not in the alphabet."""
+        _check(pmf, symbol)
         model = _model(pmf)
-        _checked(pmf, symbol)
         if model is not None:
             self._coder.encode_reverse(symbol, model)
 
@@ -93,8 +92,8 @@ class QueueEncoder:
 
     def encode(self, pmf: Pmf, symbol: int) -> None:
         """Append a symbol; raises SymbolError for one that is not in the alphabet."""
+        _check(pmf, symbol)
         model = _model(pmf)
-        _checked(pmf, symbol)
         if model is not None:
             self._coder.encode(symbol, model)
 

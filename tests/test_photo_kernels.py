@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from densezip.models.photo import kernels
+from densezip.models.photo import kernels, logistic
 from numpy.typing import NDArray
 
 DTYPES = [np.float32, np.float64]
@@ -112,7 +112,7 @@ def test_exponential() -> None:
     )
     beyond = np.array([1e300, np.inf, 45, -45, -np.inf, np.nan, -1e300, 44.0000001])
     results = []
-    for form in (kernels._exponential_compiled, kernels._exponential_plain):
+    for form in (logistic._exponential_compiled, logistic._exponential_plain):
         out = np.zeros(x.size + beyond.size + 1)
         form(np.concatenate([x, beyond]), out, x.size + beyond.size)
         assert out[-1] == 0
@@ -129,7 +129,7 @@ def test_logistic(blocks: int) -> None:
     size = 8 * blocks
     mean, sharpness = _draw(np.float64, size), np.abs(_draw(np.float64, size, seed=1))
     results = []
-    for form in (kernels._logistic_compiled, kernels._logistic_plain):
+    for form in (logistic._logistic_compiled, logistic._logistic_plain):
         distance, cdf = np.zeros((3, size)), np.zeros((3, size))
         form(0.75, mean, sharpness, distance, cdf, size, size)
         results.append((distance, cdf))

@@ -17,7 +17,7 @@ import numba
 import numpy as np
 import pytest
 from densezip.codec import coding
-from densezip.models.photo import context, experts, kernels, mixture, network, tile
+from densezip.models.photo import context, experts, kernels, logistic, mixture, network, tile
 from densezip.models.photo.engine import new_session
 from densezip.models.photo.mixture import new_alphabet
 from densezip.models.photo.tile import _weights
@@ -130,8 +130,8 @@ def _compiled() -> Iterator[tuple[str, str, str]]:
         (kernels.dot, (e.weight, 0, e.z, 0, 16)),
         (kernels.downdate, (e.covariance, 0, 16, e.gain, 0.5)),
         (kernels.affine_many, (net.parameters, 0, 16, 16, out, 0, 0, out, 0, 0, net.stream, 0, 16, 4)),
-        (kernels.exponential, (mix.scratch, mix.weight, 8)),
-        (kernels.logistic, (0.5, mix.mean, mix.sharpness, mix.distance, mix.cdf, 0, 8)),
+        (logistic.exponential, (mix.scratch, mix.weight, 8)),
+        (logistic.logistic, (0.5, mix.mean, mix.sharpness, mix.distance, mix.cdf, 0, 8)),
         (kernels.accumulate_outer, (net.middle, 0, 48, net.out, 0, 16, net.gradients, 0, 16, 4)),
         (context.look, (session.context, 0, 0, session.trunk_input)),
         (context.condition, (session.context, 0, 0, 1, session.extra_input)),

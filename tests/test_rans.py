@@ -157,6 +157,13 @@ def test_every_truncation_and_every_flipped_bit_of_a_written_message_is_noticed_
         Message.from_bytes(Message(9).to_bytes()[:-1] + b"\1")
 
 
+def test_a_head_of_too_many_bits_is_refused() -> None:
+    """One lane, used, with 63 digits below the topmost: beyond what a head can be."""
+    data = bytes([1, 0, 0, 0, 0, 0, 0, 0]) + bytes([0b11111110]) + bytes(8)
+    with pytest.raises(CorruptPayloadError, match="beyond 2\\^63"):
+        Message.from_bytes(data)
+
+
 def test_random_messages_are_those_of_their_seed() -> None:
     assert Message.random(7, 20, 3).to_bytes() == Message.random(7, 20, 3).to_bytes()
     assert Message.random(7, 20, 3).to_bytes() != Message.random(7, 20, 4).to_bytes()

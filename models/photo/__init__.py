@@ -4,7 +4,9 @@
 | --- | --- |
 | `shape.py` | sizes and constants, without imports |
 | `weights.py` | the shipped models: specifications, weights, identities |
+| `emit.py` | vectors and loops as LLVM code |
 | `kernels.py` | dense linear algebra with one order of operations everywhere |
+| `logistic.py` | the exponential and logistic functions, likewise |
 | `experts.py` | recursive least squares |
 | `context.py` | what the network sees of a pixel |
 | `network.py` | the network: forward, backward, Adam |

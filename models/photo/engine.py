@@ -106,7 +106,7 @@ def _find(mixture, alphabet, c, target, interval):
 def source_digest() -> int:
     """A number that changes with any source file of the engine, for the key of the compiled code's cache."""
     digest = hashlib.sha256()
-    for file in ("kernels", "experts", "context", "network", "mixture", "shape", "engine"):
+    for file in ("emit", "kernels", "logistic", "experts", "context", "network", "mixture", "shape", "engine"):
         digest.update(Path(__file__).with_name(f"{file}.py").read_bytes())
     for file in ("rangecoder", "compiled"):
         digest.update(Path(rangecoder.__file__).with_name(f"{file}.py").read_bytes())

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...codec.compiled import inlined
-from .kernels import exponential, logistic
+from .logistic import exponential, logistic
 from .shape import LOG_SCALE_RANGE, MINIMUM_PROBABILITY, PRECISION, padded
 
 __all__ = [
@@ -43,7 +43,7 @@ class Mixture(NamedTuple):
     """Parameters of one channel's mixture of J components, in sample values; P is J padded to `_LANES`."""
 
     components: int
-    weight: NDArray[np.float64]  # [J]
+    weight: NDArray[np.float64]  # [P]; as in the next ones, J count
     mean: NDArray[np.float64]  # [P]
     sharpness: NDArray[np.float64]  # [P] 1 / scale
     edge: NDArray[np.int64]  # [2] the symbols at whose lower edges the next two hold: an even and an odd one, or -1

@@ -76,7 +76,7 @@ _observe: Any = _build(source_digest())
 def observe(pixels: NDArray[np.uint8], spec: ModelSpec, keep: NDArray[np.bool_]) -> Observations:
     """Features of the rows of `pixels` [H, W, C] (colours in coding order) for which `keep` [H] is true.
 
-    About as slow as coding without the network, 2.5 (effort 1) to 9 (effort 9) microseconds a pixel of the image.
+    About as slow as coding without the network.
     """
     _, width, channels = pixels.shape
     shape = spec.shape(channels)
