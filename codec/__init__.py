@@ -1,7 +1,7 @@
 """The codec layer: probabilities and bytes, no network and no training.
 
-Names are resolved on first use, so that reading a header needs the standard library only. Those of the coding core, from
-`rans`, `pmf`, `codecs`, `scalar`, `calibrated` and `batch`, need torch; `README.md` shows them.
+Names are resolved on first use, so that reading a header needs the standard library only. Those of the coding core need
+torch; README.md shows their use.
 """
 
 from importlib import import_module
