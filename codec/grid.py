@@ -78,7 +78,9 @@ def _in_steps(values: Tensor, bits: int) -> Tensor:
     wrong = ~(steps.abs() < _NEAR)  # NaN is wrong too
     if bool(wrong.any()):
         place = [int(i) for i in wrong.nonzero()[0]]
-        raise DistributionError(f"value {float(values[tuple(place)])} at {place}: a grid of {bits} bits ends at 2^52")
+        raise DistributionError(
+            f"value {float(values[tuple(place)])} at {place} is not on the grid of {bits} bits, which ends at 2^52"
+        )
     return steps
 
 
@@ -395,7 +397,9 @@ class _OnLanes:
         start, extent = self._extent(part, room)
         place = _Number(torch.where(outside, extent, 1 << window.shift)).pop(message)
         inside = window.first + ((bins - 1) << window.shift) + place
-        return torch.where(below, window.first - 1 - start - place, torch.where(above, window.stop + start + place, inside))
+        return torch.where(
+            below, window.first - 1 - start - place, torch.where(above, window.stop + start + place, inside)
+        )
 
 
 @dataclass(frozen=True)
