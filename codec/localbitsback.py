@@ -76,9 +76,9 @@ class Grid:
 
     Measured: where layers work on values of about 1, noise of 2^-10 costs 8e-4 bits a dimension by their curvature, for
     two autoregressive layers with slopes from 1/7 to 7 whose shifts turn over distances of 1/10. Noise of 2^-8 costs
-    fifteen times that, and that of 2^-12 does not show. Noise as wide as a step costs 2e-3 bits, as half a step 0.03, as
-    a quarter 0.4. So 24 bits leave room for slopes down to 2^-14, as where values up to 255 are scaled to 1. Finer grids
-    cost nothing but initial bits.
+    fifteen times that, and of 2^-12 nothing that shows. Noise as wide as a step costs 2e-3 bits, as half a step 0.03,
+    as a quarter 0.4. So 24 bits leave room for slopes down to 2^-14, as where values up to 255 are scaled to 1. Finer
+    grids cost nothing but initial bits. A black box sees the curvature of all its layers at once: it needs less noise.
 
     Attributes:
         bits: the steps of data and latents are δ = 2^-bits.
