@@ -19,13 +19,14 @@ What it costs over the ideal, which is -log2 of the mass of the cell:
 - Beyond the window are 2e-15 of a Gaussian and 3e-7 of a logistic. With less than a hundred bits for each such value
   that is 3e-5 bits at most.
 
+From the same parameters all bits are the same on every machine, see `portable`.
+
 So `GaussianGrid` costs at most 1.2e-4 bits a value over the ideal on average, and `LogisticGrid` 1.8e-4. More precision
 would not help: a head of a message that takes 31 bits at a time has none to spare and loses 5e-3 bits a value.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -33,9 +34,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from . import portable
 from .codecs import Codec, FromPmf
 from .errors import DistributionError, SymbolError
-from .pmf import DEFAULT_PRECISION, CumulativePmf
+from .pmf import DEFAULT_PRECISION, CumulativePmf, GaussianMixture, LogisticMixture, Pmf
 from .rans import Message
 
 __all__ = ["MAX_BITS", "GaussianGrid", "LogisticGrid", "Spread", "UniformGrid", "indices_of", "values_of"]
@@ -181,7 +183,7 @@ class _Halving:
         return torch.minimum(torch.searchsorted(starts, slots, right=True) - 1, self._last)
 
 
-class _OnGrid(ABC):
+class _OnGrid:
     """Independent values of one family, on a grid, as int64 indices of the parameters' shape.
 
     Args:
@@ -196,7 +198,13 @@ class _OnGrid(ABC):
             the bounds are too near.
     """
 
-    _per_scale: ClassVar[int]
+    kind: ClassVar[int]
+    """Of the family, in `portable`."""
+
+    mixture: ClassVar[type[GaussianMixture | LogisticMixture]]
+    """Of the family, in `pmf`."""
+
+    per_scale: ClassVar[int]
     """log2 of the least number of bins in a scale."""
 
     def __init__(self, means: Tensor, scales: Tensor, bits: int, bounds: tuple[int, int] | None = None) -> None:
@@ -207,55 +215,37 @@ class _OnGrid(ABC):
             place = [int(i) for i in wrong.nonzero()[0]]
             raise DistributionError(f"scale {float(scales[tuple(place)])} at {place}; it has to be above 0 and finite")
         self._means, self._scales = _in_steps(means, bits).reshape(-1), (scales * 2.0**bits).reshape(-1)
-        self._low, self._high = (-_FAR, _FAR) if bounds is None else bounds
+        self._bounds = bounds
         if bounds is not None:
-            self._check_bounds()
-            self._means = self._means.clamp(self._low, self._high)
-        self._bounded = bounds is not None
+            self._check_bounds(*bounds)
+            self._means = self._means.clamp(*bounds)
         if self._scales.numel() and float(self._scales.max()) >= _NEAR:
             raise DistributionError(f"a scale of {float(self._scales.max())} steps; the most is 2^52")
 
-    def _check_bounds(self) -> None:
-        room = self._high - self._low
-        if room < 4 * _WINDOW or self._low < -_NEAR or self._high > _NEAR:
+    def _check_bounds(self, low: int, high: int) -> None:
+        room = high - low
+        if room < 4 * _WINDOW or low < -_NEAR or high > _NEAR:
             raise DistributionError(
-                f"bounds {self._low} and {self._high}: at least {4 * _WINDOW} steps apart, and at most 2^52 from 0"
+                f"bounds {low} and {high}: at least {4 * _WINDOW} steps apart, and at most 2^52 from 0"
             )
         widest = float(self._scales.max()) if self._scales.numel() else 0.0
         if widest * 32 > room:
             raise DistributionError(f"a scale of {widest:.6g} steps in bounds that are {room} apart; the most is 1/32")
 
-    @staticmethod
-    @abstractmethod
-    def standard(distance: Tensor) -> Tensor:
-        """The family's cdf with mean 0 and scale 1."""
-
-    @staticmethod
-    @abstractmethod
-    def quantile(probability: Tensor) -> Tensor:
-        """Its inverse."""
-
     def _on_lanes(self, first: int, stop: int) -> _OnLanes:
-        return _OnLanes(
-            _Window(self, self._means[first:stop], self._scales[first:stop], self._low, self._high, self._bounded)
-        )
+        return _OnLanes(_Window(type(self), self._means[first:stop], self._scales[first:stop], self._bounds))
 
     def push(self, message: Message, symbols: Tensor) -> None:
         """See `Codec`. Raises SymbolError for indices outside the bounds, or 2^56 and more from 0."""
         if symbols.shape != self._shape:
             raise SymbolError(f"indices {list(symbols.shape)} for a distribution over {list(self._shape)}")
         flat = symbols.reshape(-1)
-        _check_range(flat, self._low, self._high)
+        _check_range(flat, *(self._bounds or (-_FAR, _FAR)))
         Spread(self._on_lanes, len(flat)).push(message, flat)
 
     def pop(self, message: Message) -> Tensor:
         """See `Codec`."""
         return Spread(self._on_lanes, len(self._means)).pop(message).reshape(self._shape)
-
-    @property
-    def per_scale(self) -> int:
-        """See `_per_scale`."""
-        return self._per_scale
 
 
 def _check_range(flat: Tensor, low: int, high: int) -> None:
@@ -267,75 +257,57 @@ def _check_range(flat: Tensor, low: int, high: int) -> None:
 class GaussianGrid(_OnGrid):
     """Normal distributions on a grid; scales are standard deviations. At most 1.2e-4 bits a value over the ideal."""
 
-    _per_scale = 5
-
-    @staticmethod
-    def standard(distance: Tensor) -> Tensor:
-        """See `_OnGrid`."""
-        result: Tensor = torch.special.ndtr(distance)
-        return result
-
-    @staticmethod
-    def quantile(probability: Tensor) -> Tensor:
-        """See `_OnGrid`."""
-        result: Tensor = torch.special.ndtri(probability)
-        return result
+    kind, mixture, per_scale = portable.GAUSSIAN, GaussianMixture, 5
 
 
 class LogisticGrid(_OnGrid):
     """Logistic distributions on a grid. At most 1.8e-4 bits a value over the ideal."""
 
-    _per_scale = 4
-
-    @staticmethod
-    def standard(distance: Tensor) -> Tensor:
-        """See `_OnGrid`."""
-        return torch.sigmoid(distance)
-
-    @staticmethod
-    def quantile(probability: Tensor) -> Tensor:
-        """See `_OnGrid`."""
-        return torch.logit(probability)
+    kind, mixture, per_scale = portable.LOGISTIC, LogisticMixture, 4
 
 
-class _Window(CumulativePmf):
+class _Window:
     """The bins about each mean. Symbols: 0 is below the window, 1 to 1024 are its bins, 1025 is above it.
 
-    Positions are in steps from the whole number below the mean, so that no digits are lost far from 0.
+    Positions are in bins from its first, so that no digits are lost far from 0.
     """
 
     def __init__(
-        self, family: _OnGrid, means: Tensor, scales: Tensor, low: int, high: int, bounded: bool
+        self, kind: type[_OnGrid], means: Tensor, scales: Tensor, bounds: tuple[int, int] | None
     ) -> None:  # means and scales in steps, [lanes]
-        super().__init__(_WINDOW + 2, _PRECISION)
-        self._family, self._scales = family, scales
+        self.low, self.high = (-_FAR, _FAR) if bounds is None else bounds
         _, exponent = torch.frexp(scales)  # 2^(exponent - 1) <= scale < 2^exponent
-        most = (high - low).bit_length() - _WINDOW_BITS - 2
-        self.shift = (exponent.long() - 1 - family.per_scale).clamp(0, most)  # [lanes] log2 of the steps of a bin
+        most = (self.high - self.low).bit_length() - _WINDOW_BITS - 2
+        self.shift = (exponent.long() - 1 - kind.per_scale).clamp(0, most)  # [lanes] log2 of the steps of a bin
         floor = torch.floor(means)
         centre = floor.long()
-        first = (((centre >> self.shift) - _WINDOW // 2) << self.shift).clamp(min=low + 1)
-        self.first = torch.minimum(first, high - 1 - (_WINDOW << self.shift))  # [lanes] index; some are beyond each end
+        first = (((centre >> self.shift) - _WINDOW // 2) << self.shift).clamp(min=self.low + 1)
+        # Some indices are beyond each end, so that every symbol stands for one.
+        self.first = torch.minimum(first, self.high - 1 - (_WINDOW << self.shift))  # [lanes] index
         self.stop = self.first + (_WINDOW << self.shift)
-        self.low, self.high = low, high
-        self._mean = means - floor
-        self._begin = self.first - centre
-        ends = torch.stack([low - centre, high - centre]).double()
-        self._cut = family.standard((ends - self._mean) / scales) if bounded else None  # [2, lanes]
+        mean = torch.ldexp((means - floor) + (centre - self.first), -self.shift)
+        scale = torch.ldexp(scales, -self.shift)
+        if bounds is None:
+            one = mean[:, None] + 0.5  # a mixture's symbol 1 is from 1/2 to 3/2
+            self.pmf: Pmf = kind.mixture(torch.zeros_like(one), one, scale[:, None], _WINDOW + 2, _PRECISION)
+        else:
+            ends = torch.stack([self.low - self.first, self.high - self.first]).double()
+            self.pmf = _CutOff(kind.kind, mean, scale, torch.ldexp(ends, -self.shift))
+
+
+class _CutOff(CumulativePmf):
+    """The bins of a distribution that ends in the first and in the last of them."""
+
+    def __init__(self, kind: int, means: Tensor, scales: Tensor, ends: Tensor) -> None:
+        super().__init__(_WINDOW + 2, _PRECISION)
+        self._kind, self._means, self._scales = kind, means, scales
+        self._ends: Tensor = portable.standard(kind, (ends - means) / scales)  # [2, lanes]
 
     def cdf(self, edges: Tensor) -> Tensor:
         """See `CumulativePmf`."""
-        at = self._begin + ((edges - 1) << self.shift)
-        mass = self._family.standard((at.double() - self._mean) / self._scales)
-        return mass if self._cut is None else (mass - self._cut[0]) / (self._cut[1] - self._cut[0])
-
-    def guess(self, quantiles: Tensor) -> Tensor | None:
-        """See `CumulativePmf`."""
-        if self._cut is not None:
-            quantiles = self._cut[0] + quantiles * (self._cut[1] - self._cut[0])
-        at = self._mean + self._scales * self._family.quantile(quantiles) - self._begin
-        bins = torch.nan_to_num(torch.ldexp(at, -self.shift)).clamp(-1, _WINDOW)
-        return torch.floor(bins).long() + 1
+        mass = portable.standard(self._kind, (edges.double() - 1 - self._means) / self._scales)
+        cut: Tensor = (mass - self._ends[0]) / (self._ends[1] - self._ends[0])
+        return cut
 
 
 @dataclass(frozen=True)
@@ -383,12 +355,12 @@ class _OnLanes:
             self._parts(room).push(message, part)
         else:
             _Number(size).push(message, place)
-        FromPmf(window).push(message, bins)
+        FromPmf(window.pmf).push(message, bins)
 
     def pop(self, message: Message) -> Tensor:
         """See `Codec`."""
         window = self.window
-        bins = FromPmf(window).pop(message)
+        bins = FromPmf(window.pmf).pop(message)
         below, above, room = self._beyond(bins)
         outside = below | above
         if not bool(outside.any()):
