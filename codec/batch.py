@@ -53,7 +53,7 @@ class BatchCost:
 
     file: int
     net: float
-    initial: int
+    initial: float
     side: int
 
 

@@ -93,6 +93,23 @@ class _Tail:
         return self._words[: self._size]
 
 
+class _Loan:
+    """Heads that a lending message may lend, which lanes were lent theirs, and which were not used yet."""
+
+    def __init__(self, heads: Tensor, fresh: Tensor | None = None, lent: Tensor | None = None) -> None:
+        self.heads = heads  # [lanes] int64
+        self.fresh = torch.ones_like(heads, dtype=torch.bool) if fresh is None else fresh
+        self.lent = torch.zeros_like(heads, dtype=torch.bool) if lent is None else lent
+
+    def part(self, first: int, stop: int) -> _Loan:
+        return _Loan(self.heads[first:stop], self.fresh[first:stop], self.lent[first:stop])
+
+    def lend(self, head: Tensor) -> None:
+        head[self.fresh] = self.heads[self.fresh]
+        self.lent |= self.fresh
+        self.fresh.fill_(False)
+
+
 class Message:
     """A stack of symbols: what was pushed last is popped first.
 
@@ -108,28 +125,37 @@ class Message:
             raise ValueError(f"a message of {lanes} lanes")
         self._head = torch.full((lanes,), _LEAST, dtype=torch.int64, device=device)  # [lanes]
         self._tail = _Tail(torch.zeros(0, dtype=torch.int32, device=device))
+        self._loan: _Loan | None = None
 
     @classmethod
     def lending(cls, lanes: int, device: torch.device | str | None = None) -> Message:
         """An empty message that lends the initial bits of bits-back coding: as many words as are popped too early.
 
-        They are the same words every time, and stay in the message, at the bottom: `lent` tells how many bits of
-        `bits` and of the written form they are. `is_lent_only` is true when they are all that is left.
+        A lane that is popped from before anything was pushed on it is lent a head with random digits, else its slots
+        would all be 0, and no sample of a posterior. What is lent is the same every time and stays in the message, at
+        the bottom: `lent` tells how many of its `bits` it is, and `is_lent_only` whether it is all that is left.
         """
         message = cls(lanes, device)
         message._tail = _Tail(message._tail.all(), np.random.PCG64(_LENT_SEED))
+        message._loan = _Loan(torch.from_numpy(_lent_heads(lanes)).to(message.device))
         return message
 
     @property
-    def lent(self) -> int:
+    def lent(self) -> float:
         """Bits that were lent; 0 for a message that does not lend."""
-        return _WORD * self._tail.lent
+        if self._loan is None:
+            return 0.0
+        heads = self._loan.heads[self._loan.lent].double()
+        return _WORD * self._tail.lent + float((torch.log2(heads) - _LEAST_BITS).sum())
 
     @property
     def is_lent_only(self) -> bool:
-        """Whether nothing is in the message but the words that a lending one begins with."""
-        expected = _draw(np.random.PCG64(_LENT_SEED), len(self._tail))[::-1]
-        return bool((self._head == _LEAST).all()) and bool((self._tail.all().cpu().numpy() == expected).all())
+        """Whether nothing is in the message but what a lending one begins with."""
+        heads, words = self._head.cpu().numpy(), self._tail.all().cpu().numpy()
+        return bool(
+            ((heads == _LEAST) | (heads == _lent_heads(self.lanes))).all()
+            and (words == _draw(np.random.PCG64(_LENT_SEED), len(words))[::-1]).all()
+        )
 
     @classmethod
     def random(cls, lanes: int, words: int, seed: int = 0, device: torch.device | str | None = None) -> Message:
@@ -173,6 +199,7 @@ class Message:
             raise ValueError(f"lanes {first} to {stop} of a message of {self.lanes}")
         part = object.__new__(Message)
         part._head, part._tail = self._head[first:stop], self._tail
+        part._loan = None if self._loan is None else self._loan.part(first, stop)
         return part
 
     def push(self, start: Tensor, freq: Tensor, precision: int) -> None:
@@ -188,6 +215,8 @@ class Message:
         """
         self._check(start, freq, precision)
         head = self._head
+        if self._loan is not None:
+            self._loan.fresh.fill_(False)
         if self._compiled:
             words = self._tail.room(self.lanes).numpy()
             operands = (head.numpy(), start.numpy(), freq.numpy(), precision)
@@ -206,6 +235,8 @@ class Message:
             [lanes] int64
         """
         _check_precision(precision)
+        if self._loan is not None:
+            self._loan.lend(self._head)
         return self._head & ((1 << precision) - 1)
 
     def pop(self, start: Tensor, freq: Tensor, precision: int) -> None:
@@ -221,6 +252,8 @@ class Message:
             MessageExhaustedError: there are not enough bits in the message, which is as before.
         """
         self._check(start, freq, precision)
+        if self._loan is not None:
+            self._loan.lend(self._head)
         if self._compiled:
             operands = (self._head.numpy(), start.numpy(), freq.numpy(), precision)
             lane, count = compiled_lanes.first_outside(*operands)
@@ -327,6 +360,13 @@ def _draw(generator: Any, count: int) -> np.ndarray[Any, np.dtype[np.int32]]:
     """Random words; raw, because only these are promised to stay the same in every version of numpy."""
     words: np.ndarray[Any, np.dtype[np.int32]] = (generator.random_raw(count) & 0xFFFFFFFF).astype("u4").view("i4")
     return words
+
+
+def _lent_heads(lanes: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Heads of 32 bits, random below the topmost: of one bit of information at most, as late words follow them."""
+    digits = np.random.PCG64(_LENT_SEED + 1).random_raw(lanes) & (_LEAST - 1)
+    heads: np.ndarray[Any, np.dtype[np.int64]] = digits.astype(np.int64) + _LEAST
+    return heads
 
 
 def _check_precision(precision: int) -> None:
