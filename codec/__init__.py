@@ -1,13 +1,15 @@
 """The codec layer: probabilities and bytes, no network and no training.
 
-Names are resolved on first use, so that reading a header needs the standard library only. Those of the coding core,
-from `rans`, `pmf`, `codecs` and `scalar`, need torch.
+Names are resolved on first use, so that reading a header needs the standard library only. Those of the coding core need
+torch; README.md shows their use.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .batch import BatchCost, read_batch, write_batch
+    from .calibrated import Calibration, Forward, autoregressive
     from .codecs import (
         Autoregressive,
         BitsBack,
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
         FromPmf,
         Independent,
         Substack,
+        least_direct,
+        supplied,
         wavefront,
     )
     from .coding import decode_picture, encode_picture
@@ -33,9 +37,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Autoregressive",
+    "BatchCost",
     "Bernoulli",
     "BitSwap",
     "BitsBack",
+    "Calibration",
     "Categorical",
     "Chain",
     "Codec",
@@ -43,6 +49,7 @@ __all__ = [
     "Container",
     "CumulativePmf",
     "DensezipError",
+    "Forward",
     "FromPmf",
     "GaussianBins",
     "GaussianMixture",
@@ -59,21 +66,28 @@ __all__ = [
     "Stack",
     "Substack",
     "Uniform",
+    "autoregressive",
     "decode_picture",
     "describe",
     "encode_picture",
+    "least_direct",
     "parse",
     "read",
+    "read_batch",
     "serialise",
+    "supplied",
     "wavefront",
     "write",
+    "write_batch",
 ]
 
 _HOMES = {
     "Autoregressive": "codecs",
+    "BatchCost": "batch",
     "Bernoulli": "pmf",
     "BitSwap": "codecs",
     "BitsBack": "codecs",
+    "Calibration": "calibrated",
     "Categorical": "pmf",
     "Chain": "codecs",
     "Codec": "codecs",
@@ -81,6 +95,7 @@ _HOMES = {
     "Container": "container",
     "CumulativePmf": "pmf",
     "DensezipError": "errors",
+    "Forward": "calibrated",
     "FromPmf": "codecs",
     "GaussianBins": "pmf",
     "GaussianMixture": "pmf",
@@ -97,14 +112,19 @@ _HOMES = {
     "Stack": "scalar",
     "Substack": "codecs",
     "Uniform": "pmf",
+    "autoregressive": "calibrated",
     "decode_picture": "coding",
     "describe": "info",
     "encode_picture": "coding",
+    "least_direct": "codecs",
     "parse": "container",
     "read": "imagefile",
+    "read_batch": "batch",
     "serialise": "container",
+    "supplied": "codecs",
     "wavefront": "codecs",
     "write": "imagewrite",
+    "write_batch": "batch",
 }
 
 

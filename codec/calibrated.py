@@ -1,7 +1,7 @@
 """Parameters from a network, made the same integers on every machine: rounding to a grid, with a guard.
 
 A network's outputs differ in their last bits between processors, libraries and sizes of a batch. Here each parameter is
-rounded to a multiple of its grid's step before a distribution is made of it. Where a value lies so close to the boundary
+rounded to a multiple of its grid's step before a distribution is made of it. Where a value is so close to the boundary
 between two multiples that another machine might fall on the other side, inside the *guard band*, the encoder writes an
 *exception*: the place, and the side. A decoder whose arithmetic stays within the band gets the same multiples, and one
 that does not is noticed, in most cases here and in all by the checksum of what is decoded.
@@ -26,6 +26,7 @@ import torch
 from torch import Tensor
 
 from .codecs import Autoregressive, Codec, Independent
+from .container import Reader, varint
 from .errors import CalibrationError, CorruptPayloadError, DistributionError, TruncatedError
 from .pmf import Pmf
 from .rans import Message
@@ -123,9 +124,7 @@ class Calibration:
             )
         down[places] = boundary[places] - (~above).double()
 
-    def codec(
-        self, parameters: Tensor, pmf: Callable[[Tensor], Pmf], grid: Tensor | float = GRID
-    ) -> Codec[Tensor]:
+    def codec(self, parameters: Tensor, pmf: Callable[[Tensor], Pmf], grid: Tensor | float = GRID) -> Codec[Tensor]:
         """A codec of n independent symbols, [n] int64.
 
         Args:
@@ -144,7 +143,7 @@ class Calibration:
         self._blocks[mark:] = self._blocks[mark:][::-1]
 
     def to_bytes(self) -> bytes:
-        """The exceptions: a head of 12 bytes, and for each about 2.5 bits and log2 of the mean distance between them."""
+        """The exceptions: a head of 13 bytes; each takes about 2.7 bits and log2 of the mean distance between them."""
         places, sides, first = [], [], 0
         for size, inside, side in reversed(self._blocks):
             places.append(inside + first)
@@ -165,7 +164,7 @@ class Calibration:
             bits[ends - 2 - k] = (gaps >> k) & 1
         bits[ends - 1] = np.concatenate([*sides, np.zeros(0, bool)])
         head = np.array([first], "<u8").tobytes()[:7] + bytes([shift]) + np.array([self.band], "<f4").tobytes()
-        return head + _varint(count) + np.packbits(bits).tobytes()
+        return head + varint(count) + np.packbits(bits).tobytes()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Calibration:
@@ -182,8 +181,9 @@ class Calibration:
         if not 0 < band < 0.25 or shift >= 1 << _RICE_BITS:
             raise CorruptPayloadError(f"exceptions with a guard band of {band} and a shift of {shift}")
         calibration = cls(band)
-        count, at = _read_varint(data, 12)
-        bits = np.unpackbits(np.frombuffer(data, np.uint8, offset=at))
+        reader = Reader(memoryview(data), 12, TruncatedError)
+        count = reader.varint("number of exceptions")
+        bits = np.unpackbits(np.frombuffer(data, np.uint8, offset=reader.position))
         if count * (shift + 2) > len(bits):
             raise TruncatedError(f"{len(data)} bytes cannot hold {count} exceptions")
         gaps, sides = np.zeros(count, np.int64), np.zeros(count, bool)
@@ -273,7 +273,7 @@ def autoregressive(
         shape: of the array.
         steps: for each step the flat indices of its elements, each [n] int64.
         parameters: (step, array) -> parameters of the distributions of the step's elements, [n, P], given the elements
-            of the steps before; called for step 0, 1, ... in turn, so it may keep what it computed. Later elements are 0.
+            of the steps before; called for step 0, 1, ... in turn, so it may keep what it computed. Later ones are 0.
         pmf: rounded parameters [m, P] -> distributions on m lanes.
         calibration: where exceptions are written, or read.
         grid: steps of the parameters, [P] or one for all.
@@ -289,22 +289,5 @@ def autoregressive(
 def _ranges(lengths: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """0 to n - 1 for each length n, one after the other."""
     firsts = np.repeat(np.cumsum(lengths) - lengths, lengths)
-    return np.arange(len(firsts)) - firsts
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value >= 0x80:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*out, value])
-
-
-def _read_varint(data: bytes, at: int) -> tuple[int, int]:
-    value, shift = 0, 0
-    for place in range(at, min(at + 9, len(data))):
-        value |= (data[place] & 0x7F) << shift
-        if data[place] < 0x80:
-            return value, place + 1
-        shift += 7
-    raise TruncatedError("a number without an end")
+    counted: np.ndarray[Any, Any] = np.arange(len(firsts)) - firsts
+    return counted

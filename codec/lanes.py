@@ -1,4 +1,4 @@
-"""The arithmetic of `rans.Message` compiled: one loop over the lanes, for messages on the CPU.
+"""The arithmetic of `rans.Message` compiled: one loop over the lanes, for messages on the CPU; and checks of numbers.
 
 `rans` has the same arithmetic in operations of torch, for other devices; the bits are the same.
 """
@@ -12,7 +12,7 @@ import numpy as np
 
 from .compiled import cached
 
-__all__ = ["first_no_interval", "first_outside", "pop", "push"]
+__all__ = ["first_no_interval", "first_not_finite", "first_not_positive", "first_outside", "pop", "push"]
 
 _WORD = 32
 _HEAD = 63
@@ -63,13 +63,14 @@ def first_outside(head, start, freq, precision):
         offset = np.int64(state & mask) - start[i]
         if offset < 0 or offset >= freq[i]:
             return i, 0
-        short += np.uint64(freq[i]) * (state >> shift) + np.uint64(offset) < _LEAST
+        if np.uint64(freq[i]) * (state >> shift) + np.uint64(offset) < _LEAST:
+            short += 1
     return -1, short
 
 
 @cached
 def pop(head, start, freq, precision, words):
-    """Pop a symbol from every lane, whose intervals hold their slots; `words` are the ones that are taken, [n] int32."""
+    """Pop a symbol from every lane, whose interval holds its slot; `words` are those that are taken, [n] int32."""
     shift, mask = np.uint64(precision), (np.uint64(1) << np.uint64(precision)) - np.uint64(1)
     taken = 0
     for i in range(head.size):
@@ -79,3 +80,29 @@ def pop(head, start, freq, precision, words):
             state = (state << np.uint64(_WORD)) | np.uint64(np.uint32(words[taken]))
             taken += 1
         head[i] = np.int64(state)
+
+
+@cached
+def first_not_finite(values):
+    """The first place of a flat array that holds no finite number, or -1."""
+    wrong = 0
+    for i in range(values.size):  # without an exit, so that it runs in vectors
+        wrong += 0 if values[i] - values[i] == 0.0 else 1
+    if wrong:
+        for i in range(values.size):
+            if values[i] - values[i] != 0.0:
+                return i
+    return -1
+
+
+@cached
+def first_not_positive(values):
+    """The first place of a flat array that holds no positive finite number, or -1."""
+    wrong = 0
+    for i in range(values.size):
+        wrong += 0 if values[i] > 0.0 and values[i] - values[i] == 0.0 else 1
+    if wrong:
+        for i in range(values.size):
+            if not (values[i] > 0.0 and values[i] - values[i] == 0.0):
+                return i
+    return -1

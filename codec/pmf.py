@@ -25,6 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from . import lanes as compiled_lanes
 from . import portable
 from .compiled import COMPILING
 from .errors import DistributionError, SymbolError
@@ -105,14 +106,14 @@ def _checked(name: str, values: Tensor, sound: Callable[[Tensor], Tensor], first
 
 def _finite(name: str, values: Tensor) -> Tensor:
     """The parameters in float64."""
-    return _checked(name, values, torch.isfinite, portable.first_not_finite, "")
+    return _checked(name, values, torch.isfinite, compiled_lanes.first_not_finite, "")
 
 
 def _positive(name: str, values: Tensor) -> Tensor:
     def sound(values: Tensor) -> Tensor:
         return torch.isfinite(values) & (values > 0)
 
-    return _checked(name, values, sound, portable.first_not_positive, "; it has to be finite and above 0")
+    return _checked(name, values, sound, compiled_lanes.first_not_positive, "; it has to be finite and above 0")
 
 
 class Uniform:
@@ -242,11 +243,12 @@ class Bernoulli(CumulativePmf):
 
     def cdf(self, edges: Tensor) -> Tensor:
         """See `CumulativePmf`."""
-        return self._zero.expand(edges.shape)
+        zero: Tensor = self._zero.expand(edges.shape)
+        return zero
 
 
 class _Family(CumulativePmf):
-    """Mixtures of the families whose arithmetic is in `portable`: compiled on the CPU, by torch elsewhere; the same bits."""
+    """Mixtures of a family of `portable`: compiled on the CPU, by torch elsewhere, with the same bits."""
 
     _kind: ClassVar[int]
 
@@ -349,4 +351,5 @@ class GaussianBins(_Family):
     @staticmethod
     def values(symbols: Tensor, size: int) -> Tensor:
         """The latents in the middle of the bins' mass, float64, the same bits on every machine."""
-        return portable.ndtri((symbols.double() + 0.5) / torch.full_like(symbols, size).double())
+        values: Tensor = portable.ndtri((symbols.double() + 0.5) / torch.full_like(symbols, size).double())
+        return values

@@ -1,18 +1,21 @@
 """Exponentials and distribution functions in operations that IEEE 754 fixes, so that they are the same bits everywhere.
 
-A distribution that another machine is to read must not depend on a library of functions, nor on the device. What is here
-uses +, -, ×, ÷, a square root, rounding down and the bits of a number, in a fixed order. The functions are written
+A distribution that another machine is to read must not depend on a library of functions, nor on the device. What is
+here uses +, -, ×, ÷, a square root, rounding down and the bits of a number, in a fixed order. The functions are written
 once and run in two ways: on float64 tensors of any device, one operation after the other; and inside compiled loops,
 one number after the other. Both give the same bits, for neither fuses nor reorders operations.
 
-Accuracies: `exp`, `log` and `sigmoid` 1e-14 of the value, `ndtr` 2e-15, `ndtri` 1e-11 for probabilities above 1e-7 (and
+Accuracies: `exp`, `log` and `sigmoid` 1e-14 of the value, `ndtr` 2e-15, `ndtri` 2e-11 for probabilities above 1e-7 (and
 1e-7 for any).
 """
 
 # mypy: allow-untyped-defs, allow-untyped-calls, disable-error-code="misc"
+# ruff: noqa: PLW0108 (an overload is a function of the names of what it overloads)
 # Compiled functions take the types that they are called with.
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,8 +34,6 @@ __all__ = [
     "edge",
     "exp",
     "find",
-    "first_not_finite",
-    "first_not_positive",
     "intervals",
     "log",
     "ndtr",
@@ -82,8 +83,8 @@ def _from_bits(typing, x):
 overload(_where)(lambda condition, yes, no: lambda condition, yes, no: yes if condition else no)
 overload(_floor)(lambda x: lambda x: np.floor(x))
 overload(_sqrt)(lambda x: lambda x: np.sqrt(x))
-overload(_bits)(lambda x: lambda x: _to_bits(x))
-overload(_number)(lambda bits: lambda bits: _from_bits(bits))
+overload(_bits)(lambda x: lambda x: _to_bits(x))  # type: ignore[call-arg]
+overload(_number)(lambda bits: lambda bits: _from_bits(bits))  # type: ignore[call-arg]
 overload(_float)(lambda integers: lambda integers: np.float64(integers))
 
 _both = register_jitable(error_model="numpy")
@@ -108,7 +109,7 @@ _SQRT_TWO = 1.4142135623730951
 
 
 @_both
-def exp(x):
+def exp(x: Any) -> Any:
     """e^x, clamped to e^±700; a Taylor polynomial of degree 11 on |r| <= ln 2 / 2 and a power of two."""
     x = _where(x < _LARGEST, x, 0.0 * x + _LARGEST)
     x = _where(x > -_LARGEST, x, 0.0 * x - _LARGEST)
@@ -125,7 +126,7 @@ def exp(x):
 
 
 @_both
-def log(x):
+def log(x: Any) -> Any:
     """Natural logarithm of a positive normal number, by the series of atanh about a power of two."""
     bits = _bits(x * _SQRT_TWO)
     exponent = (bits >> _MANTISSA) - _BIAS
@@ -139,13 +140,13 @@ def log(x):
 
 
 @_both
-def sigmoid(x):
+def sigmoid(x: Any) -> Any:
     """1 / (1 + e^-x)."""
     return 1.0 / (1.0 + exp(-x))
 
 
 @_both
-def ndtr(x):
+def ndtr(x: Any) -> Any:
     """Cumulative distribution of the standard normal.
 
     Source: the rational approximation of erfc by Hart et al., *Computer Approximations* (1968), number 5666. Beyond 37
@@ -203,7 +204,7 @@ _SQRT_TWO_PI = 2.5066282746310002
 
 
 @_both
-def ndtri(p):
+def ndtri(p: Any) -> Any:
     """The inverse of `ndtr` on (0, 1): the approximation of Acklam and a step of Halley's rule."""
     lower = _where(p < 0.5, p, 1.0 - p)
     x = _rough_ndtri(lower)
@@ -218,13 +219,13 @@ LOGISTIC, GAUSSIAN, BINS = 0, 1, 2
 """Logistic and normal distributions on integers; normal ones on bins of equal mass under the standard normal."""
 
 
-def edge(kind, edges, size):
+def edge(kind: int, edges: Any, size: int) -> Any:
     """The lower end of the bin of each symbol, float64."""
     # A number for divisor would be replaced by its reciprocal on some devices.
     return ndtri(edges.double() / torch.full_like(edges, size).double()) if kind == BINS else edges.double() - 0.5
 
 
-def standard(kind, distance):
+def standard(kind: int, distance: Any) -> Any:
     """The family's cumulative distribution with mean 0 and scale 1."""
     return sigmoid(distance) if kind == LOGISTIC else ndtr(distance)
 
@@ -439,29 +440,3 @@ def find(kind, logits, means, scales, size, precision, slots, scratch, bounds, s
                 missing += 1
             n = missing
             tries += 1
-
-
-@cached
-def first_not_finite(values):
-    """The first place of a flat array that holds no finite number, or -1."""
-    wrong = 0
-    for i in range(values.size):  # without an exit, so that it runs in vectors
-        wrong += 0 if values[i] - values[i] == 0.0 else 1
-    if wrong:
-        for i in range(values.size):
-            if not values[i] - values[i] == 0.0:
-                return i
-    return -1
-
-
-@cached
-def first_not_positive(values):
-    """The first place of a flat array that holds no positive finite number, or -1."""
-    wrong = 0
-    for i in range(values.size):
-        wrong += 0 if values[i] > 0.0 and values[i] - values[i] == 0.0 else 1
-    if wrong:
-        for i in range(values.size):
-            if not (values[i] > 0.0 and values[i] - values[i] == 0.0):
-                return i
-    return -1

@@ -12,6 +12,8 @@ Source: Duda, *Asymmetric numeral systems* (2013); interleaved heads as in Giese
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -39,14 +41,19 @@ _LENGTH_BITS = 6
 _COUNTS_SIZE = 8
 """Bytes of the number of lanes and of the number of words before a written message."""
 
+_LENT_SEED = 0
+"""Of the words that a lending message begins with; part of the format of batches."""
+
 _POWERS = 1 << np.arange(_HEAD)
 
 
 class _Tail:
     """Words beyond the heads, a stack in one buffer that doubles when it is full."""
 
-    def __init__(self, words: Tensor) -> None:
+    def __init__(self, words: Tensor, lender: Any = None) -> None:
         self._words, self._size = words, len(words)
+        self._lender = lender
+        self.lent = 0
 
     def __len__(self) -> int:
         return self._size
@@ -68,10 +75,19 @@ class _Tail:
         self._size = size
 
     def take(self, count: int) -> Tensor:
+        if count > self._size and self._lender is not None:
+            self._borrow(count - self._size)
         if count > self._size:
             raise MessageExhaustedError(f"{count} words are to be popped where {self._size} are left")
         self._size -= count
         return self._words[self._size : self._size + count]
+
+    def _borrow(self, count: int) -> None:
+        """Lay words under the others."""
+        drawn = torch.from_numpy(_draw(self._lender, count)[::-1].copy()).to(self._words.device)
+        self._words = torch.cat([drawn, self.all()])
+        self._size += count
+        self.lent += count
 
     def all(self) -> Tensor:
         return self._words[: self._size]
@@ -92,6 +108,28 @@ class Message:
             raise ValueError(f"a message of {lanes} lanes")
         self._head = torch.full((lanes,), _LEAST, dtype=torch.int64, device=device)  # [lanes]
         self._tail = _Tail(torch.zeros(0, dtype=torch.int32, device=device))
+
+    @classmethod
+    def lending(cls, lanes: int, device: torch.device | str | None = None) -> Message:
+        """An empty message that lends the initial bits of bits-back coding: as many words as are popped too early.
+
+        They are the same words every time, and stay in the message, at the bottom: `lent` tells how many bits of
+        `bits` and of the written form they are. `is_lent_only` is true when they are all that is left.
+        """
+        message = cls(lanes, device)
+        message._tail = _Tail(message._tail.all(), np.random.PCG64(_LENT_SEED))
+        return message
+
+    @property
+    def lent(self) -> int:
+        """Bits that were lent; 0 for a message that does not lend."""
+        return _WORD * self._tail.lent
+
+    @property
+    def is_lent_only(self) -> bool:
+        """Whether nothing is in the message but the words that a lending one begins with."""
+        expected = _draw(np.random.PCG64(_LENT_SEED), len(self._tail))[::-1]
+        return bool((self._head == _LEAST).all()) and bool((self._tail.all().cpu().numpy() == expected).all())
 
     @classmethod
     def random(cls, lanes: int, words: int, seed: int = 0, device: torch.device | str | None = None) -> Message:
@@ -283,6 +321,12 @@ class Message:
         message._head.copy_(torch.from_numpy(excess + _LEAST))
         message._tail.append(torch.from_numpy(np.frombuffer(data, "<i4", words, end).copy()).to(message.device))
         return message
+
+
+def _draw(generator: Any, count: int) -> np.ndarray[Any, np.dtype[np.int32]]:
+    """Random words; raw, because only these are promised to stay the same in every version of numpy."""
+    words: np.ndarray[Any, np.dtype[np.int32]] = (generator.random_raw(count) & 0xFFFFFFFF).astype("u4").view("i4")
+    return words
 
 
 def _check_precision(precision: int) -> None:
