@@ -143,7 +143,7 @@ class Stepwise(LocalBijection):
     def places(self, size: int) -> list[Tensor]:
         """The indices of each step in an item of a size; raises DistributionError if one comes twice."""
         places = [torch.arange(size)[step] if isinstance(step, slice) else step for step in self.steps]
-        if len({int(i) for place in places for i in place}) < sum(len(place) for place in places):
+        if int(torch.bincount(torch.cat(places), minlength=1).max()) > 1:
             raise DistributionError("an element is in two steps of a layer")
         return places
 

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import torch
 from densezip.codec import bijections as bj
+from densezip.codec.calibrated import Calibration
+from densezip.codec.calibratedgrid import FLOW_BAND, CalibratedGaussian
 from densezip.codec.codecs import Codec
 from densezip.codec.errors import DistributionError, MessageExhaustedError, SymbolError
 from densezip.codec.grid import GaussianGrid, LogisticGrid, indices_of, values_of
@@ -343,6 +345,31 @@ def test_any_parameters_that_both_sides_agree_on_decode(name: str) -> None:
     net = _net(_coder(flow, shape, count, Grid(gaussian=rounded)), data)
     assert net == pytest.approx(exact, abs=0.02 * data.numel())
     assert (sum(calls) > 0) == (name != "rearranged")
+
+
+@pytest.mark.parametrize("name", ["composition", "autoregressive", "inverse autoregressive", "affine", "black box"])
+def test_calibrated_flows_decode_where_the_last_bits_differ(name: str) -> None:
+    """Another machine is played by parameters that are off by 1e-14 of their size."""
+    flow, shape = FLOWS[name]
+    count = -(-3000 // math.prod(shape))
+    data = _data(flow, shape, count)
+    exact = _net(_coder(flow, shape, count), data)
+    generator = torch.Generator().manual_seed(0)
+
+    def other(means: Tensor, scales: Tensor, bits: int, bounds: tuple[int, int] | None = None) -> Codec[Tensor]:
+        off = 1 + 1e-14 * (torch.rand(means.shape, generator=generator, dtype=torch.float64) - 0.5)
+        return CalibratedGaussian(reader)(means * off, scales * off, bits, bounds)
+
+    writer, message = Calibration(FLOW_BAND), Message.random(500, 4 * data.numel())
+    before, begun = message.to_bytes(), message.bits
+    _coder(flow, shape, count, Grid(gaussian=CalibratedGaussian(writer))).push(message, data)
+    net, side = message.bits - begun, writer.to_bytes()
+    reader = Calibration.from_bytes(side)
+    assert torch.equal(_coder(flow, shape, count, Grid(gaussian=other)).pop(message), data)
+    reader.finish()
+    assert message.to_bytes() == before
+    assert net == pytest.approx(exact, abs=1e-3 * data.numel() * (14 if name == "composition" else 4))
+    assert len(side) * 8 < 1e-4 * writer.parameters + 200
 
 
 def test_matrices_that_are_nearly_singular_still_decode() -> None:
