@@ -87,7 +87,7 @@ overload(_bits)(lambda x: lambda x: _to_bits(x))  # type: ignore[call-arg]
 overload(_number)(lambda bits: lambda bits: _from_bits(bits))  # type: ignore[call-arg]
 overload(_float)(lambda integers: lambda integers: np.float64(integers))
 
-_both = register_jitable(error_model="numpy")
+_both = register_jitable(error_model="numpy", forceinline=True)
 """Decorator of a function that is called on tensors, and by compiled functions on numbers."""
 
 _LARGEST = 700.0
