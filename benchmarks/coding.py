@@ -48,6 +48,7 @@ from torch import Tensor
 
 LANES = 1024
 PUSHES = 200
+REPEATS = 5
 SIZE = 256
 BINS = 1 << 12
 MIXTURE_SYMBOLS = 10**6
@@ -120,14 +121,18 @@ def speed() -> dict[str, float]:
     intervals()  # compiles, or loads what was compiled
     ours()
     popped.clear()
-    rates = {}
-    for name, run, batch_count in (
-        ("densezip, intervals given", intervals, PUSHES),
-        ("densezip", ours, PUSHES),
-        ("call", vectorised, PUSHES),
-        ("loop", one_by_one, len(few)),
-    ):
-        rates[name] = 2 * LANES * batch_count / _seconds(run)
+    rates: dict[str, float] = {}
+    for _ in range(REPEATS):  # in turn, so that what else the machine does meets all alike
+        for name, run, batch_count in (
+            ("densezip, intervals given", intervals, PUSHES),
+            ("densezip", ours, PUSHES),
+            ("call", vectorised, PUSHES),
+            ("loop", one_by_one, len(few)),
+        ):
+            popped.clear()
+            rates[name] = max(rates.get(name, 0.0), 2 * LANES * batch_count / _seconds(run))
+    popped.clear()
+    ours()
     for found, (_, _, symbols) in zip(popped, reversed(batches), strict=True):
         if not torch.equal(found, symbols):
             raise AssertionError
