@@ -326,4 +326,7 @@ class PixelCNNPP(AutoregressiveModel):
             conv.initializing = False
 
     def scan(self, batch: int, height: int, width: int, features: Tensor | None = None) -> Scan:
-        raise NotImplementedError
+        """The incremental evaluation, see `AutoregressiveModel`; `features` as for `log_prob`."""
+        from .pixelcnnpp_scan import PixelCNNPPScan
+
+        return PixelCNNPPScan(self, batch, height, width, features)
