@@ -18,13 +18,17 @@ from torch import Tensor
 
 from ..codec.pmf import LogisticMixture, Pmf
 from .density import Scan
-from .pixelcnnpp import HALF_RANGE, Block, Conv, PixelCNNPP, Stream, concat_elu
+from .pixelcnnpp import HALF_RANGE, Block, Conv, PixelCNNPP, Stream, concat_elu, log_masses
 
 __all__ = ["PixelCNNPPScan"]
 
 STEP = 2.0**-8
 """Rounding of logits, means (levels) and log-scales. The divergence of a logistic that is moved by δ is δ² / (6 s²) nats,
 and one of half a step in log-scale about 0.7 δ²: with s >= 0.12 levels, 2e-5 and 3e-6 bits at the very most."""
+
+
+LEAST_LOGIT = -40.0
+"""A component of less than e^-40 has no part in distributions of 24 bits."""
 
 
 class _Row:
@@ -284,8 +288,7 @@ class PixelCNNPPScan(Scan):
             if x == 0:
                 self._new_row(y)
             self._pixel(y, x)
-        logits, means, log_scales = self.model.mixture(self.out, self.straight, self._real(known[:, :, y, x]))
-        return _levels(logits, means[:, channel], log_scales[:, channel])
+        return self._parameters(self.out, self.straight, known[:, :, y, x])[channel]
 
     @torch.no_grad()
     def parallel(self, x: Tensor) -> Iterator[Tensor]:
@@ -295,21 +298,40 @@ class PixelCNNPPScan(Scan):
         self.model.eval()
         out, straight = self.model.network(real, self.features)
         self.model.train(was)
-        out, straight, real = (part.flatten(2).permute(2, 0, 1).contiguous() for part in (out, straight, real))
-        for pixel in range(self.height * self.width):
-            logits, means, log_scales = self.model.mixture(out[pixel], straight[pixel], real[pixel])
-            for channel in range(self.model.config.channels):
-                yield _levels(logits, means[:, channel], log_scales[:, channel])
+        for y in range(self.height):
+            row = [part[:, :, y].permute(0, 2, 1).flatten(0, 1) for part in (out, straight, x)]  # [B · W, ...]
+            channels = self._parameters(*row)
+            for column in range(self.width):
+                for channel in channels:
+                    yield channel[column :: self.width]
 
     def pmf(self, parameters: Tensor) -> Pmf:
         """See `Scan`."""
         logits, means, log_scales = parameters.chunk(3, 1)
         return LogisticMixture(logits, means, torch.exp(log_scales), self.model.levels)
 
+    def _parameters(self, out: Tensor, straight: Tensor, x: Tensor) -> list[Tensor]:
+        """Those of each channel, in levels: logits, means, log-scales; for channels after unknown ones without meaning.
+
+        A pixel is of one component in all its channels: those that are known say which it may be.
+
+        Args:
+            out: of the head. [m, O]
+            straight: linear prediction. [m, C]
+            x: samples. [m, C]
+
+        Returns:
+            For each channel [m, 3 K].
+        """
+        real = self._real(x)
+        logits, means, log_scales = self.model.mixture(out, straight, real)
+        masses = log_masses(x, real, means, log_scales)  # [m, C, K]
+        found = []
+        for channel in range(masses.shape[1]):
+            posterior = F.log_softmax(logits + masses[:, :channel].sum(1), 1).clamp(min=LEAST_LOGIT)
+            levels = (means[:, channel] + 1) * HALF_RANGE
+            found.append(torch.cat([posterior, levels, log_scales[:, channel] + math.log(HALF_RANGE)], 1))
+        return found
+
     def _real(self, x: Tensor) -> Tensor:
         return x.to(self.model.linear.weight.dtype) / HALF_RANGE - 1
-
-
-def _levels(logits: Tensor, means: Tensor, log_scales: Tensor) -> Tensor:
-    """From units of half the range to levels. [B, 3 K]"""
-    return torch.cat([logits, (means + 1) * HALF_RANGE, log_scales + math.log(HALF_RANGE)], 1)

@@ -16,13 +16,12 @@ def model(channels: int, **settings: int) -> PixelCNN:
 )
 def test_pixelcnn_scan_agrees_with_the_parallel_pass(batch: int, channels: int, height: int, width: int) -> None:
     net = model(channels)
-    x = torch.randint(0, 256, (batch, channels, height, width))
-    check_scan(net, net.scan(batch, height, width), x, net.log_prob(x))
+    check_scan(net.scan(batch, height, width), (batch, channels, height, width), net.log_prob)
 
 
 @pytest.mark.parametrize(("channels", "height", "width"), [(1, 4, 5), (3, 3, 4)])
 def test_pixelcnn_pmf_ignores_future_samples(channels: int, height: int, width: int) -> None:
-    net = model(channels)
+    net = model(channels, filters=24)  # enough that no rectifier leaves a sample without a trace
     check_causality(net.scan(1, height, width), torch.randint(0, 256, (1, channels, height, width)))
 
 
