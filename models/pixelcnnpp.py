@@ -1,0 +1,348 @@
+"""PixelCNN++: a convolutional density of images, every pixel a mixture of discretized logistics.
+
+Two streams of features run through the network. The down stream at a pixel has seen the rows above it; the right stream
+has seen these and what is left of the pixel. Both shrink twice and grow again, with skips between equal sizes. The
+channels of a pixel come from one distribution, in turn: the means of green and blue move with the channels known.
+
+Source: Salimans, Karpathy, Chen, Kingma, *PixelCNN++* (2017), sections 2.1 to 2.5 and the published code. What differs:
+ - the first layer sees `reach` pixels, not one or two; and a linear filter of the same pixels goes straight into the
+   means, so that a short training begins at a linear predictor;
+ - coupling is to the residual, mean_g + c (x_r - mean_r), where the paper has mean_g + c x_r: the same family;
+ - growing is a 2x2 transposed convolution in both streams (the paper's has three columns in the down stream).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .density import AutoregressiveModel, Scan
+
+__all__ = ["PixelCNNPP", "PixelCNNPPConfig"]
+
+MIN_LOG_SCALE = -7.0
+"""Of a logistic on samples in [-1, 1], as in the paper: 0.12 levels."""
+
+HALF_RANGE = 127.5
+"""Levels in a unit: samples are x / 127.5 - 1 inside the network."""
+
+
+@dataclass(frozen=True)
+class PixelCNNPPConfig:
+    """What a PixelCNN++ is.
+
+    Attributes:
+        channels: of the images: 1 or 3.
+        filters: features of each stream, at every size.
+        blocks: residual blocks at each size, in each half (the growing half has one more at the larger two sizes).
+        mixtures: logistics of a pixel's mixture.
+        reach: rows above, and pixels to either side, that the first layer sees.
+        dropout: probability.
+        features: extra feature maps that the network is conditional on; 0 for none.
+
+    The paper's network has 160 filters, 5 blocks, 10 mixtures, a reach of 1 (2 above in the down stream), dropout 0.5.
+    """
+
+    channels: int = 3
+    filters: int = 40
+    blocks: int = 1
+    mixtures: int = 5
+    reach: int = 3
+    dropout: float = 0.0
+    features: int = 0
+
+
+class Conv(nn.Module):
+    """A convolution with weight normalisation, on an input padded so that its output looks up and left only.
+
+    Args:
+        inputs: features.
+        outputs: features.
+        kernel: rows, columns.
+        pad: zeros added left, right, above and below; negative ones cut.
+        stride: of rows and columns.
+        scale: of the outputs at first: their standard deviation on the batch that `initialize` sees.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: tuple[int, int] = (1, 1),
+        pad: tuple[int, int, int, int] = (0, 0, 0, 0),
+        stride: int = 1,
+        scale: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.kernel, self.pad, self.stride, self.scale = kernel, pad, stride, scale
+        self.initializing = False
+        self.direction = nn.Parameter(torch.randn(outputs, inputs, *kernel) * 0.05)
+        self.gain = nn.Parameter(torch.ones(outputs))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+
+    def weight(self) -> Tensor:
+        """gain · direction / |direction|. [outputs, inputs, *kernel]"""
+        norm = self.direction.flatten(1).norm(dim=1)
+        return self.direction * (self.gain / norm)[:, None, None, None]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, inputs, H, W] -> [B, outputs, ceil(H / stride), ceil(W / stride)]"""
+        if any(self.pad):
+            x = F.pad(x, self.pad)
+        if self.initializing:
+            with torch.no_grad():
+                self.gain.fill_(1.0)
+                first = F.conv2d(x, self.weight(), None, self.stride)
+                self.gain.copy_(self.scale / (first.var((0, 2, 3), correction=0) + 1e-10).sqrt())
+                self.bias.copy_(-first.mean((0, 2, 3)) * self.gain)
+        return F.conv2d(x, self.weight(), self.bias, self.stride)
+
+
+def down(inputs: int, outputs: int, stride: int = 1, scale: float = 1.0) -> Conv:
+    """A convolution of the down stream: this row and the one above, one column to either side."""
+    return Conv(inputs, outputs, (2, 3), (1, 1, 1, 0), stride, scale)
+
+
+def right(inputs: int, outputs: int, stride: int = 1, scale: float = 1.0) -> Conv:
+    """A convolution of the right stream: this pixel, left, above, above left."""
+    return Conv(inputs, outputs, (2, 2), (1, 0, 1, 0), stride, scale)
+
+
+def above(inputs: int, outputs: int, reach: int) -> Conv:
+    """Sees `reach` rows, without this one."""
+    return Conv(inputs, outputs, (reach, 2 * reach + 1), (reach, reach, reach, -1))
+
+
+def left(inputs: int, outputs: int, reach: int) -> Conv:
+    """Sees `reach` pixels of this row, without this one."""
+    return Conv(inputs, outputs, (1, reach), (reach, -1, 0, 0))
+
+
+def concat_elu(x: Tensor) -> Tensor:
+    """[..., C, H, W] -> [..., 2 C, H, W]"""
+    return F.elu(torch.cat([x, -x], 1))
+
+
+def log_masses(x: Tensor, real: Tensor, means: Tensor, log_scales: Tensor) -> Tensor:
+    """Logarithm of each component's mass on the bin of each sample.
+
+    The mass is σ(a) - σ(b) = σ(a) σ(-b) (1 - e^(b - a)) for the ends a > b of the bin, the last factor of which does not
+    depend on the sample: no difference of nearly equal numbers, in any precision.
+
+    Args:
+        x: samples, 0 to 255. [B, C, ...]
+        real: the same in [-1, 1]. [B, C, ...]
+        means: [B, C, K, ...]
+        log_scales: [B, C, K, ...]
+
+    Returns:
+        [B, C, K, ...]
+    """
+    inverse = torch.exp(-log_scales)
+    centre = (real[:, :, None] - means) * inverse
+    half = inverse / (2 * HALF_RANGE)
+    lowest, highest = x[:, :, None] == 0, x[:, :, None] == 255
+    log_above = torch.where(lowest, 0.0, -F.softplus(centre - half))  # log σ(-b); b is -∞ at 0
+    log_below = torch.where(highest, 0.0, -F.softplus(-centre - half))  # log σ(a); a is ∞ at 255
+    return log_above + log_below + torch.where(lowest | highest, 0.0, torch.log(-torch.expm1(-2 * half)))
+
+
+class Block(nn.Module):
+    """A gated residual block.
+
+    Args:
+        conv: `down` or `right`.
+        filters: of the stream.
+        beside: features of the other stream and of skips that the block also sees, at the same place; 0 for none.
+        features: extra feature maps; 0 for none.
+        dropout: probability.
+    """
+
+    def __init__(self, conv: type[Conv] | object, filters: int, beside: int, features: int, dropout: float) -> None:
+        super().__init__()
+        make = conv if callable(conv) else right
+        self.first = make(2 * filters, filters)
+        self.second = make(2 * filters, 2 * filters, scale=0.1)
+        self.beside = Conv(2 * beside, filters) if beside else None
+        self.features = Conv(features, 2 * filters, scale=0.1) if features else None
+        self.dropout = dropout
+
+    def forward(self, x: Tensor, beside: Tensor | None = None, features: Tensor | None = None) -> Tensor:
+        """[B, filters, H, W] -> the same."""
+        y = self.first(concat_elu(x))
+        if self.beside is not None and beside is not None:
+            y = y + self.beside(concat_elu(beside))
+        y = concat_elu(y)
+        if self.dropout:
+            y = F.dropout(y, self.dropout, self.training)
+        y = self.second(y)
+        if self.features is not None and features is not None:
+            y = y + self.features(features)
+        value, gate = y.chunk(2, 1)
+        return x + value * torch.sigmoid(gate)
+
+
+class Grow(nn.Module):
+    """A 2x2 transposed convolution: every place becomes four."""
+
+    def __init__(self, filters: int) -> None:
+        super().__init__()
+        self.conv = Conv(filters, 4 * filters)
+
+    def forward(self, x: Tensor, height: int, width: int) -> Tensor:
+        """[B, C, ceil(H / 2), ceil(W / 2)] -> [B, C, H, W]"""
+        return F.pixel_shuffle(self.conv(x), 2)[:, :, :height, :width]
+
+
+class Stream(nn.Module):
+    """The layers of one stream: blocks of the shrinking half, of the growing half, and what is between sizes."""
+
+    def __init__(self, config: PixelCNNPPConfig, conv: object, beside: int) -> None:
+        super().__init__()
+        n, f = config.blocks, config.filters
+
+        def blocks(count: int, width: int) -> nn.ModuleList:
+            return nn.ModuleList(Block(conv, f, width, config.features, config.dropout) for _ in range(count))
+
+        assert callable(conv)
+        self.shrinking = nn.ModuleList(blocks(n, beside) for _ in range(3))
+        self.shrink = nn.ModuleList(conv(f, f, stride=2) for _ in range(2))
+        self.growing = nn.ModuleList(blocks(n + (level < 2), beside + f) for level in range(3))
+        self.grow = nn.ModuleList(Grow(f) for _ in range(2))
+
+
+class PixelCNNPP(AutoregressiveModel):
+    """The network and its density. See the module."""
+
+    def __init__(self, config: PixelCNNPPConfig) -> None:
+        super().__init__()
+        self.config = config
+        c, f, k, reach = config.channels, config.filters, config.mixtures, config.reach
+        self.down_above = above(c + 1, f, reach)
+        self.right_above = above(c + 1, f, reach)
+        self.right_left = left(c + 1, f, reach)
+        self.down = Stream(config, down, 0)
+        self.right = Stream(config, right, f)
+        self.head = Conv(f, k * (10 if c == 3 else 3), scale=0.1)
+        self.linear = nn.Conv2d(c, c, (reach + 1, 2 * reach + 1))
+        plane = torch.zeros(self.linear.weight.shape)
+        for i in range(c):
+            plane[i, i, -1, reach - 1], plane[i, i, -2, reach], plane[i, i, -2, reach - 1] = 0.75, 0.75, -0.5
+        self.linear.weight.data.copy_(plane)
+        self.linear.bias.data.zero_()
+        causal = torch.ones(reach + 1, 2 * reach + 1)
+        causal[-1, reach:] = 0
+        self.register_buffer("causal", causal, persistent=False)
+
+    def network(self, x: Tensor, features: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The two ends of the network: the head's outputs and the linear prediction.
+
+        Args:
+            x: samples in [-1, 1]. [B, C, H, W]
+            features: extra feature maps, [B, F, H, W] or None.
+
+        Returns:
+            [B, O, H, W], O = 10 K or 3 K; and [B, C, H, W].
+        """
+        reach = self.config.reach
+        inputs = torch.cat([x, torch.ones_like(x[:, :1])], 1)  # the ones tell the border from grey
+        pyramid = [features]
+        for _ in range(2):
+            before = pyramid[-1]
+            pyramid.append(None if before is None else F.avg_pool2d(before, 2, ceil_mode=True))
+        d = self.down_above(inputs)
+        r = self.right_above(inputs) + self.right_left(inputs)
+        skips = [(d, r)]
+        for level in range(3):
+            if level:
+                d, r = self.down.shrink[level - 1](d), self.right.shrink[level - 1](r)
+                skips.append((d, r))
+            for one, other in zip(self.down.shrinking[level], self.right.shrinking[level], strict=True):
+                d = one(d, None, pyramid[level])
+                r = other(r, d, pyramid[level])
+                skips.append((d, r))
+        d, r = skips.pop()
+        for level in (2, 1, 0):
+            for one, other in zip(self.down.growing[level], self.right.growing[level], strict=True):
+                skip_d, skip_r = skips.pop()
+                d = one(d, skip_d, pyramid[level])
+                r = other(r, torch.cat([d, skip_r], 1), pyramid[level])
+            if level:
+                height, width = skips[-1][0].shape[2:]
+                d = self.down.grow[level - 1](d, height, width)
+                r = self.right.grow[level - 1](r, height, width)
+        straight = F.conv2d(
+            F.pad(x, (reach, reach, reach, 0)), self.linear.weight * self.causal, self.linear.bias
+        )
+        return self.head(F.elu(r)), straight
+
+    def mixture(self, out: Tensor, straight: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The logistics of each channel, given the channels before it.
+
+        Args:
+            out: of the head. [B, O, ...]
+            straight: linear prediction. [B, C, ...]
+            x: samples in [-1, 1]; a channel's own and later ones are not looked at. [B, C, ...]
+
+        Returns:
+            logits [B, K, ...], means and log-scales [B, C, K, ...], in units of half the range.
+        """
+        k, c = self.config.mixtures, self.config.channels
+        logits, rest = out[:, :k], out[:, k:]
+        rest = rest.unflatten(1, (-1, k))  # [B, C + C (+ 3), K, ...]
+        plain = rest[:, :c] + straight[:, :, None]
+        log_scales = rest[:, c : 2 * c].clamp(min=MIN_LOG_SCALE)
+        if c == 1:
+            return logits, plain, log_scales
+        coupling = torch.tanh(rest[:, 2 * c :])
+        residual = x[:, :2, None] - plain[:, :2]  # [B, 2, K, ...]
+        means = [
+            plain[:, 0],
+            plain[:, 1] + coupling[:, 0] * residual[:, 0],
+            plain[:, 2] + coupling[:, 1] * residual[:, 0] + coupling[:, 2] * residual[:, 1],
+        ]
+        return logits, torch.stack(means, 1), log_scales
+
+    def log_prob(self, x: Tensor, features: Tensor | None = None) -> Tensor:
+        """Log-likelihood of each image, in nats [B]; see `AutoregressiveModel`.
+
+        A pixel is of one component in all its channels, as in the paper's code.
+
+        Args:
+            x: uint8 or int64. [B, C, H, W]
+            features: extra feature maps [B, F, H, W] of a model that is conditional on them.
+        """
+        real = x.to(self.linear.weight.dtype) / HALF_RANGE - 1
+        out, straight = self.network(real, features)
+        if out.dtype in {torch.bfloat16, torch.float16}:
+            out, straight = out.float(), straight.float()
+        logits, means, log_scales = self.mixture(out, straight, real)
+        joint = F.log_softmax(logits, 1) + log_masses(x, real, means, log_scales).sum(1)  # [B, K, H, W]
+        return torch.logsumexp(joint, 1).sum((1, 2))
+
+    def initialize(self, x: Tensor, features: Tensor | None = None) -> None:
+        """Sets gains and biases so that every layer's outputs have mean 0 and a standard deviation of its `scale`.
+
+        Source: Salimans and Kingma, *Weight normalization* (2016), section 3.
+
+        Args:
+            x: a batch of the data. [B, C, H, W]
+            features: as for `log_prob`.
+        """
+        convs = [module for module in self.modules() if isinstance(module, Conv)]
+        for conv in convs:
+            conv.initializing = True
+        with torch.no_grad():
+            self.log_prob(x, features)
+            self.head.bias.view(-1, self.config.mixtures)[1 + self.config.channels : 1 + 2 * self.config.channels] -= 2.5
+        for conv in convs:
+            conv.initializing = False
+
+    def scan(self, batch: int, height: int, width: int, features: Tensor | None = None) -> Scan:
+        """The incremental evaluation, see `AutoregressiveModel`; `features` as for `log_prob`."""
+        from .pixelcnnpp_scan import PixelCNNPPScan
+
+        return PixelCNNPPScan(self, batch, height, width, features)
