@@ -32,7 +32,7 @@ def log_masses(x: Tensor, means: Tensor, log_scales: Tensor, levels: int = 256) 
     Args:
         x: samples, 0 to levels - 1. [n]
         means: [n, K]
-        log_scales: logarithms of standard deviations; they share the means along S. [K, S]
+        log_scales: logarithms of standard deviations; they share the means along S. [K, S] or [n, K, S]
         levels: values of a sample.
 
     Returns:
@@ -138,14 +138,6 @@ def _stable(x: Tensor, logits: Tensor, means: Tensor, log_scales: Tensor, levels
     """The same by logarithms and automatic differentiation."""
     logits, means = logits.detach().requires_grad_(), means.detach().requires_grad_()
     each = log_scales.detach().expand_as(logits).clone().requires_grad_()  # so that every sample has its derivative
-    near, far, _ = _edges_each(x, means, each, levels)
-    outer, inner = torch.special.log_ndtr(-far), torch.special.log_ndtr(-near)
-    masses = inner + torch.log(-torch.expm1((outer - inner).clamp(max=-torch.finfo(means.dtype).tiny)))
     weights = torch.log_softmax(logits.flatten(1), -1).view_as(logits)
-    log_prob = torch.logsumexp((weights + masses).flatten(1), -1)
+    log_prob = torch.logsumexp((weights + log_masses(x, means, each, levels)).flatten(1), -1)
     return log_prob.detach(), *torch.autograd.grad(log_prob.sum(), [logits, means, each])
-
-
-def _edges_each(x: Tensor, means: Tensor, log_scales: Tensor, levels: int) -> tuple[Tensor, Tensor, Tensor]:
-    """`_edges` for log-scales of every sample [n, K, S]."""
-    return _edges(x, means, torch.exp(-log_scales), levels)

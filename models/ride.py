@@ -11,7 +11,6 @@ by the channels of a pixel, whose conditional distributions come in turn as in t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -20,9 +19,12 @@ import torch
 from torch import Tensor, nn
 
 from ..codec.codecs import wavefront
-from .causal import Neighbourhoods, Whitening, neighbours
-from .density import AutoregressiveModel, Scan
-from .mcgsm import Experts, PixelScan, channels_log_prob
+from ..codec.errors import UsageError
+from .causal import Whitening, neighbours
+from .density import Scan
+from .experts import Experts
+from .mcgsm import Mcgsm
+from .pixels import PixelModel, PixelScan
 
 __all__ = ["Diagonals", "Ride", "RideConfig", "SpatialLstm"]
 
@@ -61,12 +63,14 @@ class Diagonals:
 
     Attributes:
         order: flat indices of the pixels. [H · W]
+        place: where each pixel is in that order. [H · W]
         spans: for each diagonal the slice of its cells, and two pairs of slices: its cells that have a left neighbour
             and where those are, its cells that have an upper neighbour and where those are.
     """
 
     def __init__(self, height: int, width: int) -> None:
         self.order = torch.cat(wavefront(height, width, 1))
+        self.place = torch.argsort(self.order)
         self.spans: list[tuple[slice, tuple[slice, slice], tuple[slice, slice]]] = []
         start, before, first_before = 0, 0, 0
         for diagonal in range(height + width - 1):
@@ -218,12 +222,12 @@ class SpatialLstm(nn.Module):
         return o * torch.tanh(cell), cell
 
 
-class Ride(AutoregressiveModel):
+class Ride(PixelModel):
     """A recurrent image density estimator; see the head of this file."""
 
     def __init__(self, config: RideConfig) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.radius, self.channels = config, config.radius, config.channels
         inputs = neighbours(config.radius) * config.channels
         self.whitening = Whitening(inputs, config.channels)
         sizes = [inputs] + [config.hidden] * (config.layers - 1)
@@ -234,95 +238,78 @@ class Ride(AutoregressiveModel):
     @torch.no_grad()
     def initialize(self, x: Tensor) -> None:
         """Take the statistics of the data, before training: some hundred images are enough. x int [B, C, H, W]"""
-        channels, hidden = self.config.channels, self.config.hidden
-        self.whitening.fit(self._values(x))
-        factor = self.whitening.factor[-channels:]
+        self.whitening.fit(self.values(x))
+        factor = self.whitening.factor[-self.channels :]
         if not self.config.direct:
-            factor = factor[:, -channels:]
-        self.experts.start_at(torch.cat([factor.new_zeros(channels, hidden), factor], 1))
+            factor = factor[:, -self.channels :]
+        self.experts.start_at(torch.cat([factor.new_zeros(self.channels, self.config.hidden), factor], 1))
 
-    def _values(self, x: Tensor) -> Tensor:
-        """Neighbourhood and pixel of all pixels, in the order of the diagonals. [P, B, M · C + C]"""
-        height, width = x.shape[-2:]
-        neighbourhoods = _neighbourhoods(height, width, self.config.radius)
-        return neighbourhoods.at(x, _diagonals(height, width).order, self.whitening.center.dtype)
+    @torch.no_grad()
+    def start_from(self, mcgsm: Mcgsm) -> None:
+        """Take over the experts of a trained MCGSM, which see the neighbourhood here too, in place of `initialize`.
 
-    def seen(self, whitened: Tensor, state: Tensor) -> Tensor:
-        """Inputs of the experts: the state, the neighbourhood, the pixel's own channels but the last. [..., D + C - 1]"""
-        channels = self.config.channels
-        first = 0 if self.config.direct else whitened.shape[-1] - channels
-        return torch.cat([state, whitened[..., first:-1]], -1)
+        What is left to learn is what the state adds. Both models have the same channels, radius and kinds of experts.
 
-    def inputs(self, x: Tensor) -> Tensor:
-        """Inputs of the experts for all pixels in the order of the diagonals. [P, B, D + C - 1]"""
-        plan = _diagonals(*x.shape[-2:])
-        whitened = self.whitening(self._values(x))
-        state = whitened[..., : -self.config.channels]
+        Raises:
+            UsageError: they have not, or the experts here see the state only.
+        """
+        shared = ("channels", "radius", "components", "scales", "features")
+        differing = [name for name in shared if getattr(self.config, name) != getattr(mcgsm.config, name)]
+        if differing or not self.config.direct:
+            raise UsageError(f"experts to start from differ in {', '.join(differing) or 'what they see'}")
+        self.whitening.load_state_dict(mcgsm.whitening.state_dict())
+        own = dict(self.experts.named_parameters())
+        for name, value in mcgsm.experts.named_parameters():
+            if name == "weight":
+                own[name][..., : self.config.hidden] *= 0.1
+                own[name][..., self.config.hidden :] = value
+            else:
+                own[name].copy_(value)
+
+    def states(self, whitened: Tensor, height: int, width: int) -> Tensor:
+        """See `PixelModel`."""
+        plan = _diagonals(height, width)
+        state = whitened[plan.order][..., : -self.channels]
         for lstm in self.lstms:
             state = lstm(state, plan)
-        return self.seen(whitened, state)
+        return state[plan.place]
 
-    def log_prob(self, x: Tensor) -> Tensor:
-        """See `AutoregressiveModel`."""
-        own = x.flatten(2)[..., _diagonals(*x.shape[-2:]).order].permute(2, 0, 1)
-        return channels_log_prob(self.experts, self.whitening, self.inputs(x), own, self.levels)
+    def seen(self, whitened: Tensor, state: Tensor) -> Tensor:
+        """The state, the neighbourhood, and the pixel's own channels but the last."""
+        first = 0 if self.config.direct else whitened.shape[-1] - self.channels
+        return torch.cat([state, whitened[..., first:-1]], -1)
 
     def scan(self, batch: int, height: int, width: int) -> Scan:
         """See `AutoregressiveModel`."""
         return _RideScan(self, batch, height, width)
 
 
-@lru_cache(8)
-def _neighbourhoods(height: int, width: int, radius: int) -> Neighbourhoods:
-    return Neighbourhoods(height, width, radius)
-
-
 class _RideScan(PixelScan):
     """Keeps the states of all pixels; a step computes those of its own pixels, with the first of their channels."""
 
     def __init__(self, model: Ride, batch: int, height: int, width: int) -> None:
-        super().__init__(model.experts, model.config.channels, height, width, model.config.radius)
-        self.model, self.batch, self.width = model, batch, width
+        super().__init__(model, height, width)
+        self.lstms = model.lstms
+        self.shape = (self.area + 1, batch, model.config.hidden)
         self.memory: list[tuple[Tensor, Tensor]] = []  # states and cells, the last row for what is outside: zeros
-        self.state = model.whitening.center  # of the pixels at hand, of the last layer
+        self.last = model.whitening.center  # states of the last layer at the pixels of this step
 
-    def _reset(self) -> None:
-        like = self.model.whitening.center
-        shape = (self.area + 1, self.batch, self.model.config.hidden)
-        self.memory = [(like.new_zeros(shape), like.new_zeros(shape)) for _ in self.model.lstms]
+    def state(self, step: int, places: Tensor, whitened: Tensor) -> Tensor:
+        """See `PixelScan`."""
+        channels = self.model.channels
+        if step == 0:
+            self.memory = [(whitened.new_zeros(self.shape), whitened.new_zeros(self.shape)) for _ in self.lstms]
+        if step % channels == 0:
+            self.last = self._advance(places, whitened[..., :-channels])
+        return self.last
 
     def _advance(self, places: Tensor, state: Tensor) -> Tensor:
-        """States of the last layer at these pixels [n, B, hidden], from whitened neighbourhoods [n, B, D]."""
+        """States of the last layer at these pixels [n, B, hidden], from whitened neighbourhoods [n, B, M · C]."""
         left = torch.where(places % self.width > 0, places - 1, self.area)
         up = torch.where(places >= self.width, places - self.width, self.area)
-        for lstm, memory in zip(self.model.lstms, self.memory, strict=True):
-            neighbours_of = [tuple(kept[at].flatten(0, 1) for kept in memory) for at in (left, up)]
-            found = lstm.step(state.flatten(0, 1), *neighbours_of)
-            for kept, new in zip(memory, found, strict=True):
-                kept[places] = new.unflatten(0, state.shape[:2])
-            state = found[0].unflatten(0, state.shape[:2])
+        for lstm, (states, cells) in zip(self.lstms, self.memory, strict=True):
+            beside, above = ((states[at].flatten(0, 1), cells[at].flatten(0, 1)) for at in (left, up))
+            found, cell = lstm.step(state.flatten(0, 1), beside, above)
+            state = found.unflatten(0, state.shape[:2])
+            states[places], cells[places] = state, cell.unflatten(0, state.shape[:2])
         return state
-
-    @torch.no_grad()
-    def parameters(self, step: int, known: Tensor) -> Tensor:
-        """See `Scan`."""
-        if step == 0:
-            self._reset()
-        model, channel = self.model, step % self.channels
-        places = self.steps[step] % self.area
-        whitened = model.whitening(self.neighbourhoods.at(known, places, model.whitening.center.dtype))
-        if channel == 0:
-            self.state = self._advance(places, whitened[..., : -self.channels])
-        linear = self.experts(model.seen(whitened, self.state).flatten(0, 1), channel)
-        return self.rows(step, linear.unflatten(0, whitened.shape[:2]), model.whitening)
-
-    @torch.no_grad()
-    def parallel(self, x: Tensor) -> Iterator[Tensor]:
-        """See `Scan`. One pass over the diagonals, then the experts of each step."""
-        plan = _diagonals(self.area // self.width, self.width)
-        inputs = torch.empty_like(self.model.inputs(x))
-        inputs[plan.order] = self.model.inputs(x)
-        for step, elements in enumerate(self.steps):
-            seen = inputs[elements % self.area]
-            linear = self.experts(seen.flatten(0, 1), step % self.channels)
-            yield self.rows(step, linear.unflatten(0, seen.shape[:2]), self.model.whitening)
