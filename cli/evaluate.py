@@ -1,0 +1,110 @@
+"""`densezip eval` and `densezip models`: what models there are, and what they really take."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from .. import UsageError
+
+__all__ = ["evaluate", "models"]
+
+DISAGREEMENT = 1
+"""Exit code of an evaluation whose numbers do not agree."""
+
+
+@click.command(
+    "eval",
+    epilog="""\b
+Examples:
+  densezip eval ride-cifar10 --data cifar10:cifar-10-python.tar.gz
+  densezip eval run/best.safetensors --data photos --limit 20 --json out.json
+  densezip eval mcgsm-cifar10 --data cifar10:tiles --limit 500 --json -
+""",
+)
+@click.argument("model", metavar="MODEL")
+@click.option("--data", required=True, metavar="SPEC", help="cifar10:PATH, mnist:PATH, deadleaves, or a folder.")
+@click.option("--split", default="test", show_default=True, type=click.Choice(["train", "validation", "test"]))
+@click.option("--limit", metavar="N", type=click.IntRange(min=1), help="The first N images only.")
+@click.option("--batch", default=100, show_default=True, metavar="N", type=click.IntRange(min=1), help="Images a file.")
+@click.option(
+    "-T", "--threads", default=1, show_default=True, metavar="N", type=click.IntRange(min=1), help="Of torch."
+)
+@click.option("--json", "report", metavar="FILE", help="Write the figures there too; - prints nothing but them.")
+def evaluate(
+    model: str, data: str, split: str, limit: int | None, batch: int, threads: int, report: str | None
+) -> None:
+    """Code images for real and compare three rates.
+
+    MODEL is a checkpoint, by path or by a name that `densezip models` lists. The images are coded to files, which are
+    decoded and compared. Printed are bits per dimension: what the model reports, what its integer distributions take, and
+    what the files take. Where they differ by more than 0.5 %, or a pixel is wrong, the exit code is 1.
+    """
+    try:
+        import torch
+
+        from ..models.checkpoint import load_model
+        from ..models.data import open_data
+        from ..models.density import AutoregressiveModel
+        from ..models.evaluation import evaluate_model
+        from ..models.shipped import find_checkpoint
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "torch":
+            raise
+        raise UsageError("this needs torch, which is missing: pip install 'densezip[models]'") from error
+    torch.set_num_threads(threads)
+    path = find_checkpoint(model)
+    loaded, about = load_model(path)
+    if not isinstance(loaded, AutoregressiveModel):
+        raise UsageError(f"{model} is a {about['model']}, which is not an autoregressive model")
+    opened = open_data(data, split)
+    images = opened.images[:limit]
+    quiet = report == "-"
+    with click.progressbar(
+        length=3 * len(images), label="report, encode, decode", file=sys.stderr, hidden=quiet or not sys.stderr.isatty()
+    ) as bar:
+        found = evaluate_model(loaded, path.stem, images, f"{opened.name}/{split}", batch, bar.update)
+    written = json.dumps(dataclasses.asdict(found), indent=2)
+    if report == "-":
+        click.echo(written)
+    else:
+        click.echo(f"{found.model} on {found.images} images of {found.data}, bits per dimension:")
+        click.echo(f"  reported        {found.reported_bpd:.5f}")
+        click.echo(f"  distributions   {found.pmf_bpd:.5f}")
+        click.echo(f"  files           {found.file_bpd:.5f}   (exceptions: {found.side_bpd:.5f})")
+        click.echo(f"  seconds an image: {found.encode_s:.3f} to encode, {found.decode_s:.3f} to decode")
+        click.echo(f"  peak memory: {found.peak_memory_bytes / 2**20:.0f} MiB; lossless: {found.lossless}")
+        if report is not None:
+            Path(report).write_text(written + "\n", encoding="utf-8")
+    if complaint := found.complaint():
+        click.echo(f"densezip: {complaint}", err=True)
+        click.get_current_context().exit(DISAGREEMENT)
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  densezip models
+  densezip models --json
+"""
+)
+@click.option("--json", "as_json", is_flag=True, help="A list of objects, for programs.")
+def models(as_json: bool) -> None:
+    """List every architecture and every checkpoint that comes with densezip."""
+    from ..models.shipped import entries
+
+    found = entries()
+    if as_json:
+        click.echo(json.dumps([dataclasses.asdict(entry) for entry in found], indent=2))
+        return
+    click.echo(f"{'name':<22} {'family':<12} {'shape':<15} {'trained on':<12} {'parameters':>10}  coded bits/dim")
+    for entry in found:
+        bpd = f"{entry.measured['file_bpd']:.3f}" if entry.measured else ""
+        count = "" if entry.parameters is None else f"{entry.parameters:,}"
+        click.echo(
+            f"{entry.name:<22} {entry.family:<12} {entry.shape:<15} {entry.trained_on or '':<12} {count:>10}  {bpd}"
+        )
