@@ -126,6 +126,30 @@ def concat_elu(x: Tensor) -> Tensor:
     return F.elu(torch.cat([x, -x], 1))
 
 
+def log_masses(x: Tensor, real: Tensor, means: Tensor, log_scales: Tensor) -> Tensor:
+    """Logarithm of each component's mass on the bin of each sample.
+
+    The mass is σ(a) - σ(b) = σ(a) σ(-b) (1 - e^(b - a)) for the ends a > b of the bin, the last factor of which does not
+    depend on the sample: no difference of nearly equal numbers, in any precision.
+
+    Args:
+        x: samples, 0 to 255. [B, C, ...]
+        real: the same in [-1, 1]. [B, C, ...]
+        means: [B, C, K, ...]
+        log_scales: [B, C, K, ...]
+
+    Returns:
+        [B, C, K, ...]
+    """
+    inverse = torch.exp(-log_scales)
+    centre = (real[:, :, None] - means) * inverse
+    half = inverse / (2 * HALF_RANGE)
+    lowest, highest = x[:, :, None] == 0, x[:, :, None] == 255
+    log_above = torch.where(lowest, 0.0, -F.softplus(centre - half))  # log σ(-b); b is -∞ at 0
+    log_below = torch.where(highest, 0.0, -F.softplus(-centre - half))  # log σ(a); a is ∞ at 255
+    return log_above + log_below + torch.where(lowest | highest, 0.0, torch.log(-torch.expm1(-2 * half)))
+
+
 class Block(nn.Module):
     """A gated residual block.
 
@@ -283,8 +307,7 @@ class PixelCNNPP(AutoregressiveModel):
     def log_prob(self, x: Tensor, features: Tensor | None = None) -> Tensor:
         """Log-likelihood of each image, in nats [B]; see `AutoregressiveModel`.
 
-        The mass of a bin is σ(a) - σ(b) = σ(a) σ(-b) (1 - e^(b - a)) at its ends a > b, the last factor of which does
-        not depend on the sample: no difference of nearly equal numbers, in any precision.
+        A pixel is of one component in all its channels, as in the paper's code.
 
         Args:
             x: uint8 or int64. [B, C, H, W]
@@ -295,14 +318,7 @@ class PixelCNNPP(AutoregressiveModel):
         if out.dtype in {torch.bfloat16, torch.float16}:
             out, straight = out.float(), straight.float()
         logits, means, log_scales = self.mixture(out, straight, real)
-        inverse = torch.exp(-log_scales)
-        centre = (real[:, :, None] - means) * inverse
-        half = inverse / (2 * HALF_RANGE)
-        sample = x[:, :, None]
-        log_low = torch.where(sample == 0, 0.0, -F.softplus(centre - half))  # log σ(-b); b = -∞ at 0
-        log_high = torch.where(sample == 255, 0.0, -F.softplus(-centre - half))  # log σ(a); a = ∞ at 255
-        inner = torch.where((sample == 0) | (sample == 255), 0.0, torch.log(-torch.expm1(-2 * half)))
-        joint = F.log_softmax(logits, 1) + (log_low + log_high + inner).sum(1)  # [B, K, H, W]
+        joint = F.log_softmax(logits, 1) + log_masses(x, real, means, log_scales).sum(1)  # [B, K, H, W]
         return torch.logsumexp(joint, 1).sum((1, 2))
 
     def initialize(self, x: Tensor, features: Tensor | None = None) -> None:
@@ -326,4 +342,7 @@ class PixelCNNPP(AutoregressiveModel):
             conv.initializing = False
 
     def scan(self, batch: int, height: int, width: int, features: Tensor | None = None) -> Scan:
-        raise NotImplementedError
+        """The incremental evaluation, see `AutoregressiveModel`; `features` as for `log_prob`."""
+        from .pixelcnnpp_scan import PixelCNNPPScan
+
+        return PixelCNNPPScan(self, batch, height, width, features)

@@ -1,0 +1,64 @@
+"""Dead leaves: grey discs of all sizes that hide one another, the simplest images with edges at every scale.
+
+Source: Lee, Mumford and Huang, *Occlusion models for natural images* (2001); radii follow the density r^-3, for which the
+statistics are the same at every scale, between `SMALLEST` and the side of the image.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+__all__ = ["dead_leaves"]
+
+SMALLEST = 1.5
+"""Smallest radius, pixels: the law has no finite area without one."""
+
+CHUNK = 4096
+
+
+def dead_leaves(count: int, size: int, seed: int) -> NDArray[np.uint8]:
+    """Images of dead leaves [count, 1, size, size].
+
+    Leaves are laid from the front to the back, each only where nothing lies yet, until no pixel is free: an exact draw
+    of the infinite pile. Centres fall on the image and a margin of the largest radius.
+
+    Args:
+        count: number of images.
+        size: side, pixels.
+        seed: the same seed, count and size give the same images on every machine: the random numbers are integers, and
+            the arithmetic on them is that of IEEE 754, division and square root included.
+    """
+    images = np.zeros((count, 1, size, size), np.uint8)
+    largest = float(size)
+    for number, image in enumerate(images):
+        rng = np.random.default_rng((seed, number, size))
+        free = np.ones((size, size), np.bool_)
+        left = size * size
+        while left:
+            draws = rng.integers(0, 1 << 32, (CHUNK, 4)) / float(1 << 32)
+            # The distribution function of r^-3 on [a, b] turned round: u = (a^-2 - r^-2) / (a^-2 - b^-2).
+            radii = 1 / np.sqrt(SMALLEST**-2 - draws[:, 0] * (SMALLEST**-2 - largest**-2))
+            centres = draws[:, 1:3] * (size + 2 * largest) - largest
+            left = _lay(image[0], free, radii, centres, (draws[:, 3] * 256).astype(np.uint8), left)
+    return images
+
+
+@njit
+def _lay(image: Any, free: Any, radii: Any, centres: Any, greys: Any, left: int) -> int:
+    """Leaves behind those that lie; the number of pixels that are still free."""
+    size = image.shape[0]
+    for i in range(radii.size):
+        r, cy, cx = radii[i], centres[i, 0], centres[i, 1]
+        for y in range(max(0, int(np.ceil(cy - r))), min(size - 1, int(np.floor(cy + r))) + 1):
+            for x in range(max(0, int(np.ceil(cx - r))), min(size - 1, int(np.floor(cx + r))) + 1):
+                if free[y, x] and (y - cy) * (y - cy) + (x - cx) * (x - cx) <= r * r:
+                    free[y, x] = False
+                    image[y, x] = greys[i]
+                    left -= 1
+        if left == 0:
+            break
+    return left
