@@ -41,8 +41,8 @@ def evaluate(
     """Code images for real and compare three rates.
 
     MODEL is a checkpoint, by path or by a name that `densezip models` lists. The images are coded to files, which are
-    decoded and compared. Printed are bits per dimension: what the model reports, what its integer distributions take, and
-    what the files take. Where they differ by more than 0.5 %, or a pixel is wrong, the exit code is 1.
+    decoded and compared. Printed are bits per dimension: what the model reports, what its integer distributions take,
+    and what the files take. Where they differ by more than 0.5 %, or a pixel is wrong, the exit code is 1.
     """
     try:
         import torch
