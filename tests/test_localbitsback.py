@@ -126,8 +126,8 @@ def _log_prob(flow: Any, x: Tensor) -> Tensor:
     jacobian = torch.func.vmap(torch.func.jacrev(lambda v: flow.forward(v.view(1, *x.shape[1:])).flatten()))(
         x.flatten(1)
     )
-    volume: Tensor = torch.linalg.slogdet(jacobian).logabsdet
-    return (-0.5 * z**2 - 0.5 * math.log(2 * math.pi)).sum(1) + volume
+    nats: Tensor = (-0.5 * z**2 - 0.5 * math.log(2 * math.pi)).sum(1) + torch.linalg.slogdet(jacobian).logabsdet
+    return nats
 
 
 def _net(codec: Codec[Any], symbols: Tensor, lanes: int = 500) -> float:
