@@ -41,8 +41,10 @@ def write_checkpoint(path: Path, tensors: dict[str, Tensor], about: dict[str, An
     beside = path.with_name(path.name + ".part")
     kept = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
     try:
-        beside.touch()  # with the rights that new files have here; save_file gives them to the owner alone
+        beside.touch()
+        rights = beside.stat().st_mode  # of new files here; save_file gives them to the owner alone
         save_file(kept, beside, {KEY: json.dumps({"layout": LAYOUT, **about}, sort_keys=True)})
+        beside.chmod(rights)
         os.replace(beside, path)
     except (OSError, SafetensorError) as error:
         raise OutputError(f"{path}: {error}") from error

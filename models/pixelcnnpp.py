@@ -274,9 +274,7 @@ class PixelCNNPP(AutoregressiveModel):
                 height, width = skips[-1][0].shape[2:]
                 d = self.down.grow[level - 1](d, height, width)
                 r = self.right.grow[level - 1](r, height, width)
-        straight = F.conv2d(
-            F.pad(x, (reach, reach, reach, 0)), self.linear.weight * self.causal, self.linear.bias
-        )
+        straight = F.conv2d(F.pad(x, (reach, reach, reach, 0)), self.linear.weight * self.causal, self.linear.bias)
         return self.head(F.elu(r)), straight
 
     def mixture(self, out: Tensor, straight: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -337,7 +335,9 @@ class PixelCNNPP(AutoregressiveModel):
             conv.initializing = True
         with torch.no_grad():
             self.log_prob(x, features)
-            self.head.bias.view(-1, self.config.mixtures)[1 + self.config.channels : 1 + 2 * self.config.channels] -= 2.5
+            self.head.bias.view(-1, self.config.mixtures)[1 + self.config.channels : 1 + 2 * self.config.channels] -= (
+                2.5
+            )
         for conv in convs:
             conv.initializing = False
 
