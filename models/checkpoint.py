@@ -94,7 +94,7 @@ def as_plain(config: Any) -> dict[str, Any]:
 
 
 def generator_state(device: torch.device) -> Tensor:
-    """State of the random numbers of this process, on the device that the training uses. uint8"""
+    """State of the random numbers of this process, on the device that the training uses. uint8."""
     state = torch.get_rng_state()
     return torch.cat([state, torch.cuda.get_rng_state(device)]) if device.type == "cuda" else state
 

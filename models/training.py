@@ -1,8 +1,8 @@
 """The one training loop: any model with a `log_prob`, or a `loss` of its own, on any data.
 
-Nothing depends on when it was stopped: batches are a function of seed, step and process, and a checkpoint holds weights,
-averages, the optimizer and the states of the random numbers. Going on gives the bits that never stopping gives (with a
-budget of minutes, the learning rate follows the clock instead).
+Nothing depends on when it was stopped: batches are a function of seed, step and process, and a checkpoint holds
+weights, averages, the optimizer and the states of the random numbers. Going on gives the bits that never stopping
+gives (with a budget of minutes, the learning rate follows the clock instead).
 
 Several processes (`torchrun`) share each step's batch; gradients are averaged, and process 0 measures and writes.
 """
@@ -134,10 +134,9 @@ class _Objective(nn.Module):
         self.model = model
 
     def forward(self, x: Tensor) -> Tensor:
-        own = getattr(self.model, "loss", None)
-        if own is not None:
-            return own(x)  # type: ignore[no-any-return]
-        return -self.model.log_prob(x).mean() / x[0].numel()
+        model: Any = self.model
+        loss: Tensor = model.loss(x) if hasattr(model, "loss") else -model.log_prob(x).mean() / x[0].numel()
+        return loss
 
 
 @dataclass
@@ -163,14 +162,14 @@ def _device(name: str) -> torch.device:
     if device.type == "cuda":
         if not torch.cuda.is_available():
             raise UsageError("--device cuda: torch sees no GPU here")
-        if device.index is None:
+        if ":" not in name:
             device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(device)
     return device
 
 
 def _batch(data: Data, recipe: Recipe, seed: int, step: int, place: _Place) -> Tensor:
-    """The images of a step for this process: every epoch is one permutation of all images; uint8 [b, C, H, W]"""
+    """The images of a step for this process: every epoch is one permutation of all images; uint8 [b, C, H, W]."""
     n = len(data.images)
     share = recipe.batch // place.world
     first = step * recipe.batch + place.rank * share
@@ -194,7 +193,7 @@ def evaluate(model: nn.Module, images: np.ndarray[Any, Any], batch: int, device:
     was = model.training
     model.eval()
     with torch.no_grad():
-        for part in torch.from_numpy(images).split(batch):
+        for part in torch.split(torch.from_numpy(images), batch):
             total += float(objective(part.to(device))) * len(part)
     model.train(was)
     return total / len(images) / math.log(2)

@@ -66,17 +66,17 @@ def test_training_writes_weights_curve_and_progress(tmp_path: Path) -> None:
 
 
 def test_going_on_gives_the_bits_of_never_stopping(tmp_path: Path) -> None:
-    class Stop(Exception):
+    class StopError(Exception):
         pass
 
     def stop(progress: Progress) -> None:
         if progress.step == 7:
-            raise Stop
+            raise StopError
 
     settings = config(tmp_path, 9, 3)
     whole, halves = tmp_path / "whole", tmp_path / "halves"
     train_model("pixelcnn++", DATA, settings, whole, seed=3, device="cpu")
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         train_model("pixelcnn++", DATA, settings, halves, seed=3, device="cpu", report=stop)
     assert read_checkpoint(halves / "last.safetensors")[1]["step"] == 6
     train_model("pixelcnn++", DATA, settings, halves, seed=3, device="cpu", resume=True)
