@@ -14,8 +14,9 @@ from densezip.cli.train import _bar
 from densezip.codec.errors import InputError, UsageError
 from densezip.models.checkpoint import load_model, read_checkpoint, write_checkpoint
 from densezip.models.data import open_data
+from densezip.models.recipe import Recipe, presets, read_config
 from densezip.models.registry import MODELS, build, config_class
-from densezip.models.training import Progress, Recipe, evaluate, presets, read_config, train_model
+from densezip.models.training import Progress, evaluate, train_model
 
 DATA = "deadleaves:size=8,count=40"
 CONFIG = """
