@@ -10,6 +10,7 @@ together by the few ways below to codecs that keep it too, up to whole models.
     Autoregressive     steps, each of which depends on all before it
     BitsBack           latent variables that cost their net information only
     BitSwap            a Markov chain of them, with the initial bits of one
+    supplied           items by bits-back coding, whose initial bits are items that are sent anyway
 
 Source: the algebra of pushes and pops is that of bits-back with asymmetric numeral systems, Townsend, Bird and Barber
 (2019); the recursion over a chain is Bit-Swap, Kingma, Abbeel and Ho (2019).
@@ -24,7 +25,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from .errors import SymbolError
+from .errors import MessageExhaustedError, SymbolError
 from .pmf import Pmf
 from .rans import Message
 
@@ -37,6 +38,8 @@ __all__ = [
     "FromPmf",
     "Independent",
     "Substack",
+    "least_direct",
+    "supplied",
     "wavefront",
 ]
 
@@ -253,3 +256,36 @@ def BitSwap(  # noqa: N802 (a codec like the others, that happens to be made of 
     for likelihood, posterior in reversed(list(zip(likelihoods, posteriors, strict=True))):
         codec = BitsBack(codec, likelihood, posterior)
     return codec
+
+
+def supplied(codec: Codec[A], direct: Codec[A], count: int, direct_count: int) -> Chain:
+    """A chain of `count` items by bits-back coding, whose initial bits are items that have to be sent anyway.
+
+    The last `direct_count` items are coded without latents and pushed first; the others borrow from them. So a file of
+    its own pays for poorer compression of a few items (tiles of an image, images of a batch), not for initial bits.
+
+    Args:
+        codec: of an item, by bits-back coding.
+        direct: of an item, needing no initial bits.
+        count: of items.
+        direct_count: of items by the direct codec; `least_direct` finds the number.
+    """
+    if not 0 <= direct_count <= count:
+        raise SymbolError(f"{direct_count} of {count} items coded directly")
+    number = count - direct_count
+    return Chain([*[lambda _: codec] * number, *[lambda _: direct] * direct_count])
+
+
+def least_direct(codec: Codec[A], direct: Codec[A], items: Sequence[A], lanes: int) -> int:
+    """The least number of items that have to be coded directly, for `supplied` on a message of so many lanes.
+
+    Tries one after the other: with n to be found, n times the cost of coding them and one more.
+    """
+    for number in range(len(items)):
+        message = Message(lanes)
+        try:
+            supplied(codec, direct, number + 1, number).push(message, items[-number - 1 :])
+        except MessageExhaustedError:
+            continue
+        return number
+    return len(items)

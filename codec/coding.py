@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .container import Container, Header, Payload, serialise
-from .errors import ChecksumError, HeaderError
+from .errors import ChecksumError, HeaderError, UnknownModelError
 from .payload import Coder, Progress, decode_tiles, encode_tiles, png_coder, webp_coder, webp_size
 from .picture import Array, Picture, checksum, digest
 
@@ -137,6 +137,11 @@ def decode_picture(
         coder = webp_coder(header.height, header.width)
     elif header.payload is Payload.PNG and header.sample_bytes == 2:
         coder = png_coder(header.mode, header.height, header.width)
+    elif header.payload is Payload.BATCH:
+        raise UnknownModelError(
+            f"a batch coded by the model {header.model} ({header.digest.hex()}), which is not densezip's own: "
+            "densezip.codec.read_batch decodes it with that model's codec"
+        )
     else:
         raise HeaderError(f"a {header.payload.name} payload in mode {header.mode}")
     pixels = decode_tiles(coder, container, threads, Progress(header.width * header.height, report))

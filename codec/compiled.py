@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numba
 from numba import njit
 
-__all__ = ["cached", "compiled", "inlined"]
+__all__ = ["COMPILING", "cached", "compiled", "inlined"]
+
+COMPILING = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]
+"""False with `NUMBA_DISABLE_JIT=1`: then what has another form than the compiled one takes that."""
 
 
 def _options() -> dict[str, Any]:

@@ -28,13 +28,18 @@ __all__ = [
     "Container",
     "Header",
     "Payload",
+    "Reader",
     "boxes",
     "parse",
     "serialise",
+    "varint",
 ]
 
 MAGIC = b"\x89DZ\n"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+OLDEST_VERSION = 2
+# A file has the oldest version that says what it says: coded batches came with version 3.
+BATCH_VERSION = 3
 
 CHECKSUM_BYTES = 8
 CRC_BYTES = 4
@@ -70,6 +75,7 @@ class Payload(IntEnum):
     WEBP = 1  # lossless WebP
     PNG = 2  # PNG, pixels only
     STORED = 3  # the bytes of the input file
+    BATCH = 4  # images of one size below one another, coded together by a model that runs elsewhere
 
 
 @dataclass(frozen=True)
@@ -179,6 +185,7 @@ def serialise(header: Header, tiles: Sequence[bytes]) -> bytes:
     if header.tiles != len(tiles):
         raise ValueError(f"{len(tiles)} tiles for a grid of {header.tiles}")
     tiled = len(tiles) > 1
+    version = BATCH_VERSION if header.payload is Payload.BATCH else OLDEST_VERSION
     body = bytearray()
     body.append(
         header.payload
@@ -189,19 +196,19 @@ def serialise(header: Header, tiles: Sequence[bytes]) -> bytes:
     )
     natural = NATURAL_BITS.get(header.mode, 16)
     body.append(MODES.index(header.mode) | (0 if header.bits == natural else header.bits) << 4)
-    body += _varint(header.width) + _varint(header.height)
-    if header.payload is Payload.MODEL:
+    body += varint(header.width) + varint(header.height)
+    if header.payload in (Payload.MODEL, Payload.BATCH):
         body += _text(header.model) + header.digest
     if header.payload is Payload.STORED:
         body += _text(header.stored_format)
     if tiled:
-        body += _varint(header.tile_width) + _varint(header.tile_height)
+        body += varint(header.tile_width) + varint(header.tile_height)
     body += header.checksum
     for tile in tiles:
-        body += _varint(len(tile)) + zlib.crc32(tile).to_bytes(CRC_BYTES, "little")
+        body += varint(len(tile)) + zlib.crc32(tile).to_bytes(CRC_BYTES, "little")
     if header.chunks:
         body += _pack_chunks(header.chunks)
-    head = MAGIC + bytes([FORMAT_VERSION]) + _varint(len(body)) + body
+    head = MAGIC + bytes([version]) + varint(len(body)) + body
     return b"".join([head, zlib.crc32(head).to_bytes(CRC_BYTES, "little"), *tiles])
 
 
@@ -225,16 +232,19 @@ def parse(data: bytes | bytearray | memoryview) -> Container:
     if len(view) <= len(MAGIC):
         raise TruncatedError(f"the file ends after {len(view)} bytes, inside its first field")
     version = view[len(MAGIC)]
-    if version != FORMAT_VERSION:
-        raise UnsupportedVersionError(f"format version {version}; this program reads version {FORMAT_VERSION}")
-    outer = _Reader(view, len(MAGIC) + 1, TruncatedError)
+    if not OLDEST_VERSION <= version <= FORMAT_VERSION:
+        known = f"{OLDEST_VERSION} to {FORMAT_VERSION}"
+        raise UnsupportedVersionError(f"format version {version}; this program reads versions {known}")
+    outer = Reader(view, len(MAGIC) + 1, TruncatedError)
     length = outer.varint("header length")
     body = outer.take(length, "header")
     crc = zlib.crc32(view[: outer.position])
     expected = int.from_bytes(outer.take(CRC_BYTES, "header CRC"), "little")
     if crc != expected:
         raise ChecksumError(f"the header is damaged: its CRC is {crc:08x}, the file says {expected:08x}")
-    header, entries = _parse_body(_Reader(body, 0, HeaderError))
+    header, entries = _parse_body(Reader(body, 0, HeaderError))
+    if header.payload is Payload.BATCH and version < BATCH_VERSION:
+        raise HeaderError(f"a batch in format version {version}; they came with version {BATCH_VERSION}")
     parts = []
     for number, (size, tile_crc) in enumerate(entries, 1):
         parts.append((outer.take(size, f"tile {number} of {len(entries)}"), tile_crc))
@@ -243,7 +253,7 @@ def parse(data: bytes | bytearray | memoryview) -> Container:
     return Container(header, version, len(view), tuple(parts))
 
 
-def _parse_body(reader: "_Reader") -> tuple[Header, list[tuple[int, int]]]:  # noqa: PLR0915
+def _parse_body(reader: "Reader") -> tuple[Header, list[tuple[int, int]]]:  # noqa: PLR0915
     flags = reader.take(1, "flags")[0]
     try:
         payload = Payload(flags & KIND_MASK)
@@ -262,7 +272,7 @@ def _parse_body(reader: "_Reader") -> tuple[Header, list[tuple[int, int]]]:  # n
     if lossy and payload is not Payload.STORED:
         raise HeaderError(f"a lossy source with a payload of kind {payload}: its file would have been stored")
     model, digest = "", b""
-    if payload is Payload.MODEL:
+    if payload in (Payload.MODEL, Payload.BATCH):
         model = reader.text("model name")
         digest = bytes(reader.take(DIGEST_BYTES, "model digest"))
     stored_format = reader.text("stored format") if payload is Payload.STORED else ""
@@ -281,7 +291,8 @@ def _parse_body(reader: "_Reader") -> tuple[Header, list[tuple[int, int]]]:  # n
     header = Header(payload, mode, width, height, checksum, tile_width, tile_height, bits, ndim)
     header = replace(header, lossy=lossy, model=model, digest=digest, stored_format=stored_format)
     count = header.tiles
-    if bool(flags & FLAG_TILED) != (count > 1) or (payload is Payload.STORED and count > 1):
+    whole = payload in (Payload.STORED, Payload.BATCH)
+    if bool(flags & FLAG_TILED) != (count > 1) or (whole and count > 1):
         raise HeaderError(f"{count} tiles of {tile_width}x{tile_height} pixels where the flags say otherwise")
     if count * MIN_TILE_ENTRY > reader.left:
         raise HeaderError(f"{count} tiles announced in the last {reader.left} bytes of a header")
@@ -300,16 +311,16 @@ def _parse_body(reader: "_Reader") -> tuple[Header, list[tuple[int, int]]]:  # n
 
 
 def _pack_chunks(chunks: Sequence[Chunk]) -> bytes:
-    raw = b"".join(_text(name) + _varint(len(data)) + data for name, data in chunks)
+    raw = b"".join(_text(name) + varint(len(data)) + data for name, data in chunks)
     if len(raw) > MAX_METADATA:
         raise LimitError(f"{len(raw)} bytes of metadata: the limit is {MAX_METADATA}; strip it to compress the image")
     deflated = zlib.compress(raw, 9)
     if len(deflated) < len(raw):
-        return _varint(len(raw) << 1 | 1) + _varint(len(deflated)) + deflated
-    return _varint(len(raw) << 1) + raw
+        return varint(len(raw) << 1 | 1) + varint(len(deflated)) + deflated
+    return varint(len(raw) << 1) + raw
 
 
-def _unpack_chunks(reader: "_Reader") -> tuple[Chunk, ...]:
+def _unpack_chunks(reader: "Reader") -> tuple[Chunk, ...]:
     code = reader.varint("metadata length")
     length = code >> 1
     if length > MAX_METADATA:
@@ -326,7 +337,7 @@ def _unpack_chunks(reader: "_Reader") -> tuple[Chunk, ...]:
             raise HeaderError(f"the metadata does not inflate to the {length} bytes announced")
     else:
         raw = bytes(reader.take(length, "metadata"))
-    inner = _Reader(memoryview(raw), 0, HeaderError)
+    inner = Reader(memoryview(raw), 0, HeaderError)
     chunks = []
     while inner.left:
         name = inner.text("metadata name")
@@ -343,7 +354,8 @@ def _is_chunk_name(name: str) -> bool:
     return len(name) == 4 and name.isalpha() and (name[0].islower() or name == "PLTE")
 
 
-def _varint(value: int) -> bytes:
+def varint(value: int) -> bytes:
+    """A number, seven bits a byte from the lowest on."""
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)
@@ -354,10 +366,10 @@ def _varint(value: int) -> bytes:
 
 def _text(text: str) -> bytes:
     data = text.encode("ascii")
-    return _varint(len(data)) + data
+    return varint(len(data)) + data
 
 
-class _Reader:
+class Reader:
     """A cursor over bytes that raises `error` where they end too early."""
 
     def __init__(self, view: memoryview, position: int, error: type[TruncatedError] | type[HeaderError]) -> None:
@@ -367,15 +379,18 @@ class _Reader:
 
     @property
     def left(self) -> int:
+        """Bytes not yet taken."""
         return len(self.view) - self.position
 
     def take(self, length: int, what: str) -> memoryview:
+        """The next bytes; `what` they are is for the error."""
         if length > self.left:
             raise self.error(f"{what}: {length} bytes wanted, {self.left} left")
         self.position += length
         return self.view[self.position - length : self.position]
 
     def varint(self, what: str) -> int:
+        """The next number."""
         value = 0
         for index in range(MAX_VARINT_BYTES):
             byte = self.take(1, what)[0]
@@ -387,6 +402,7 @@ class _Reader:
         raise HeaderError(f"{what}: a number of more than {MAX_VARINT_BYTES} bytes")
 
     def text(self, what: str) -> str:
+        """The next text: its length and ASCII letters."""
         data = bytes(self.take(self.varint(what), what))
         if not data or not data.isascii() or not data.decode("ascii").isprintable():
             raise HeaderError(f"{what}: not printable ASCII: {data[:16]!r}")

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 __all__ = [
     "BadMagicError",
+    "CalibrationError",
     "ChecksumError",
     "CodingError",
     "CorruptPayloadError",
@@ -118,6 +119,10 @@ class IntervalError(CodingError):
 
 class MessageExhaustedError(CodingError):
     """More is popped from a message than there is in it."""
+
+
+class CalibrationError(CodingError):
+    """This machine's arithmetic is not within the guard band that a file was calibrated for."""
 
 
 class LimitError(DensezipError):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .container import Chunk, Container
+from .container import Chunk, Container, Payload
 
 __all__ = ["Info", "describe"]
 
@@ -88,7 +88,7 @@ def describe(container: Container) -> Info:
         payload=header.payload.name.lower(),
         model=header.model or None,
         model_digest=header.digest.hex() or None,
-        portable=True,
+        portable=header.payload is not Payload.BATCH,
         tiles=header.tiles,
         tile_size=(header.tile_width, header.tile_height),
         stored_format=header.stored_format or None,

@@ -10,18 +10,24 @@ each symbol, so every symbol can be coded. Rounding takes less than one unit fro
 symbol of probability p has at least p (1 - 2 n / 2^precision) of the range. The cost over the ideal is at most
 -log2(1 - 2 n / 2^precision) bits a symbol, 4.4e-5 for 256 symbols at the default of 24 bits.
 
-The evaluations are those of torch: the same bits on the same machine and library, not more. A stream that another
-machine is to read takes its parameters through calibrated coding.
+From the same parameters all evaluations give the same bits on every machine and device (`portable`). Parameters that
+come from a network are not the same everywhere: a stream that another machine is to read takes them through
+`calibrated` coding.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, ClassVar, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from . import lanes as compiled_lanes
+from . import portable
+from .compiled import COMPILING
 from .errors import DistributionError, SymbolError
 from .rans import MAX_PRECISION
 
@@ -39,6 +45,9 @@ __all__ = [
 
 DEFAULT_PRECISION = 24
 """Bits of a distribution: 256 symbols lose 4.4e-5 bits each, and a head keeps 7 bits to spare."""
+
+_WEIGHT_BITS = 44
+"""Weights of a categorical distribution are integers of so many bits, whose sum over 2^16 symbols is below 2^62."""
 
 
 class Pmf(Protocol):
@@ -77,20 +86,34 @@ def _check_symbols(symbols: Tensor, size: int) -> None:
         raise SymbolError(f"lane {lane} has symbol {int(symbols[lane])}; the alphabet is 0 to {size - 1}")
 
 
+def _compiled(tensor: Tensor) -> bool:
+    """Whether the compiled loops serve this tensor: the same bits as torch's operations, sooner."""
+    return COMPILING and tensor.device.type == "cpu"
+
+
+def _checked(name: str, values: Tensor, sound: Callable[[Tensor], Tensor], first: Any, words: str) -> Tensor:
+    values = values.detach().double().contiguous()
+    if _compiled(values):
+        place = int(first(values.numpy().reshape(-1)))
+    else:
+        wrong = ~sound(values).reshape(-1)
+        place = int(wrong.nonzero()[0]) if bool(wrong.any()) else -1
+    if place >= 0:
+        index = [int(i) for i in np.unravel_index(place, tuple(values.shape))]
+        raise DistributionError(f"{name} at {index} is {float(values.reshape(-1)[place])}{words}")
+    return values
+
+
 def _finite(name: str, values: Tensor) -> Tensor:
     """The parameters in float64."""
-    if not bool(torch.isfinite(values).all()):
-        place = [int(i) for i in (~torch.isfinite(values)).nonzero()[0]]
-        raise DistributionError(f"{name} at {place} is {float(values[tuple(place)])}")
-    return values.double()
+    return _checked(name, values, torch.isfinite, compiled_lanes.first_not_finite, "")
 
 
 def _positive(name: str, values: Tensor) -> Tensor:
-    values = _finite(name, values)
-    if values.numel() and float(values.min()) <= 0:
-        place = [int(i) for i in (values <= 0).nonzero()[0]]
-        raise DistributionError(f"{name} at {place} is {float(values[tuple(place)])}; it has to be above 0")
-    return values
+    def sound(values: Tensor) -> Tensor:
+        return torch.isfinite(values) & (values > 0)
+
+    return _checked(name, values, sound, compiled_lanes.first_not_positive, "; it has to be finite and above 0")
 
 
 class Uniform:
@@ -144,14 +167,6 @@ class CumulativePmf(ABC):
             [..., lanes] float64
         """
 
-    def guess(self, quantiles: Tensor) -> Tensor | None:
-        """Symbols at about these values of the cdf, from which to search, or None where halving is as good.
-
-        Args:
-            quantiles: inside (0, 1). [lanes] float64
-        """
-        return None
-
     def _start(self, edges: Tensor) -> Tensor:
         free = (1 << self.precision) - 2 * self.size
         inner = (self.cdf(edges.clamp(1, max(1, self.size - 1))).clamp(0.0, 1.0) * free).long() + 2 * edges
@@ -165,32 +180,14 @@ class CumulativePmf(ABC):
         return start, stop - start
 
     def locate(self, slots: Tensor) -> Tensor:
-        """See `Pmf`. From `guess` where there is one, by doubling steps and halving; else by halving alone."""
+        """See `Pmf`. By halving: log2(size) evaluations for all lanes at once."""
         low = torch.zeros_like(slots)  # the symbol is at least this
         high = torch.full_like(slots, self.size)  # and below this
-        guess = self.guess((slots.double() + 0.5) / (1 << self.precision))
-        if guess is not None:
-            low, high = self._bracket(slots, guess.clamp(0, self.size - 1))
         while bool((high - low > 1).any()):
             middle = (low + high) >> 1
             below = self._start(middle) <= slots
             low, high = torch.where(below, middle, low), torch.where(below, high, middle)
         return low
-
-    def _bracket(self, slots: Tensor, at: Tensor) -> tuple[Tensor, Tensor]:
-        """Bounds [low, high) of the symbols, widened from the guess `at` until they hold."""
-        step = 1
-        low, high = at, at + 1
-        while True:
-            start, stop = self._start(torch.stack([low, high]))
-            above, below = start > slots, stop <= slots
-            if not bool((above | below).any()):
-                return low, high
-            low, high = (
-                torch.where(above, low - step, torch.where(below, high, low)).clamp(min=0),
-                torch.where(below, high + step, torch.where(above, low, high)).clamp(max=self.size),
-            )
-            step *= 2
 
 
 class Categorical:
@@ -209,9 +206,11 @@ class Categorical:
             raise DistributionError(
                 f"{self.size} symbols at a precision of {precision} bits; it holds {1 << precision >> 1}"
             )
-        total = weights.cumsum(-1)
-        if weights.numel() and (float(weights.min()) < 0 or float(total[:, -1].min()) <= 0):
+        top = weights.amax(-1, keepdim=True)
+        if weights.numel() and (float(weights.min()) < 0 or float(top.min()) <= 0):
             raise DistributionError("weights of a categorical distribution are negative, or all zero")
+        # Sums of integers are the same in any order.
+        total = (weights / top * (1 << _WEIGHT_BITS)).long().cumsum(-1).double()
         free = (1 << precision) - 2 * self.size
         inner = (total[:, :-1] / total[:, -1:] * free).long()
         steps = 2 * torch.arange(self.size + 1, device=weights.device)
@@ -221,7 +220,8 @@ class Categorical:
     @classmethod
     def from_logits(cls, logits: Tensor, precision: int = DEFAULT_PRECISION) -> Categorical:
         """From logarithms of the weights [lanes, size]."""
-        return cls(torch.softmax(_finite("logit", logits), -1), precision)
+        logits = _finite("logit", logits)
+        return cls(portable.exp(logits - logits.amax(-1, keepdim=True)), precision)
 
     def interval(self, symbols: Tensor) -> tuple[Tensor, Tensor]:
         """See `Pmf`."""
@@ -239,15 +239,64 @@ class Bernoulli(CumulativePmf):
 
     def __init__(self, logits: Tensor, precision: int = DEFAULT_PRECISION) -> None:
         super().__init__(2, precision)
-        self._zero = torch.sigmoid(-_finite("logit", logits))
+        self._zero = portable.sigmoid(-_finite("logit", logits))
 
     def cdf(self, edges: Tensor) -> Tensor:
         """See `CumulativePmf`."""
-        return self._zero.expand(edges.shape)
+        zero: Tensor = self._zero.expand(edges.shape)
+        return zero
 
 
-class _Mixture(CumulativePmf):
-    """A mixture of one family on the integers 0 to size - 1.
+class _Family(CumulativePmf):
+    """Mixtures of a family of `portable`: compiled on the CPU, by torch elsewhere, with the same bits."""
+
+    _kind: ClassVar[int]
+
+    def __init__(self, logits: Tensor, means: Tensor, scales: Tensor, size: int, precision: int) -> None:
+        super().__init__(size, precision)
+        if not (logits.shape == means.shape == scales.shape and means.ndim == 2 and means.shape[1]):
+            shapes = ", ".join(str(list(values.shape)) for values in (logits, means, scales))
+            raise DistributionError(f"logits, means and scales are {shapes}; one shape [lanes, components] is needed")
+        self._logits, self._means = _finite("logit", logits), _finite("mean", means)
+        self._scales = _positive("scale", scales)
+
+    def cdf(self, edges: Tensor) -> Tensor:
+        """See `CumulativePmf`."""
+        at, top = portable.edge(self._kind, edges, self.size), self._logits.amax(-1)
+        below = total = torch.zeros_like(top)
+        for j in range(self._means.shape[1]):  # in this order on every device
+            weight = portable.exp(self._logits[:, j] - top)
+            distance = (at - self._means[:, j]) * self._scales[:, j].reciprocal()
+            below, total = below + weight * portable.standard(self._kind, distance), total + weight
+        return below / total
+
+    def interval(self, symbols: Tensor) -> tuple[Tensor, Tensor]:
+        """See `Pmf`."""
+        if not _compiled(symbols):
+            return super().interval(symbols)
+        start, freq = torch.empty_like(symbols), torch.empty_like(symbols)
+        if portable.intervals(*self._operands(symbols), start.numpy(), freq.numpy()) >= 0:
+            _check_symbols(symbols, self.size)
+        return start, freq
+
+    def locate(self, slots: Tensor) -> Tensor:
+        """See `Pmf`."""
+        if not _compiled(slots):
+            return super().locate(slots)
+        symbols = torch.empty_like(slots)
+        portable.find(*self._operands(slots), np.empty((7, portable.BLOCK), np.int64), symbols.numpy())
+        return symbols
+
+    def _operands(self, lanes: Tensor) -> tuple[Any, ...]:
+        if lanes.shape != self._means.shape[:1]:
+            raise SymbolError(f"{list(lanes.shape)} symbols for {len(self._means)} lanes")
+        parameters = (values.T.contiguous().numpy() for values in (self._logits, self._means, self._scales))
+        scratch = np.empty((3 * self._means.shape[1] + portable.EXTRA_ROWS, portable.BLOCK))
+        return (self._kind, *parameters, self.size, self.precision, lanes.contiguous().numpy(), scratch)
+
+
+class LogisticMixture(_Family):
+    """A discretized mixture of logistic distributions on the integers 0 to size - 1.
 
     Bins reach half way to the neighbours; the end bins take the tails.
 
@@ -259,61 +308,26 @@ class _Mixture(CumulativePmf):
         precision: bits.
     """
 
+    _kind = portable.LOGISTIC
+
     def __init__(
         self, logits: Tensor, means: Tensor, scales: Tensor, size: int, precision: int = DEFAULT_PRECISION
     ) -> None:
-        super().__init__(size, precision)
-        self._weights = torch.softmax(_finite("logit", logits), -1)
-        self._means, self._scales = _finite("mean", means), _positive("scale", scales)
-
-    @staticmethod
-    @abstractmethod
-    def _standard(distance: Tensor) -> Tensor:
-        """The family's cdf with mean 0 and scale 1."""
-
-    @staticmethod
-    @abstractmethod
-    def _quantile(probability: Tensor) -> Tensor:
-        """Its inverse."""
-
-    def cdf(self, edges: Tensor) -> Tensor:
-        """See `CumulativePmf`."""
-        distance = (edges[..., None].double() - 0.5 - self._means) / self._scales  # [..., lanes, J]
-        return (self._weights * self._standard(distance)).sum(-1)
-
-    def guess(self, quantiles: Tensor) -> Tensor | None:
-        """See `CumulativePmf`."""
-        if self._means.shape[-1] > 1:
-            return None
-        value = self._means[:, 0] + self._scales[:, 0] * self._quantile(quantiles)
-        return torch.nan_to_num(value).clamp(0, self.size - 1).add(0.5).long()
+        super().__init__(logits, means, scales, size, precision)
 
 
-class LogisticMixture(_Mixture):
-    """A discretized mixture of logistic distributions."""
+class GaussianMixture(_Family):
+    """A discretized mixture of normal distributions, with standard deviations for scales; see `LogisticMixture`."""
 
-    @staticmethod
-    def _standard(distance: Tensor) -> Tensor:
-        return torch.sigmoid(distance)
+    _kind = portable.GAUSSIAN
 
-    @staticmethod
-    def _quantile(probability: Tensor) -> Tensor:
-        return torch.logit(probability)
-
-
-class GaussianMixture(_Mixture):
-    """A discretized mixture of normal distributions, which have standard deviations for scales."""
-
-    @staticmethod
-    def _standard(distance: Tensor) -> Tensor:
-        return _ndtr(distance)
-
-    @staticmethod
-    def _quantile(probability: Tensor) -> Tensor:
-        return _ndtri(probability)
+    def __init__(
+        self, logits: Tensor, means: Tensor, scales: Tensor, size: int, precision: int = DEFAULT_PRECISION
+    ) -> None:
+        super().__init__(logits, means, scales, size, precision)
 
 
-class GaussianBins(CumulativePmf):
+class GaussianBins(_Family):
     """A normal distribution on bins of equal mass under the standard normal: a latent and its posterior.
 
     Under the prior the bins are uniform (`Uniform(size)`), which costs nothing to code; `values` gives the latents that
@@ -328,33 +342,14 @@ class GaussianBins(CumulativePmf):
         precision: bits; at least log2(size) + 1.
     """
 
+    _kind = portable.BINS
+
     def __init__(self, means: Tensor, scales: Tensor, size: int, precision: int = DEFAULT_PRECISION) -> None:
-        super().__init__(size, precision)
-        self._means, self._scales = _finite("mean", means), _positive("scale", scales)
+        means, scales = _finite("mean", means)[:, None], _positive("scale", scales)[:, None]
+        super().__init__(torch.zeros_like(means), means, scales, size, precision)
 
     @staticmethod
     def values(symbols: Tensor, size: int) -> Tensor:
-        """The latents in the middle of the bins' mass, float64."""
-        return _ndtri((symbols.double() + 0.5) / size)
-
-    def cdf(self, edges: Tensor) -> Tensor:
-        """See `CumulativePmf`."""
-        edge = _ndtri(edges.double() / self.size)
-        return _ndtr((edge - self._means) / self._scales)
-
-    def guess(self, quantiles: Tensor) -> Tensor | None:
-        """See `CumulativePmf`."""
-        value = self._means + self._scales * _ndtri(quantiles)
-        return (_ndtr(value) * self.size).long().clamp(0, self.size - 1)
-
-
-def _ndtr(x: Tensor) -> Tensor:
-    """Cumulative distribution of the standard normal."""
-    result: Tensor = torch.special.ndtr(x)
-    return result
-
-
-def _ndtri(p: Tensor) -> Tensor:
-    """Its inverse."""
-    result: Tensor = torch.special.ndtri(p)
-    return result
+        """The latents in the middle of the bins' mass, float64, the same bits on every machine."""
+        values: Tensor = portable.ndtri((symbols.double() + 0.5) / torch.full_like(symbols, size).double())
+        return values

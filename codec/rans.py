@@ -2,7 +2,8 @@
 
 Every lane is a coder of its own, a *head* in [2^31, 2^63); the 32-bit words that do not fit into the heads lie on one
 shared *tail*, so that a thousand lanes cost their heads and nothing else. The arithmetic is in 64-bit integers of
-torch, the same on every device, and a few operations serve all lanes: there is no loop over symbols or lanes.
+torch, the same on every device, and a few operations serve all lanes: there is no loop in Python over symbols or lanes.
+On the CPU the same arithmetic is compiled (`lanes`), which spares the time that many small operations take.
 
 Pop inverts push and push inverts pop, to the last bit of the message: that makes bits-back coding possible.
 
@@ -11,10 +12,14 @@ Source: Duda, *Asymmetric numeral systems* (2013); interleaved heads as in Giese
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
 
+from . import lanes as compiled_lanes
+from .compiled import COMPILING
 from .errors import CorruptPayloadError, IntervalError, MessageExhaustedError, TruncatedError
 
 __all__ = ["MAX_PRECISION", "Message"]
@@ -36,35 +41,73 @@ _LENGTH_BITS = 6
 _COUNTS_SIZE = 8
 """Bytes of the number of lanes and of the number of words before a written message."""
 
+_LENT_SEED = 0
+"""Of the words that a lending message begins with; part of the format of batches."""
+
 _POWERS = 1 << np.arange(_HEAD)
 
 
 class _Tail:
     """Words beyond the heads, a stack in one buffer that doubles when it is full."""
 
-    def __init__(self, words: Tensor) -> None:
+    def __init__(self, words: Tensor, lender: Any = None) -> None:
         self._words, self._size = words, len(words)
+        self._lender = lender
+        self.lent = 0
 
     def __len__(self) -> int:
         return self._size
 
-    def append(self, words: Tensor) -> None:
-        size = self._size + len(words)
-        if size > len(self._words):
-            grown = self._words.new_zeros(2 * size)
+    def room(self, count: int) -> Tensor:
+        """The buffer, with room for `count` words behind those in use; `grow` says how many were written there."""
+        if self._size + count > len(self._words):
+            grown = self._words.new_zeros(2 * (self._size + count))
             grown[: self._size] = self._words[: self._size]
             self._words = grown
-        self._words[self._size : size] = words
+        return self._words
+
+    def grow(self, size: int) -> None:
+        self._size = size
+
+    def append(self, words: Tensor) -> None:
+        size = self._size + len(words)
+        self.room(len(words))[self._size : size] = words
         self._size = size
 
     def take(self, count: int) -> Tensor:
+        if count > self._size and self._lender is not None:
+            self._borrow(count - self._size)
         if count > self._size:
             raise MessageExhaustedError(f"{count} words are to be popped where {self._size} are left")
         self._size -= count
         return self._words[self._size : self._size + count]
 
+    def _borrow(self, count: int) -> None:
+        """Lay words under the others."""
+        drawn = torch.from_numpy(_draw(self._lender, count)[::-1].copy()).to(self._words.device)
+        self._words = torch.cat([drawn, self.all()])
+        self._size += count
+        self.lent += count
+
     def all(self) -> Tensor:
         return self._words[: self._size]
+
+
+class _Loan:
+    """Heads that a lending message may lend, which lanes were lent theirs, and which were not used yet."""
+
+    def __init__(self, heads: Tensor, fresh: Tensor | None = None, lent: Tensor | None = None) -> None:
+        self.heads = heads  # [lanes] int64
+        self.fresh = torch.ones_like(heads, dtype=torch.bool) if fresh is None else fresh
+        self.lent = torch.zeros_like(heads, dtype=torch.bool) if lent is None else lent
+
+    def part(self, first: int, stop: int) -> _Loan:
+        return _Loan(self.heads[first:stop], self.fresh[first:stop], self.lent[first:stop])
+
+    def lend(self, head: Tensor) -> None:
+        head[self.fresh] = self.heads[self.fresh]
+        self.lent |= self.fresh
+        self.fresh.fill_(False)
 
 
 class Message:
@@ -82,6 +125,37 @@ class Message:
             raise ValueError(f"a message of {lanes} lanes")
         self._head = torch.full((lanes,), _LEAST, dtype=torch.int64, device=device)  # [lanes]
         self._tail = _Tail(torch.zeros(0, dtype=torch.int32, device=device))
+        self._loan: _Loan | None = None
+
+    @classmethod
+    def lending(cls, lanes: int, device: torch.device | str | None = None) -> Message:
+        """An empty message that lends the initial bits of bits-back coding: as many words as are popped too early.
+
+        A lane that is popped from before anything was pushed on it is lent a head with random digits, else its slots
+        would all be 0, and no sample of a posterior. What is lent is the same every time and stays in the message, at
+        the bottom: `lent` tells how many of its `bits` it is, and `is_lent_only` whether it is all that is left.
+        """
+        message = cls(lanes, device)
+        message._tail = _Tail(message._tail.all(), np.random.PCG64(_LENT_SEED))
+        message._loan = _Loan(torch.from_numpy(_lent_heads(lanes)).to(message.device))
+        return message
+
+    @property
+    def lent(self) -> float:
+        """Bits that were lent; 0 for a message that does not lend."""
+        if self._loan is None:
+            return 0.0
+        heads = self._loan.heads[self._loan.lent].double()
+        return _WORD * self._tail.lent + float((torch.log2(heads) - _LEAST_BITS).sum())
+
+    @property
+    def is_lent_only(self) -> bool:
+        """Whether nothing is in the message but what a lending one begins with."""
+        heads, words = self._head.cpu().numpy(), self._tail.all().cpu().numpy()
+        return bool(
+            ((heads == _LEAST) | (heads == _lent_heads(self.lanes))).all()
+            and (words == _draw(np.random.PCG64(_LENT_SEED), len(words))[::-1]).all()
+        )
 
     @classmethod
     def random(cls, lanes: int, words: int, seed: int = 0, device: torch.device | str | None = None) -> Message:
@@ -125,6 +199,7 @@ class Message:
             raise ValueError(f"lanes {first} to {stop} of a message of {self.lanes}")
         part = object.__new__(Message)
         part._head, part._tail = self._head[first:stop], self._tail
+        part._loan = None if self._loan is None else self._loan.part(first, stop)
         return part
 
     def push(self, start: Tensor, freq: Tensor, precision: int) -> None:
@@ -140,6 +215,13 @@ class Message:
         """
         self._check(start, freq, precision)
         head = self._head
+        if self._loan is not None:
+            self._loan.fresh.fill_(False)
+        if self._compiled:
+            words = self._tail.room(self.lanes).numpy()
+            operands = (head.numpy(), start.numpy(), freq.numpy(), precision)
+            self._tail.grow(compiled_lanes.push(*operands, words, len(self._tail)))
+            return
         full = head >> (_HEAD - precision) >= freq  # or the head would grow beyond its bits
         self._tail.append(_to_word(head[full]))
         head = torch.where(full, head >> _WORD, head)
@@ -153,6 +235,8 @@ class Message:
             [lanes] int64
         """
         _check_precision(precision)
+        if self._loan is not None:
+            self._loan.lend(self._head)
         return self._head & ((1 << precision) - 1)
 
     def pop(self, start: Tensor, freq: Tensor, precision: int) -> None:
@@ -168,20 +252,35 @@ class Message:
             MessageExhaustedError: there are not enough bits in the message, which is as before.
         """
         self._check(start, freq, precision)
-        slots = self.peek(precision)
-        offset = slots - start
+        if self._loan is not None:
+            self._loan.lend(self._head)
+        if self._compiled:
+            operands = (self._head.numpy(), start.numpy(), freq.numpy(), precision)
+            lane, count = compiled_lanes.first_outside(*operands)
+            if lane >= 0:
+                raise self._outside(lane, start, freq, precision)
+            compiled_lanes.pop(*operands, self._tail.take(count).numpy())
+            return
+        offset = self.peek(precision) - start
         outside = (offset < 0) | (offset >= freq)
         if bool(outside.any()):
-            lane = int(outside.nonzero()[0])
-            raise IntervalError(
-                f"lane {lane} holds slot {int(slots[lane])}, which is not in the interval popped: "
-                f"start {int(start[lane])}, freq {int(freq[lane])}"
-            )
+            raise self._outside(int(outside.nonzero()[0]), start, freq, precision)
         head = freq * (self._head >> precision) + offset
         short = head < _LEAST
         words = self._tail.take(int(short.sum()))
         head[short] = (head[short] << _WORD) | (words.long() & 0xFFFFFFFF)
         self._head.copy_(head)
+
+    @property
+    def _compiled(self) -> bool:
+        """Whether the compiled loops serve this message: the same bits, sooner."""
+        return COMPILING and self._head.device.type == "cpu"
+
+    def _outside(self, lane: int, start: Tensor, freq: Tensor, precision: int) -> IntervalError:
+        return IntervalError(
+            f"lane {lane} holds slot {int(self.peek(precision)[lane])}, which is not in the interval popped: "
+            f"start {int(start[lane])}, freq {int(freq[lane])}"
+        )
 
     def _check(self, start: Tensor, freq: Tensor, precision: int) -> None:
         _check_precision(precision)
@@ -189,10 +288,13 @@ class Message:
             raise IntervalError(f"start {list(start.shape)} and freq {list(freq.shape)} for {self.lanes} lanes")
         if start.dtype != torch.int64 or freq.dtype != torch.int64:
             raise IntervalError(f"start and freq are {start.dtype} and {freq.dtype}; int64 is needed")
-        # One reduction: the sign bit of any of the three shows a wrong interval.
-        wrong = start | (freq - 1) | ((1 << precision) - start - freq)
-        if int(wrong.min()) < 0:
-            lane = int((wrong < 0).nonzero()[0])
+        if self._compiled:
+            lane = compiled_lanes.first_no_interval(start.numpy(), freq.numpy(), precision)
+        else:
+            # One reduction: the sign bit of any of the three shows a wrong interval.
+            wrong = start | (freq - 1) | ((1 << precision) - start - freq)
+            lane = int((wrong < 0).nonzero()[0]) if int(wrong.min()) < 0 else -1
+        if lane >= 0:
             raise IntervalError(
                 f"lane {lane}: start {int(start[lane])}, freq {int(freq[lane])} is no interval of 2^{precision}"
             )
@@ -252,6 +354,19 @@ class Message:
         message._head.copy_(torch.from_numpy(excess + _LEAST))
         message._tail.append(torch.from_numpy(np.frombuffer(data, "<i4", words, end).copy()).to(message.device))
         return message
+
+
+def _draw(generator: Any, count: int) -> np.ndarray[Any, np.dtype[np.int32]]:
+    """Random words; raw, because only these are promised to stay the same in every version of numpy."""
+    words: np.ndarray[Any, np.dtype[np.int32]] = (generator.random_raw(count) & 0xFFFFFFFF).astype("u4").view("i4")
+    return words
+
+
+def _lent_heads(lanes: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Heads of 32 bits, random below the topmost: of one bit of information at most, as late words follow them."""
+    digits = np.random.PCG64(_LENT_SEED + 1).random_raw(lanes) & (_LEAST - 1)
+    heads: np.ndarray[Any, np.dtype[np.int64]] = digits.astype(np.int64) + _LEAST
+    return heads
 
 
 def _check_precision(precision: int) -> None:

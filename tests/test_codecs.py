@@ -234,3 +234,30 @@ def test_chained_latents_borrow_the_initial_bits_of_one_layer() -> None:
         raise AssertionError
 
     assert least(_linear_gaussian(4)) <= least(_linear_gaussian(1)) + 50
+
+
+def test_items_sent_directly_supply_the_initial_bits() -> None:
+    """Tiles of one image: a file of its own costs the net bits and a poorer rate of a few tiles, not a loan."""
+    lanes, tiles = 50, 30
+    latent = _linear_gaussian(2)
+    direct = codecs.Independent(lambda a, b: pmf.Uniform(256), lanes)
+    generator = torch.Generator().manual_seed(4)
+    data = 128 + math.hypot(SPREAD, NOISE) * torch.randn(tiles, lanes, generator=generator, dtype=torch.float64)
+    items = list(data.round().clamp(0, 255).long())
+    few = codecs.least_direct(latent, direct, items, lanes)
+    assert 1 <= few < tiles // 2
+    with pytest.raises(MessageExhaustedError):
+        codecs.supplied(latent, direct, tiles, few - 1).push(Message(lanes), items)
+    codec = codecs.supplied(latent, direct, tiles, few)
+    message = Message(lanes)
+    codec.push(message, items)
+    # Without them a file has the loan in it, beside the net bits.
+    lending = Message.lending(lanes)
+    codecs.supplied(latent, direct, tiles - few, 0).push(lending, items[: tiles - few])
+    assert lending.lent > 0
+    assert message.bits == pytest.approx(lending.bits - lending.lent + few * 8 * lanes, rel=1e-3)
+    for found, item in zip(codec.pop(message), items, strict=True):
+        assert torch.equal(found, item)
+    assert message.to_bytes() == Message(lanes).to_bytes()
+    with pytest.raises(SymbolError, match="31 of 30 items"):
+        codecs.supplied(latent, direct, tiles, 31)

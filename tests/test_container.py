@@ -184,8 +184,8 @@ def test_metadata_that_inflates_to_more_than_it_says_is_refused() -> None:
     data = serialise(header(), [b"tile"])
     body = bytearray(body_of(data))
     body[0] |= container.FLAG_METADATA
-    fields = bytes(body) + b"\x15" + container._varint(len(bomb)) + bomb
-    head = data[:5] + container._varint(len(fields)) + fields
+    fields = bytes(body) + b"\x15" + container.varint(len(bomb)) + bomb
+    head = data[:5] + container.varint(len(fields)) + fields
     with pytest.raises(HeaderError, match="10 bytes announced"):
         parse(head + zlib.crc32(head).to_bytes(4, "little") + b"tile")
 

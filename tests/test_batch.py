@@ -1,0 +1,87 @@
+"""Images by a codec of one's own, in a .dz file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import densezip
+import numpy as np
+import pytest
+import torch
+from densezip.codec import Calibration, Independent, LogisticMixture, read_batch, write_batch
+from densezip.codec.errors import FormatError, UnknownModelError, UnsupportedImageError
+from torch import Tensor
+
+
+def _codec(calibration: Calibration, shape: tuple[int, ...], size: int = 256) -> Any:
+    """Every sample about half way up, whatever the image."""
+    count = int(np.prod(shape))
+    parameters = torch.full((count, 2), 0.3137, dtype=torch.float64)
+
+    def pmf(rounded: Tensor) -> LogisticMixture:
+        one = torch.ones_like(rounded[:, :1])
+        return LogisticMixture(one, size / 2 + rounded[:, :1], size / 8 * torch.exp(rounded[:, 1:]), size)
+
+    inner = calibration.codec(parameters, pmf)
+
+    class Shaped:
+        def push(self, message: Any, symbols: Tensor) -> None:
+            inner.push(message, symbols.reshape(-1))
+
+        def pop(self, message: Any) -> Tensor:
+            return inner.pop(message).view(shape)
+
+    return Shaped()
+
+
+def _write(images: Any, size: int = 256) -> Any:
+    samples = images[..., None] if images.ndim == 3 else images
+    shape = (samples.shape[0], samples.shape[3], *samples.shape[1:3])
+    return write_batch(images, lambda c: _codec(c, shape, size), model="mine", digest=b"1234", lanes=8)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 5, 7), (2, 4, 1, 3), (1, 6, 2, 4)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_batches_come_back(shape: tuple[int, ...], dtype: Any) -> None:
+    size = np.iinfo(dtype).max + 1
+    images = np.random.default_rng(0).integers(0, size, shape).astype(dtype)
+    data, cost = _write(images, size)
+    found = read_batch(data, lambda c, s: _codec(c, s, size), model="mine", digest=b"1234more")
+    assert found.dtype == dtype
+    assert np.array_equal(found, images)
+    assert cost.file == 8 * len(data)
+    assert cost.initial == 0
+    assert cost.net + cost.side <= cost.file <= cost.net + cost.side + 8 * 40 + 8 * 38 + 72
+    info = densezip.info(data)
+    assert (info.payload, info.model, info.portable, info.format_version) == ("batch", "mine", False, 3)
+
+
+def test_other_models_and_damage_are_named() -> None:
+    data, _ = _write(np.full((2, 3, 3), 7, np.uint8))
+
+    def read(data: bytes, model: str = "mine", digest: bytes = b"1234") -> Any:
+        return read_batch(data, _codec, model=model, digest=digest)
+
+    with pytest.raises(UnknownModelError, match=r"coded by model mine \(31323334\); this is yours"):
+        read(data, model="yours")
+    with pytest.raises(UnknownModelError):
+        read(data, digest=b"9999")
+    with pytest.raises(UnknownModelError, match="read_batch decodes it"):
+        densezip.decompress(data)
+    for size in range(len(data)):
+        with pytest.raises(FormatError):
+            read(data[:size])
+    for bit in range(8 * len(data)):
+        damaged = bytearray(data)
+        damaged[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(FormatError):
+            read(bytes(damaged))
+
+
+@pytest.mark.parametrize(
+    "images",
+    [np.zeros((2, 2), np.uint8), np.zeros((1, 2, 2, 5), np.uint8), np.zeros((1, 2, 2)), np.zeros((0, 2, 2), np.uint8)],
+)
+def test_other_arrays_are_refused(images: Any) -> None:
+    with pytest.raises(UnsupportedImageError, match="is needed"):
+        write_batch(images, lambda c: Independent(lambda a, b: None, 0), model="m", digest=b"1234", lanes=1)  # type: ignore[arg-type,return-value]
