@@ -16,6 +16,7 @@ from .. import DensezipError, __version__
 from .batch import BROKEN_PIPE, INTERRUPTED, TERMINATED
 from .commands import compress, decompress, info, test
 from .console import Console
+from .sample import inpaint, sample
 from .sources import DENSEZIP_SUFFIX
 from .train import train
 
@@ -111,7 +112,7 @@ def app(ctx: click.Context, /) -> None:
         ctx.exit(click.UsageError.exit_code)
 
 
-for command in (compress, decompress, info, test, train):
+for command in (compress, decompress, info, test, train, sample, inpaint):
     app.add_command(command)
 
 
