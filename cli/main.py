@@ -17,6 +17,7 @@ from .batch import BROKEN_PIPE, INTERRUPTED, TERMINATED
 from .commands import compress, decompress, info, test
 from .console import Console
 from .evaluate import evaluate, models
+from .sample import inpaint, sample
 from .sources import DENSEZIP_SUFFIX
 from .train import train
 
@@ -112,7 +113,7 @@ def app(ctx: click.Context, /) -> None:
         ctx.exit(click.UsageError.exit_code)
 
 
-for command in (compress, decompress, info, test, train, evaluate, models):
+for command in (compress, decompress, info, test, train, evaluate, models, sample, inpaint):
     app.add_command(command)
 
 

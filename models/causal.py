@@ -12,7 +12,7 @@ OUTSIDE = 128
 
 
 def neighbours(radius: int) -> int:
-    """Pixels of a causal neighbourhood: `radius` rows above of 2 · radius + 1 pixels, and `radius` pixels to the left."""
+    """Pixels of a causal neighbourhood: `radius` rows above, 2 · radius + 1 pixels each, and `radius` to the left."""
     return 2 * radius * (radius + 1)
 
 
@@ -53,8 +53,8 @@ class Neighbourhoods:
         """
         source = torch.cat([self.source[places], places[:, None]], 1)  # [n, M + 1]
         outside = nn.functional.pad(self.outside[places], (0, 1))
-        found = x.flatten(2).index_select(2, source.flatten()).to(dtype)  # [B, C, n · (M + 1)]
-        found = found.view(*x.shape[:2], *source.shape).masked_fill(outside, OUTSIDE)
+        found = x.flatten(2).index_select(2, source.flatten().to(x.device)).to(dtype)  # [B, C, n · (M + 1)]
+        found = found.view(*x.shape[:2], *source.shape).masked_fill(outside.to(x.device), OUTSIDE)
         return found.permute(2, 0, 3, 1).flatten(2)
 
 
@@ -69,6 +69,10 @@ class Whitening(nn.Module):
         channels: of the pixel, which follow.
     """
 
+    center: Tensor
+    factor: Tensor
+    inverse: Tensor
+
     def __init__(self, inputs: int, channels: int) -> None:
         super().__init__()
         self.inputs = inputs
@@ -78,7 +82,7 @@ class Whitening(nn.Module):
 
     @torch.no_grad()
     def fit(self, values: Tensor) -> None:
-        """Take the statistics of values as `Neighbourhoods.at` gives them. [..., inputs + channels]"""
+        """Take the statistics of values as `Neighbourhoods.at` gives them, [..., inputs + channels]."""
         values = values.flatten(0, -2).double()
         center = values.mean(0)
         values = values - center
@@ -91,11 +95,9 @@ class Whitening(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         """Whitened values, of the same shape."""
-        result: Tensor = (values - self.center) @ self.inverse.T
-        return result
+        return (values - self.center) @ self.inverse.T
 
     @property
     def spread(self) -> Tensor:
-        """Standard deviation of each channel about its linear prediction, in levels. [C]"""
-        diagonal: Tensor = self.factor.diagonal()[self.inputs :]
-        return diagonal
+        """Standard deviation of each channel about its linear prediction, in levels, [C]."""
+        return self.factor.diagonal()[self.inputs :]

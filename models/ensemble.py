@@ -61,17 +61,17 @@ def undo(x: Tensor, number: int) -> Tensor:
 
 
 def transform_log_probs(model: AutoregressiveModel, x: Tensor) -> Tensor:
-    """Log-probability of every transform of images [B, C, H, W], in nats. [8, B]"""
+    """Log-probability of every transform of images [B, C, H, W], in nats: [8, B]."""
     return torch.stack([model.log_prob(transform(x, number).contiguous()) for number in range(TRANSFORMS)])
 
 
 def ensemble_log_prob(model: AutoregressiveModel, x: Tensor) -> Tensor:
-    """Logarithm of the average of the densities of all transforms of images [B, C, H, W], in nats. [B]"""
+    """Logarithm of the average of the densities of all transforms of images [B, C, H, W], in nats: [B]."""
     return torch.logsumexp(transform_log_probs(model, x), 0) - math.log(TRANSFORMS)
 
 
 def best_transform(model: AutoregressiveModel, x: Tensor) -> tuple[Tensor, Tensor]:
-    """The transform of most density for each of the images [B, C, H, W], and its log-probability in nats. [B], [B]"""
+    """The transform of most density for each of the images [B, C, H, W], and its log-probability in nats: [B], [B]."""
     log_probs, numbers = transform_log_probs(model, x).max(0)
     return numbers, log_probs
 
@@ -98,10 +98,8 @@ class TransformCodec:
 
     def push(self, message: Message, symbols: Tensor) -> None:
         """See `Codec`."""
-        if self.mode == "exact":
-            numbers = self._posterior(symbols).pop(message)
-        else:
-            numbers = self.log_probs(symbols).argmax(0)
+        exact = self.mode == "exact"
+        numbers = self._posterior(symbols).pop(message) if exact else self.log_probs(symbols).argmax(0)
         for number, members, codec in reversed(self._groups(numbers)):
             codec.push(message, transform(symbols[members], number).contiguous())
         self._prior.push(message, numbers)
@@ -164,7 +162,7 @@ class Mixture(AutoregressiveModel):
         if len(orders) != 1:
             raise UsageError(f"a mixture of models of different orders: (channels, radius) are {sorted(orders)}")
         self.config = MixtureConfig(tuple((type(member).__name__, asdict(member.config)) for member in members))
-        self.members = nn.ModuleList(members)
+        self.members: Sequence[PixelModel] = nn.ModuleList(members)  # type: ignore[assignment]
 
     def log_prob(self, x: Tensor) -> Tensor:
         """See `AutoregressiveModel`."""
@@ -173,7 +171,7 @@ class Mixture(AutoregressiveModel):
 
     def scan(self, batch: int, height: int, width: int) -> Scan:
         """See `AutoregressiveModel`."""
-        return _MixtureScan([member.scan(batch, height, width) for member in self.members])
+        return _MixtureScan([member.pixel_scan(batch, height, width) for member in self.members])
 
 
 class _MixtureScan(Scan):
@@ -189,7 +187,7 @@ class _MixtureScan(Scan):
 
     def pmf(self, parameters: Tensor) -> Pmf:
         """See `Scan`. Logits of each member come as logarithms of weights, so that all members count alike."""
-        parts = parameters.split([len(scan.grid) for scan in self.scans], -1)
+        parts = torch.split(parameters, [len(scan.grid) for scan in self.scans], -1)
         mixtures = [scan.mixture(part) for scan, part in zip(self.scans, parts, strict=True)]
         logits, means, log_scales = (torch.cat(values, -1) for values in zip(*mixtures, strict=True))
         return GaussianMixture(logits, means, torch.exp(log_scales), 256)

@@ -40,6 +40,8 @@ class Experts(nn.Module):
         features: N, or 0 for the full form.
     """
 
+    earlier: Tensor
+
     def __init__(self, inputs: int, channels: int, components: int, scales: int, features: int) -> None:
         super().__init__()
         C, K, S, D = channels, components, scales, inputs + channels - 1
@@ -74,7 +76,7 @@ class Experts(nn.Module):
         inputs = factor.shape[1] - C
         spread = factor[:, inputs:].diagonal()[:, None]
         self.weight[:, :K] += (factor[:, :-1] / spread)[:, None]
-        self.weight *= self.earlier[:, None]
+        self.weight.mul_(self.earlier[:, None])
 
     def forward(self, x: Tensor, channel: int | None = None) -> Tensor:
         """All linear functions of the inputs.
@@ -89,7 +91,7 @@ class Experts(nn.Module):
         weight = self.weight * self.earlier[:, None]
         if channel is not None:
             return x @ weight[channel].T
-        return (x @ weight.flatten(0, 1).T).unflatten(1, (self.shape[0], -1))
+        return (x @ weight.flatten(0, 1).T).view(len(x), self.shape[0], -1)
 
     def mixture(self, linear: Tensor, channel: int, whitening: Whitening) -> tuple[Tensor, Tensor, Tensor]:
         """Of one channel, from its linear functions.
@@ -104,9 +106,9 @@ class Experts(nn.Module):
         """
         channels, K, _ = self.shape
         center, spread = whitening.center[channel - channels], whitening.spread[channel]
-        predictions, gates, features = linear.split(list(self.rows), -1)
+        predictions, gates, features = torch.split(linear, list(self.rows), -1)
         squares = features.square()
-        form = squares @ self.shares[channel].square().T if self.features else squares.unflatten(1, (K, -1)).sum(-1)
+        form = squares @ self.shares[channel].square().T if self.features else squares.view(len(squares), K, -1).sum(-1)
         log_scales = self.log_scales[channel]
         logits = gates[..., None] + self.priors[channel] - 0.5 * torch.exp(-2 * log_scales) * form[..., None]
         means = center + spread * (predictions + self.means[channel])

@@ -40,7 +40,8 @@ def log_masses(x: Tensor, means: Tensor, log_scales: Tensor, levels: int = 256) 
     """
     near, far, _ = _edges(x, means, torch.exp(-log_scales), levels)
     outer, inner = torch.special.log_ndtr(-far), torch.special.log_ndtr(-near)
-    return inner + torch.log(-torch.expm1((outer - inner).clamp(max=-torch.finfo(means.dtype).tiny)))
+    result: Tensor = inner + torch.log(-torch.expm1((outer - inner).clamp(max=-torch.finfo(means.dtype).tiny)))
+    return result
 
 
 def mixture_log_prob(x: Tensor, logits: Tensor, means: Tensor, log_scales: Tensor, levels: int = 256) -> Tensor:
@@ -58,7 +59,7 @@ def mixture_log_prob(x: Tensor, logits: Tensor, means: Tensor, log_scales: Tenso
     Returns:
         Nats, differentiable once by all but x. [n]
     """
-    result: Tensor = _MixtureLogProb.apply(x, logits, means, log_scales, levels)
+    result: Tensor = _MixtureLogProb.apply(x, logits, means, log_scales, levels)  # type: ignore[no-untyped-call]
     return result
 
 

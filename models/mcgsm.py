@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from .causal import Whitening, neighbours
-from .density import Scan
 from .experts import Experts
 from .pixels import PixelModel, PixelScan
 
@@ -50,7 +49,7 @@ class Mcgsm(PixelModel):
 
     @torch.no_grad()
     def initialize(self, x: Tensor) -> None:
-        """Take the statistics of the data, before training: some hundred images are enough. x int [B, C, H, W]"""
+        """Take the statistics of the data, before training: some hundred images are enough. x int [B, C, H, W]."""
         self.whitening.fit(self.values(x))
         self.experts.start_at(self.whitening.factor[-self.channels :])
 
@@ -62,8 +61,8 @@ class Mcgsm(PixelModel):
         """The neighbourhood, and the pixel's own channels but the last."""
         return whitened[..., :-1]
 
-    def scan(self, batch: int, height: int, width: int) -> Scan:
-        """See `AutoregressiveModel`."""
+    def pixel_scan(self, batch: int, height: int, width: int) -> PixelScan:
+        """See `PixelModel`."""
         return _McgsmScan(self, height, width)
 
 

@@ -48,11 +48,10 @@ class PixelModel(AutoregressiveModel):
     @property
     def dtype(self) -> torch.dtype:
         """Of all computations."""
-        dtype: torch.dtype = self.whitening.center.dtype
-        return dtype
+        return self.whitening.center.dtype
 
     def values(self, x: Tensor) -> Tensor:
-        """Neighbourhood and pixel of all pixels of images [B, C, H, W], in the order of rows. [H · W, B, M · C + C]"""
+        """Neighbourhood and pixel of all pixels of images [B, C, H, W], in the order of rows: [H · W, B, M · C + C]."""
         height, width = x.shape[-2:]
         places = torch.arange(height * width)
         return neighbourhoods_of(height, width, self.radius).at(x, places, self.dtype)
@@ -63,19 +62,27 @@ class PixelModel(AutoregressiveModel):
 
     @abstractmethod
     def seen(self, whitened: Tensor, state: Tensor) -> Tensor:
-        """Inputs of the experts, then the earlier channels, from values and states of some pixels. [..., D + C - 1]"""
+        """Inputs of the experts, then the earlier channels, from values and states of some pixels: [..., D + C - 1]."""
+
+    @abstractmethod
+    def pixel_scan(self, batch: int, height: int, width: int) -> PixelScan:
+        """The scan, as one whose parameters are those of mixtures."""
+
+    def scan(self, batch: int, height: int, width: int) -> Scan:
+        """See `AutoregressiveModel`."""
+        return self.pixel_scan(batch, height, width)
 
     def log_prob(self, x: Tensor) -> Tensor:
         """See `AutoregressiveModel`."""
         return self.log_probs(x).flatten(1).sum(1)
 
     def log_probs(self, x: Tensor) -> Tensor:
-        """Log-probability of every sample given those before it, in nats. [B, C, H, W]"""
+        """Log-probability of every sample given those before it, in nats: [B, C, H, W]."""
         whitened = self.whitening(self.values(x))
         inputs = self.seen(whitened, self.states(whitened, *x.shape[-2:]))
         own = x.flatten(2).permute(2, 0, 1)
         found = self.experts.log_probs(inputs, own, self.whitening, self.levels)
-        return found.permute(1, 2, 0).unflatten(2, x.shape[2:])
+        return found.permute(1, 2, 0).reshape(x.shape)
 
 
 def pixel_steps(channels: int, height: int, width: int, slope: int) -> list[Tensor]:
@@ -125,7 +132,7 @@ class PixelScan(Scan):
     def mixture(self, parameters: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Logits, means and log-scales from rows of parameters, each [m, K · S]."""
         _, K, S = self.model.experts.shape
-        logits, means, log_scales = parameters.split([K * S, K, K * S], -1)
+        logits, means, log_scales = torch.split(parameters, [K * S, K, K * S], -1)
         return logits, means.repeat_interleave(S, -1), log_scales
 
     def pmf(self, parameters: Tensor) -> Pmf:

@@ -20,6 +20,8 @@ __all__ = ["MODELS", "build", "config_class", "make_config"]
 MODELS: dict[str, tuple[str, str, str]] = {
     # name: module, class of the model, class of its configuration
     "pixelcnn++": ("pixelcnnpp", "PixelCNNPP", "PixelCNNPPConfig"),
+    "mcgsm": ("mcgsm", "Mcgsm", "McgsmConfig"),
+    "ride": ("ride", "Ride", "RideConfig"),
     "pixelcnn": ("pixelcnn", "PixelCNN", "PixelCNNConfig"),
 }
 

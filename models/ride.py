@@ -11,6 +11,7 @@ by the channels of a pixel, whose conditional distributions come in turn as in t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -21,7 +22,6 @@ from torch import Tensor, nn
 from ..codec.codecs import wavefront
 from ..codec.errors import UsageError
 from .causal import Whitening, neighbours
-from .density import Scan
 from .experts import Experts
 from .mcgsm import Mcgsm
 from .pixels import PixelModel, PixelScan
@@ -101,7 +101,7 @@ def _diagonals(height: int, width: int) -> Diagonals:
 
 
 def _gates(pre: Tensor) -> Tensor:
-    """Input, left forget, upper forget and output gate, and the candidate, in place. [..., 5 · hidden]"""
+    """Input, left forget, upper forget and output gate, and the candidate, in place: [..., 5 · hidden]."""
     hidden = pre.shape[-1] // 5
     pre[..., : 4 * hidden].sigmoid_()
     # tanh by the sigmoid, which is four times faster here.
@@ -120,7 +120,7 @@ class _Recurrence(torch.autograd.Function):
             for (those, source), weight in ((to_left, left), (to_up, up)):
                 if those.stop > those.start:
                     gates[those].flatten(0, 1).addmm_(states[source].flatten(0, 1), weight)
-            i, _, _, o, g = _gates(gates[here]).split(hidden, -1)
+            i, _, _, o, g = torch.split(_gates(gates[here]), hidden, -1)
             cell = torch.mul(i, g, out=cells[here])
             for number, (those, source) in enumerate((to_left, to_up)):
                 if those.stop > those.start:
@@ -141,8 +141,8 @@ class _Recurrence(torch.autograd.Function):
         by_gates = torch.zeros_like(gates)
         by_left, by_up = torch.zeros_like(left), torch.zeros_like(up)
         for here, to_left, to_up in reversed(spans):
-            i, _, _, o, g = gates[here].split(hidden, -1)
-            di, _, _, do, dg = by_gates[here].split(hidden, -1)
+            i, _, _, o, g = torch.split(gates[here], hidden, -1)
+            di, _, _, do, dg = torch.split(by_gates[here], hidden, -1)
             tanh, grad = squashed[here], by_state[here]
             cell = by_cell[here].add_(grad * o * (1 - tanh * tanh))
             cell.mul_(cells[here].abs() < LARGEST_CELL)
@@ -186,7 +186,8 @@ def _add_outer(
         by_gates: gradients of the gates before their nonlinearities. [P, B, 5 · hidden]
     """
     cells = edge.nonzero()[:, 0]
-    sources = [torch.arange(span[1 + step][1].start, span[1 + step][1].stop) for span in spans]
+    edges = [(left, up)[step][1] for _, left, up in spans]
+    sources = [torch.arange(source.start, source.stop) for source in edges]
     if len(cells):
         weight.addmm_(states[torch.cat(sources)].flatten(0, 1).T, by_gates[cells].flatten(0, 1))
 
@@ -210,12 +211,12 @@ class SpatialLstm(nn.Module):
 
     def forward(self, x: Tensor, plan: Diagonals) -> Tensor:
         """States [P, B, hidden] of inputs [P, B, D], both in the order of the diagonals."""
-        inputs = torch.addmm(self.bias, x.flatten(0, 1), self.input).unflatten(0, x.shape[:2])
-        result: Tensor = _Recurrence.apply(inputs, self.left, self.up, plan)
+        inputs = torch.addmm(self.bias, x.flatten(0, 1), self.input).view(*x.shape[:2], -1)
+        result: Tensor = _Recurrence.apply(inputs, self.left, self.up, plan)  # type: ignore[no-untyped-call]
         return result
 
     def step(self, x: Tensor, left: tuple[Tensor, Tensor], up: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """States and cells of some pixels, from inputs [n, D] and states and cells to the left and above [n, hidden]."""
+        """States and cells of pixels, from inputs [n, D], and states and cells to the left and above [n, hidden]."""
         pre = torch.addmm(self.bias, x, self.input).addmm_(left[0], self.left).addmm_(up[0], self.up)
         i, f_left, f_up, o, g = _gates(pre).chunk(5, -1)
         cell = (i * g + f_left * left[1] + f_up * up[1]).clamp(-LARGEST_CELL, LARGEST_CELL)
@@ -231,13 +232,14 @@ class Ride(PixelModel):
         inputs = neighbours(config.radius) * config.channels
         self.whitening = Whitening(inputs, config.channels)
         sizes = [inputs] + [config.hidden] * (config.layers - 1)
-        self.lstms = nn.ModuleList(SpatialLstm(size, config.hidden) for size in sizes)
+        lstms = nn.ModuleList(SpatialLstm(size, config.hidden) for size in sizes)
+        self.lstms: Sequence[SpatialLstm] = lstms  # type: ignore[assignment]
         seen = config.hidden + inputs * config.direct
         self.experts = Experts(seen, config.channels, config.components, config.scales, config.features)
 
     @torch.no_grad()
     def initialize(self, x: Tensor) -> None:
-        """Take the statistics of the data, before training: some hundred images are enough. x int [B, C, H, W]"""
+        """Take the statistics of the data, before training: some hundred images are enough. x int [B, C, H, W]."""
         self.whitening.fit(self.values(x))
         factor = self.whitening.factor[-self.channels :]
         if not self.config.direct:
@@ -279,8 +281,8 @@ class Ride(PixelModel):
         first = 0 if self.config.direct else whitened.shape[-1] - self.channels
         return torch.cat([state, whitened[..., first:-1]], -1)
 
-    def scan(self, batch: int, height: int, width: int) -> Scan:
-        """See `AutoregressiveModel`."""
+    def pixel_scan(self, batch: int, height: int, width: int) -> PixelScan:
+        """See `PixelModel`."""
         return _RideScan(self, batch, height, width)
 
 
@@ -310,6 +312,6 @@ class _RideScan(PixelScan):
         for lstm, (states, cells) in zip(self.lstms, self.memory, strict=True):
             beside, above = ((states[at].flatten(0, 1), cells[at].flatten(0, 1)) for at in (left, up))
             found, cell = lstm.step(state.flatten(0, 1), beside, above)
-            state = found.unflatten(0, state.shape[:2])
-            states[places], cells[places] = state, cell.unflatten(0, state.shape[:2])
+            state = found.view(*state.shape[:2], -1)
+            states[places], cells[places] = state, cell.view(state.shape)
         return state

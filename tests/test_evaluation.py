@@ -62,7 +62,11 @@ def test_an_evaluation_complains_of_numbers_that_disagree(change: dict[str, Any]
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
     path = tmp_path / "mine.safetensors"
-    write_checkpoint(path, {f"model.{k}": v for k, v in _model().state_dict().items()}, {"model": "mcgsm", "config": as_plain(CONFIG)})
+    write_checkpoint(
+        path,
+        {f"model.{k}": v for k, v in _model().state_dict().items()},
+        {"model": "mcgsm", "config": as_plain(CONFIG)},
+    )
     return path
 
 
@@ -73,7 +77,18 @@ def test_eval_prints_one_object(checkpoint: Path, tmp_path: Path) -> None:
         Image.fromarray(image.transpose(1, 2, 0)).save(folder / f"{number:02}.png")
     done = CliRunner().invoke(app, ["eval", str(checkpoint), "--data", str(folder), "--limit", "8", "--json", "-"])
     found = json.loads(done.stdout)
-    assert {"model", "data", "images", "reported_bpd", "pmf_bpd", "file_bpd", "side_bpd", "encode_s", "decode_s", "lossless"} <= set(found)
+    assert {
+        "model",
+        "data",
+        "images",
+        "reported_bpd",
+        "pmf_bpd",
+        "file_bpd",
+        "side_bpd",
+        "encode_s",
+        "decode_s",
+        "lossless",
+    } <= set(found)
     assert (found["images"], found["lossless"]) == (8, True)
     # So few samples do not make up for the heads of the file: said, and the exit code is 1.
     assert done.exit_code == 1

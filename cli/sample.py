@@ -1,0 +1,187 @@
+"""`densezip sample` and `densezip inpaint`: what a model makes up. They need torch, which they import when they run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from .. import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Pixels = NDArray[np.uint8]
+
+__all__ = ["inpaint", "sample"]
+
+T = TypeVar("T")
+
+CHECKPOINT = click.Path(exists=True, dir_okay=False, path_type=Path)
+LARGEST_SIDE = 65535
+GAP = 2
+"""Pixels between the images of a sheet."""
+
+
+class Size(click.ParamType):
+    """HxW, in pixels."""
+
+    name = "HxW"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        """Two numbers of at least 1."""
+        if isinstance(value, tuple):
+            return value
+        found = re.fullmatch(r"([0-9]{1,5})x([0-9]{1,5})", value)
+        height, width = (int(found[1]), int(found[2])) if found else (0, 0)
+        if not (1 <= height <= LARGEST_SIDE and 1 <= width <= LARGEST_SIDE):
+            self.fail(f"{value!r} is not a height and a width such as 32x48", param, ctx)
+        return height, width
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  densezip sample out/best.safetensors --size 32x32 --count 16 -o sheet.png
+  densezip sample out/best.safetensors --size 128x128 --temperature 0.9 -o texture.png
+"""
+)
+@click.argument("model", metavar="MODEL", type=CHECKPOINT)
+@click.option("--size", type=Size(), default="32x32", show_default=True, help="Height and width of an image.")
+@click.option("--seed", default=0, show_default=True, metavar="N", type=click.IntRange(min=0), help="Of the draws.")
+@click.option(
+    "--temperature",
+    default=1.0,
+    show_default=True,
+    metavar="T",
+    type=click.FloatRange(min=0),
+    help="Below 1 draws what is likelier, 0 the likeliest value of every sample.",
+)
+@click.option(
+    "--count", default=1, show_default=True, metavar="N", type=click.IntRange(1, 4096), help="Images on the sheet."
+)
+@click.option("-o", "--output", required=True, metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
+def sample(model: Path, size: tuple[int, int], seed: int, temperature: float, count: int, output: Path) -> None:
+    """Draw images from an autoregressive model.
+
+    MODEL is a checkpoint that `densezip train` has written. Several images are laid out on one sheet.
+    """
+
+    def work() -> Pixels:
+        from ..models.synthesis import sample as draw
+
+        return _sheet(draw(_autoregressive(model), count, *size, seed, temperature).numpy())
+
+    _write(_with_torch(work), output)
+
+
+@click.command(
+    epilog="""\b
+Example:
+  densezip inpaint out/best.safetensors photo.png --mask hole.png -o whole.png
+"""
+)
+@click.argument("model", metavar="MODEL", type=CHECKPOINT)
+@click.argument("image", metavar="IMAGE", type=CHECKPOINT)
+@click.option("--mask", required=True, metavar="FILE", type=CHECKPOINT, help="Of the same size; white is drawn anew.")
+@click.option(
+    "--sweeps",
+    default=10,
+    show_default=True,
+    metavar="N",
+    type=click.IntRange(min=0),
+    help="How often every pixel of the hole is drawn anew given all others, after the first fill.",
+)
+@click.option("--seed", default=0, show_default=True, metavar="N", type=click.IntRange(min=0), help="Of the draws.")
+@click.option("-o", "--output", required=True, metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
+def inpaint(model: Path, image: Path, mask: Path, sweeps: int, seed: int, output: Path) -> None:
+    """Fill a hole in an image by what a model expects there.
+
+    MODEL is a checkpoint of an MCGSM or RIDE, trained on images like this one. Other autoregressive models take
+    --sweeps 0: their fill does not know what lies below the hole.
+    """
+
+    def work() -> Pixels:
+        import numpy as np
+        import torch
+
+        from ..models.synthesis import Sweep
+        from ..models.synthesis import inpaint as draw
+
+        net = _autoregressive(model)
+        pixels = _read(image, "L" if net.config.channels == 1 else "RGB")
+        hole = _read(mask, "L")[..., 0] >= 128
+
+        def report(number: int, sweep: Sweep) -> None:
+            click.echo(f"sweep {number + 1} of {sweeps}: {sweep.accepted:.0%} of the proposals accepted", err=True)
+
+        x = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))[None]
+        return np.asarray(draw(net, x, torch.from_numpy(hole), sweeps, seed, report=report)[0].permute(1, 2, 0))
+
+    _write(_with_torch(work), output)
+
+
+def _with_torch(work: Callable[[], T]) -> T:
+    try:
+        return work()
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "torch":
+            raise
+        raise UsageError("models need torch, which is missing: pip install 'densezip[models]'") from error
+
+
+def _autoregressive(path: Path) -> Any:
+    from ..models.checkpoint import load_model
+    from ..models.density import AutoregressiveModel
+
+    model, about = load_model(path)
+    if not isinstance(model, AutoregressiveModel):
+        raise UsageError(f"{path} is a {about['model']}, which has no order of pixels to draw in")
+    return model
+
+
+def _read(path: Path, mode: str) -> Pixels:
+    """Pixels [H, W, C] of an image."""
+    import numpy as np
+    from PIL import Image
+
+    from ..codec.errors import UnreadableImageError
+
+    try:
+        with Image.open(path) as image:
+            pixels = np.asarray(image.convert(mode))
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise UnreadableImageError(f"{path}: {error}") from error
+    return pixels if pixels.ndim == 3 else pixels[..., None]
+
+
+def _sheet(images: Pixels) -> Pixels:
+    """Images [B, C, H, W] side by side, about as many rows as columns. [H, W, C]."""
+    import numpy as np
+
+    count, channels, height, width = images.shape
+    columns = int(np.ceil(np.sqrt(count * height / width)))
+    columns = min(count, max(1, columns))
+    rows = -(-count // columns)
+    sheet = np.full((channels, rows * (height + GAP) - GAP, columns * (width + GAP) - GAP), 255, np.uint8)
+    for number, image in enumerate(images):
+        y, x = number // columns * (height + GAP), number % columns * (width + GAP)
+        sheet[:, y : y + height, x : x + width] = image
+    return sheet.transpose(1, 2, 0)
+
+
+def _write(pixels: Pixels, output: Path) -> None:
+    import numpy as np
+    from PIL import Image
+
+    from ..codec.errors import OutputError
+
+    squeezed = pixels[..., 0] if pixels.shape[2] == 1 else pixels
+    try:
+        Image.fromarray(np.ascontiguousarray(squeezed)).save(output)
+    except (OSError, ValueError) as error:
+        raise OutputError(f"{output}: {error}") from error
