@@ -1,8 +1,8 @@
 import pytest
 import torch
-from causal import check_causality, check_scan
 from densezip.codec.errors import UsageError
 from densezip.models.pixelcnn import PixelCNN, PixelCNNConfig
+from scans import check_causality, check_scan
 
 
 def model(channels: int, **settings: int) -> PixelCNN:

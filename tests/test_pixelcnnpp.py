@@ -3,8 +3,8 @@ import math
 
 import pytest
 import torch
-from causal import check_causality, check_scan, scanned
 from densezip.models.pixelcnnpp import PixelCNNPP, PixelCNNPPConfig
+from scans import check_causality, check_scan, scanned
 
 
 def model(channels: int, **settings: float) -> PixelCNNPP:
