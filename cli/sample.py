@@ -27,7 +27,7 @@ GAP = 2
 """Pixels between the images of a sheet."""
 
 
-class Size(click.ParamType):
+class Size(click.ParamType):  # type: ignore[type-arg, unused-ignore]
     """HxW, in pixels."""
 
     name = "HxW"
