@@ -101,7 +101,7 @@ def test_ride_starts_where_an_mcgsm_has_ended() -> None:
     net = model()
     with torch.no_grad():
         for parameter in mcgsm.parameters():
-            parameter += 0.05 * torch.randn_like(parameter)
+            parameter.add_(0.05 * torch.randn_like(parameter))
         net.start_from(mcgsm)
         for lstm in net.lstms:
             lstm.input.zero_()
