@@ -27,7 +27,11 @@ GAP = 2
 """Pixels between the images of a sheet."""
 
 
+<<<<<<< HEAD
 class Size(click.ParamType):  # type: ignore[type-arg]
+=======
+class Size(click.ParamType):  # type: ignore[type-arg, unused-ignore]
+>>>>>>> ride
     """HxW, in pixels."""
 
     name = "HxW"
@@ -119,7 +123,7 @@ def inpaint(model: Path, image: Path, mask: Path, sweeps: int, seed: int, output
         def report(number: int, sweep: Sweep) -> None:
             click.echo(f"sweep {number + 1} of {sweeps}: {sweep.accepted:.0%} of the proposals accepted", err=True)
 
-        x = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))[None]
+        x = torch.from_numpy(pixels).permute(2, 0, 1)[None].contiguous()
         return np.asarray(draw(net, x, torch.from_numpy(hole), sweeps, seed, report=report)[0].permute(1, 2, 0))
 
     _write(_with_torch(work), output)
@@ -153,7 +157,7 @@ def _read(path: Path, mode: str) -> Pixels:
 
     try:
         with Image.open(path) as image:
-            pixels = np.asarray(image.convert(mode))
+            pixels = np.array(image.convert(mode))
     except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise UnreadableImageError(f"{path}: {error}") from error
     return pixels if pixels.ndim == 3 else pixels[..., None]

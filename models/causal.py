@@ -88,10 +88,11 @@ class Whitening(nn.Module):
         values = values - center
         covariance = values.T @ values / len(values)
         # Rounding to integers is noise of variance 1 / 12, which bounds from below what can be known of a direction.
-        factor = torch.linalg.cholesky(covariance + torch.eye(len(center)) / 12)
+        factor = torch.linalg.cholesky(covariance + torch.eye(len(center), device=center.device) / 12)
         self.center.copy_(center)
         self.factor.copy_(factor)
-        self.inverse.copy_(torch.linalg.inv(factor))
+        identity = torch.eye(len(center), dtype=factor.dtype, device=factor.device)
+        self.inverse.copy_(torch.linalg.solve_triangular(factor, identity, upper=False))
 
     def forward(self, values: Tensor) -> Tensor:
         """Whitened values, of the same shape."""

@@ -128,17 +128,19 @@ def _fused(
         slope = ((at_near - at_far) * precision).sum(-1)
         parts = (posterior - weight, torch.where(above, slope, -slope), near * at_near - far * at_far)
     if len(rare):
-        log_prob[rare], *stable = _stable(x[rare], logits[rare], means[rare], log_scales, levels)
-        for part, found in zip(parts, stable, strict=False):
+        stable = [found.to(means.dtype) for found in _stable(x[rare], logits[rare], means[rare], log_scales, levels)]
+        for part, found in zip((log_prob, *parts), stable, strict=False):
             part[rare] = found
     return log_prob, *parts
 
 
 @torch.enable_grad()
 def _stable(x: Tensor, logits: Tensor, means: Tensor, log_scales: Tensor, levels: int) -> tuple[Tensor, ...]:
-    """The same by logarithms and automatic differentiation."""
-    logits, means = logits.detach().requires_grad_(), means.detach().requires_grad_()
-    each = log_scales.detach().expand_as(logits).clone().requires_grad_()  # so that every sample has its derivative
+    """The same by logarithms and automatic differentiation, in float64."""
+    logits, means = logits.detach().double().requires_grad_(), means.detach().double().requires_grad_()
+    each = (
+        log_scales.detach().double().expand_as(logits).clone().requires_grad_()
+    )  # so that every sample has its derivative
     weights = torch.log_softmax(logits.flatten(1), -1).view_as(logits)
     log_prob = torch.logsumexp((weights + log_masses(x, means, each, levels)).flatten(1), -1)
     return log_prob.detach(), *torch.autograd.grad(log_prob.sum(), [logits, means, each])

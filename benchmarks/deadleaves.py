@@ -1,0 +1,120 @@
+"""Dead leaves: MCGSM and RIDE at several sizes of the causal neighbourhood, in the manner of the poster's plot.
+
+Both models have the same experts and see the same number of images. A larger neighbourhood stops helping the MCGSM,
+whose experts are linear; the state of the RIDE adds to it at every size.
+
+    python benchmarks/deadleaves.py --json deadleaves.json --plot deadleaves.png
+
+Source: Theis and Bethge, *Generative image modeling using spatial LSTMs* (2015), section 3.2 and its figure 5.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from densezip.models.leaves import dead_leaves
+from densezip.models.mcgsm import Mcgsm, McgsmConfig
+from densezip.models.pixels import PixelModel
+from densezip.models.ride import Ride, RideConfig
+from torch import Tensor
+
+EXPERTS = {"channels": 1, "components": 8, "scales": 3, "features": 16}
+
+
+def train(model: PixelModel, images: Tensor, test: Tensor, steps: int, batch: int, rate: float) -> dict[str, Any]:
+    """Train with Adam and a cosine of rates, average the weights at the end; bits per dimension of the test images."""
+    begun = time.perf_counter()
+    parameters = list(model.parameters())
+    averages = [parameter.detach().clone() for parameter in parameters]
+    optimizer = torch.optim.Adam(parameters, rate, betas=(0.9, 0.99))
+    order = torch.from_numpy(np.random.default_rng(0).integers(0, len(images), (steps, batch)))
+    for step in range(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = rate * min(1.0, (step + 1) / 50) * (0.505 + 0.495 * math.cos(math.pi * step / steps))
+        optimizer.zero_grad()
+        loss = -model.log_prob(images[order[step]]).mean() / images[0].numel()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        with torch.no_grad():
+            for average, parameter in zip(averages, parameters, strict=True):
+                average.lerp_(parameter, 1 - min(0.99, (1 + step) / (10 + step)))
+    with torch.no_grad():
+        for average, parameter in zip(averages, parameters, strict=True):
+            parameter.copy_(average)
+        nats = -torch.cat([model.log_prob(part) for part in torch.split(test, 32)]).mean()
+    bpd = float(nats) / test[0].numel() / math.log(2)
+    return {"bpd": bpd, "parameters": sum(p.numel() for p in parameters), "seconds": time.perf_counter() - begun}
+
+
+def measure(args: argparse.Namespace) -> dict[str, Any]:
+    images = torch.from_numpy(dead_leaves(args.images, args.size, seed=1)).long()
+    test = torch.from_numpy(dead_leaves(args.test, args.size, seed=2)).long()
+    rows = []
+    for radius in args.radii:
+        for name in ("mcgsm", "ride"):
+            torch.manual_seed(0)
+            model: Mcgsm | Ride
+            if name == "mcgsm":
+                model = Mcgsm(McgsmConfig(radius=radius, **EXPERTS))
+            else:
+                model = Ride(RideConfig(radius=radius, hidden=args.hidden, **EXPERTS))
+            model.initialize(images[:256])
+            row = {"model": name, "radius": radius, "pixels": 2 * radius * (radius + 1)}
+            row |= train(model, images, test, args.steps, args.batch, args.rate)
+            print(f"{name} radius {radius}: {row['bpd']:.4f} bpd, {row['seconds']:.0f} s", flush=True)
+            rows.append(row)
+    settings = {k: v for k, v in vars(args).items() if k not in ("json", "plot")}
+    return {"data": f"dead leaves, grey, {args.size}x{args.size}", "torch": torch.__version__, **settings, "rows": rows}
+
+
+def draw(found: dict[str, Any], path: Path) -> None:
+    """Bits per dimension against the number of pixels of the neighbourhood."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(4.5, 3.2), layout="constrained")
+    for name, label, marker in (("mcgsm", "MCGSM", "o"), ("ride", "RIDE", "s")):
+        rows = [row for row in found["rows"] if row["model"] == name]
+        axes.plot([row["pixels"] for row in rows], [row["bpd"] for row in rows], marker=marker, label=label)
+    axes.set_xlabel("pixels of the causal neighbourhood")
+    axes.set_ylabel("bits per dimension, test")
+    axes.set_title(found["data"], fontsize=10)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(path, dpi=150)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--radii", type=int, nargs="+", default=[1, 2, 3, 5, 7], help="of the neighbourhoods")
+    parser.add_argument("--size", type=int, default=32, help="side of an image")
+    parser.add_argument("--images", type=int, default=4000, help="to train on")
+    parser.add_argument("--test", type=int, default=200, help="to measure by")
+    parser.add_argument("--steps", type=int, default=1500, help="of training, for each model")
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--rate", type=float, default=6e-3)
+    parser.add_argument("--hidden", type=int, default=48, help="units of the spatial LSTM")
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--plot", type=Path)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    found = measure(args)
+    if args.json:
+        args.json.write_text(json.dumps(found, indent=1) + "\n")
+    if args.plot:
+        draw(found, args.plot)
+
+
+if __name__ == "__main__":
+    main()
