@@ -27,11 +27,7 @@ GAP = 2
 """Pixels between the images of a sheet."""
 
 
-<<<<<<< HEAD
-class Size(click.ParamType):  # type: ignore[type-arg]
-=======
 class Size(click.ParamType):  # type: ignore[type-arg, unused-ignore]
->>>>>>> ride
     """HxW, in pixels."""
 
     name = "HxW"

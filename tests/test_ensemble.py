@@ -2,10 +2,6 @@ import math
 
 import pytest
 import torch
-<<<<<<< HEAD
-=======
-from scans import check_scan
->>>>>>> ride
 from densezip.codec.codecs import Autoregressive, Codec
 from densezip.codec.errors import UsageError
 from densezip.codec.pmf import Pmf
@@ -24,10 +20,7 @@ from densezip.models.ensemble import (
 from densezip.models.mcgsm import Mcgsm, McgsmConfig
 from densezip.models.ride import Ride, RideConfig
 from laws import check_codec
-<<<<<<< HEAD
 from scans import check_scan
-=======
->>>>>>> ride
 from test_mcgsm import pictures
 
 

@@ -3,19 +3,12 @@ from dataclasses import replace
 
 import pytest
 import torch
-<<<<<<< HEAD
-=======
-from scans import check_scan
->>>>>>> ride
 from densezip.models.causal import Neighbourhoods, Whitening
 from densezip.models.gaussians import log_masses, mixture_log_prob
 from densezip.models.mcgsm import Mcgsm, McgsmConfig
 from densezip.models.pixels import PixelModel
 from laws import check_tensor_pmf
-<<<<<<< HEAD
 from scans import check_scan
-=======
->>>>>>> ride
 
 SMALL = McgsmConfig(channels=3, radius=2, components=3, scales=2, features=4)
 
@@ -73,7 +66,7 @@ def test_rare_samples_keep_their_logarithm_and_derivatives() -> None:
     parts = tuple(
         part.requires_grad_() for part in (torch.zeros(2, 1, 2), torch.tensor([[10.0], [250.0]]), torch.zeros(1, 2))
     )
-    log_prob = mixture_log_prob(torch.tensor([200, 5]), parts[0], parts[1], parts[2])
+    log_prob = mixture_log_prob(torch.tensor([200, 5]), *parts)
     assert (log_prob < -10000).all()
     by_logits, by_means, by_scales = torch.autograd.grad(log_prob.sum(), parts)
     assert float(by_means[0]) == pytest.approx(189.5, rel=1e-3)

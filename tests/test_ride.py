@@ -3,23 +3,16 @@ from dataclasses import replace
 
 import pytest
 import torch
-<<<<<<< HEAD
 from densezip.codec.errors import UsageError
 from densezip.models.mcgsm import Mcgsm, McgsmConfig
 from densezip.models.ride import Diagonals, Ride, RideConfig, SpatialLstm
 from scans import check_scan
-=======
-from scans import check_scan
-from densezip.codec.errors import UsageError
-from densezip.models.mcgsm import Mcgsm, McgsmConfig
-from densezip.models.ride import Diagonals, Ride, RideConfig, SpatialLstm
->>>>>>> ride
 from test_mcgsm import check_future, pictures
 
 SMALL = RideConfig(channels=3, radius=2, hidden=5, components=3, scales=2, features=4)
 
 
-def model(**settings: Any) -> Ride:
+def model(**settings: int) -> Ride:
     torch.manual_seed(1)
     made = Ride(replace(SMALL, **settings)).double()
     made.initialize(pictures(4, made.channels, 12, 12))
