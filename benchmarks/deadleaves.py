@@ -25,7 +25,7 @@ from densezip.models.pixels import PixelModel
 from densezip.models.ride import Ride, RideConfig
 from torch import Tensor
 
-EXPERTS = {"channels": 1, "components": 8, "scales": 3, "features": 16}
+EXPERTS: dict[str, Any] = {"channels": 1, "components": 8, "scales": 3, "features": 16}
 
 
 def train(model: PixelModel, images: Tensor, test: Tensor, steps: int, batch: int, rate: float) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def train(model: PixelModel, images: Tensor, test: Tensor, steps: int, batch: in
             group["lr"] = rate * min(1.0, (step + 1) / 50) * (0.505 + 0.495 * math.cos(math.pi * step / steps))
         optimizer.zero_grad()
         loss = -model.log_prob(images[order[step]]).mean() / images[0].numel()
-        loss.backward()
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         with torch.no_grad():

@@ -86,7 +86,7 @@ def test_transform_codec_gives_images_back_at_the_ensembles_rate(mode: str) -> N
     with torch.no_grad():
         rates = transform_log_probs(model, x) / math.log(2)
     codec = TransformCodec(
-        scan_codec(model, 1),  # type: ignore[arg-type]
+        scan_codec(model, 1),
         lambda y: transform_log_probs(model, y).detach(),
         (3, 1, 4, 5),
         mode,  # type: ignore[arg-type]

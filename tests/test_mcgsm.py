@@ -37,7 +37,7 @@ def mixtures(n: int, dtype: torch.dtype) -> tuple[torch.Tensor, ...]:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_masses_of_all_values_sum_to_one(dtype: torch.dtype) -> None:
     parts = mixtures(20, dtype)
-    total = sum(mixture_log_prob(torch.full((20,), y), *parts).exp() for y in range(256))
+    total = sum(mixture_log_prob(torch.full((20,), y), parts[0], parts[1], parts[2]).exp() for y in range(256))
     torch.testing.assert_close(total, torch.ones(20, dtype=dtype), rtol=0, atol=1e-5)
 
 
@@ -66,7 +66,7 @@ def test_rare_samples_keep_their_logarithm_and_derivatives() -> None:
     parts = tuple(
         part.requires_grad_() for part in (torch.zeros(2, 1, 2), torch.tensor([[10.0], [250.0]]), torch.zeros(1, 2))
     )
-    log_prob = mixture_log_prob(torch.tensor([200, 5]), *parts)
+    log_prob = mixture_log_prob(torch.tensor([200, 5]), parts[0], parts[1], parts[2])
     assert (log_prob < -10000).all()
     by_logits, by_means, by_scales = torch.autograd.grad(log_prob.sum(), parts)
     assert float(by_means[0]) == pytest.approx(189.5, rel=1e-3)

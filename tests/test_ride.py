@@ -12,7 +12,7 @@ from test_mcgsm import check_future, pictures
 SMALL = RideConfig(channels=3, radius=2, hidden=5, components=3, scales=2, features=4)
 
 
-def model(**settings: int) -> Ride:
+def model(**settings: Any) -> Ride:
     torch.manual_seed(1)
     made = Ride(replace(SMALL, **settings)).double()
     made.initialize(pictures(4, made.channels, 12, 12))
@@ -52,6 +52,8 @@ def test_gradients_through_diagonals_are_the_gradients(height: int, width: int) 
 
 def test_memories_stay_finite_on_large_images() -> None:
     """With all gates open every path counts, and there are more of them with every pixel."""
+
+from typing import Any
     lstm, plan = SpatialLstm(1, 1), Diagonals(200, 200)
     with torch.no_grad():
         lstm.bias.copy_(torch.full((5,), 20.0))

@@ -15,7 +15,7 @@ from densezip.models.synthesis import Sweep, _Chain, _visits, fill, inpaint, met
 from PIL import Image
 from test_mcgsm import pictures
 
-SETTINGS = {"radius": 1, "components": 2, "scales": 2, "features": 3}
+SETTINGS: dict[str, Any] = {"radius": 1, "components": 2, "scales": 2, "features": 3}
 
 
 def model(kind: str, channels: int = 1) -> PixelModel:
@@ -25,7 +25,7 @@ def model(kind: str, channels: int = 1) -> PixelModel:
         made = Mcgsm(McgsmConfig(channels=channels, **SETTINGS)).double()
     else:
         made = Ride(RideConfig(channels=channels, hidden=3, **SETTINGS)).double()
-    made.initialize(pictures(8, channels, 8, 8))  # type: ignore[attr-defined, operator]
+    made.initialize(pictures(8, channels, 8, 8))
     return made
 
 
@@ -47,6 +47,8 @@ def test_any_autoregressive_model_can_be_sampled() -> None:
 @torch.no_grad()
 def test_samples_have_the_models_distribution() -> None:
     """First pixels against the probabilities of their values."""
+
+from typing import Any
     net = model("mcgsm")
     drawn = sample(net, 4000, 1, 1, seed=1).flatten().double()
     values = torch.arange(256)
