@@ -37,7 +37,8 @@ def mixtures(n: int, dtype: torch.dtype) -> tuple[torch.Tensor, ...]:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_masses_of_all_values_sum_to_one(dtype: torch.dtype) -> None:
     parts = mixtures(20, dtype)
-    total = sum(mixture_log_prob(torch.full((20,), y), parts[0], parts[1], parts[2]).exp() for y in range(256))
+    values = [mixture_log_prob(torch.full((20,), y), parts[0], parts[1], parts[2]).exp() for y in range(256)]
+    total = torch.stack(values).sum(0)
     torch.testing.assert_close(total, torch.ones(20, dtype=dtype), rtol=0, atol=1e-5)
 
 

@@ -1,5 +1,6 @@
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -52,8 +53,6 @@ def test_gradients_through_diagonals_are_the_gradients(height: int, width: int) 
 
 def test_memories_stay_finite_on_large_images() -> None:
     """With all gates open every path counts, and there are more of them with every pixel."""
-
-from typing import Any
     lstm, plan = SpatialLstm(1, 1), Diagonals(200, 200)
     with torch.no_grad():
         lstm.bias.copy_(torch.full((5,), 20.0))

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,8 +48,6 @@ def test_any_autoregressive_model_can_be_sampled() -> None:
 @torch.no_grad()
 def test_samples_have_the_models_distribution() -> None:
     """First pixels against the probabilities of their values."""
-
-from typing import Any
     net = model("mcgsm")
     drawn = sample(net, 4000, 1, 1, seed=1).flatten().double()
     values = torch.arange(256)
