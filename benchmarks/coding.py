@@ -143,11 +143,15 @@ def over_ideal() -> float:
     """Coded bits over the model's own, of a million samples with a mixture of five logistic distributions each."""
     generator = torch.Generator().manual_seed(1)
     n = MIXTURE_SYMBOLS
-    symbols = _gaussians(generator, n)[2]
+    centres = _gaussians(generator, n)[0]
     logits = torch.randn(n, 5, generator=generator, dtype=torch.float64)
-    means = symbols[:, None] + 6 * torch.randn(n, 5, generator=generator, dtype=torch.float64)
+    means = centres[:, None] + 6 * torch.randn(n, 5, generator=generator, dtype=torch.float64)
     scales = torch.exp(torch.randn(n, 5, generator=generator, dtype=torch.float64))
     weights = torch.softmax(logits, -1)
+    chosen = torch.multinomial(weights, 1, generator=generator)
+    noise = torch.logit(torch.rand(n, 1, generator=generator, dtype=torch.float64).clamp(1e-12, 1 - 1e-12))
+    drawn = means.gather(1, chosen) + scales.gather(1, chosen) * noise
+    symbols = drawn[:, 0].round().clamp(0, SIZE - 1).long()
     lower = torch.where(symbols[:, None] > 0, torch.sigmoid((symbols[:, None] - 0.5 - means) / scales), 0.0)
     upper = torch.where(symbols[:, None] < SIZE - 1, torch.sigmoid((symbols[:, None] + 0.5 - means) / scales), 1.0)
     ideal = -float(torch.log2((weights * (upper - lower)).sum(-1)).sum())
@@ -245,7 +249,7 @@ def one_image() -> dict[str, float]:
     lending = Message.lending(28)
     supplied(codec, direct, 28, 0).push(lending, rows)
     number = least_direct(codec, direct, rows, 28)
-    message = Message(28)
+    message = Message.lending(28, words=False)
     supplied(codec, direct, 28, number).push(message, rows)
     return {
         "net": (lending.bits - lending.lent) / 784,

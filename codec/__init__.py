@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         squeeze,
     )
     from .calibrated import Calibration, Forward, autoregressive
+    from .calibratedgrid import CalibratedGaussian
     from .codecs import (
         Autoregressive,
         BitsBack,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from .payload import Coder
     from .picture import Picture
     from .pmf import Bernoulli, Categorical, CumulativePmf, GaussianBins, GaussianMixture, LogisticMixture, Pmf, Uniform
+    from .portable import exp
     from .rans import Message
     from .scalar import QueueDecoder, QueueEncoder, Stack
 
@@ -59,6 +61,7 @@ __all__ = [
     "BitSwap",
     "BitsBack",
     "BlackBox",
+    "CalibratedGaussian",
     "Calibration",
     "Categorical",
     "Chain",
@@ -102,6 +105,7 @@ __all__ = [
     "describe",
     "elementwise",
     "encode_picture",
+    "exp",
     "least_direct",
     "logit",
     "parse",
@@ -123,6 +127,7 @@ _HOMES = {
     "Autoregressive": "codecs",
     "BatchCost": "batch",
     "Bernoulli": "pmf",
+    "CalibratedGaussian": "calibratedgrid",
     "Bijection": "localbitsback",
     "BitSwap": "codecs",
     "BitsBack": "codecs",
@@ -169,6 +174,7 @@ _HOMES = {
     "decode_picture": "coding",
     "describe": "info",
     "elementwise": "bijections",
+    "exp": "portable",
     "encode_picture": "coding",
     "least_direct": "codecs",
     "logit": "bijections",

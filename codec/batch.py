@@ -22,10 +22,16 @@ from .container import DIGEST_BYTES, Header, Payload, Reader, parse, serialise, 
 from .errors import (
     ChecksumError,
     CorruptPayloadError,
+    DistributionError,
     HeaderError,
+    IntervalError,
+    LimitError,
+    MessageExhaustedError,
+    SymbolError,
     TruncatedError,
     UnknownModelError,
     UnsupportedImageError,
+    UsageError,
 )
 from .picture import checksum
 from .rans import Message
@@ -33,6 +39,9 @@ from .rans import Message
 __all__ = ["BatchCost", "read_batch", "write_batch"]
 
 Array = NDArray[np.uint8] | NDArray[np.uint16]
+
+DEFAULT_MAX_PIXELS = 2**28
+"""What `read_batch` takes unless told otherwise, all images together."""
 
 _MODES = {(1, 1): "L", (2, 1): "LA", (3, 1): "RGB", (4, 1): "RGBA", (1, 2): "I;16", (2, 2): "LA;16"} | {
     (3, 2): "RGB;16",
@@ -81,8 +90,11 @@ def write_batch(
 
     Raises:
         UnsupportedImageError: not such an array, or an empty one.
+        UsageError: a name, digest or number of lanes that no file can have.
         CodingError: the codec cannot code them; see its subclasses.
     """
+    images = cast(Array, np.asarray(images))
+    images = cast(Array, images.astype(images.dtype.newbyteorder("=")))
     samples = images[..., None] if images.ndim == 3 else images
     mode = _MODES.get((samples.shape[-1], samples.dtype.itemsize)) if samples.ndim == 4 else None
     if mode is None or samples.dtype.kind != "u" or not samples.size:
@@ -90,7 +102,11 @@ def write_batch(
             f"an array {samples.dtype} {list(images.shape)}; uint8 or uint16 [B, H, W] or [B, H, W, C] is needed"
         )
     if len(digest) < DIGEST_BYTES:
-        raise ValueError(f"a digest of {len(digest)} bytes; {DIGEST_BYTES} are needed")
+        raise UsageError(f"a digest of {len(digest)} bytes; {DIGEST_BYTES} are needed")
+    if not (model and model.isascii() and model.isprintable()):
+        raise UsageError(f"a model called {model!r}; a name of printable ASCII letters is needed")
+    if lanes < 1:
+        raise UsageError(f"a message of {lanes} lanes")
     calibration, message = Calibration(band), Message.lending(lanes)
     codec(calibration).push(message, torch.from_numpy(samples.astype(np.int64)).permute(0, 3, 1, 2).contiguous())
     side = calibration.to_bytes() if calibration.parameters else b""
@@ -114,7 +130,12 @@ def write_batch(
 
 
 def read_batch(
-    data: bytes, codec: Callable[[Calibration, tuple[int, int, int, int]], Codec[Tensor]], *, model: str, digest: bytes
+    data: bytes,
+    codec: Callable[[Calibration, tuple[int, int, int, int]], Codec[Tensor]],
+    *,
+    model: str,
+    digest: bytes,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
 ) -> Array:
     """Decode what `write_batch` wrote.
 
@@ -123,6 +144,7 @@ def read_batch(
         codec: (calibration, (B, C, H, W)) -> the codec that wrote it.
         model: name of the model that the codec is of.
         digest: of its weights.
+        max_pixels: refuse a file of more, before anything of that size is allocated.
 
     Returns:
         The images, of the shape and dtype that were written.
@@ -131,11 +153,16 @@ def read_batch(
         UnknownModelError: the file was written by another model.
         CalibrationError: this machine's arithmetic is outside the guard band.
         FormatError: the file is damaged (see its subclasses).
+        LimitError: it has more than `max_pixels` pixels.
     """
     container = parse(data)
     header = container.header
     if header.payload is not Payload.BATCH:
         raise HeaderError(f"a payload of kind {header.payload.name}, not a batch")
+    if header.mode not in _MODES.values():
+        raise HeaderError(f"a batch in mode {header.mode}")
+    if header.width * header.height > max_pixels:
+        raise LimitError(f"{header.width}x{header.height} pixels in all: the limit is {max_pixels}")
     if (header.model, header.digest) != (model, digest[:DIGEST_BYTES]):
         own = f"{model} ({digest[:DIGEST_BYTES].hex()})"
         raise UnknownModelError(f"coded by model {header.model} ({header.digest.hex()}); this is {own}")
@@ -145,9 +172,12 @@ def read_batch(
         raise CorruptPayloadError(f"{count} images in {header.height} rows")
     side = bytes(reader.take(reader.varint("length of the exceptions"), "exceptions"))
     message = Message.from_bytes(bytes(reader.take(reader.left, "message")))
-    calibration = Calibration.from_bytes(side) if side else Calibration()
+    calibration = Calibration.from_bytes(side or Calibration().to_bytes())
     shape = (count, header.channels, header.height // count, header.width)
-    symbols = codec(calibration, shape).pop(message)
+    try:
+        symbols = codec(calibration, shape).pop(message)
+    except (DistributionError, IntervalError, MessageExhaustedError, SymbolError) as error:
+        raise CorruptPayloadError(f"the message cannot be what the codec wrote: {error}") from error
     if tuple(symbols.shape) != shape:
         raise CorruptPayloadError(f"the codec gives {list(symbols.shape)}, where the file has {list(shape)}")
     calibration.finish()

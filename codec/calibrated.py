@@ -26,8 +26,10 @@ import torch
 from torch import Tensor
 
 from .codecs import Autoregressive, Codec, Independent
+from .compiled import cached
 from .container import Reader, varint
 from .errors import CalibrationError, CorruptPayloadError, DistributionError, TruncatedError
+from .lanes import SMALLEST
 from .pmf import Pmf
 from .rans import Message
 
@@ -37,7 +39,7 @@ GRID = 2.0**-8
 """Default step of parameters: logits, logarithms of scales, and means in units of their scale lose nothing by it."""
 
 FLOAT64_BAND = 2.0**-24
-"""Half the guard band of networks in float64, in steps: 2e-10 at the default step, a hundred times what was seen."""
+"""Half the guard band of networks in float64, in steps: 2e-10 at the default step, far above float64's last bits."""
 
 FLOAT32_BAND = 2.0**-8
 """The same for float32: 1.5e-5 at the default step; it costs about a bit a dimension of a mixture of five."""
@@ -58,9 +60,9 @@ class Calibration:
     """
 
     def __init__(self, band: float = FLOAT64_BAND) -> None:
-        if not 0 < band < 0.25:
-            raise DistributionError(f"a guard band of {band} steps; it is above 0 and below 1/4")
         self.band = float(np.float32(band))
+        if not 0 < self.band < 0.25:
+            raise DistributionError(f"a guard band of {band} steps; it is above 0 and below 1/4")
         self._blocks: list[tuple[int, np.ndarray[Any, Any], np.ndarray[Any, Any]]] = []  # size, places, sides
         self._reading = False
 
@@ -89,6 +91,13 @@ class Calibration:
             CalibrationError: reading, a value is not near the boundary on which the encoder saw it, or none is left.
         """
         steps = torch.as_tensor(grid, dtype=torch.float64, device=values.device)
+        if not bool(((steps >= SMALLEST) & torch.isfinite(steps)).all()):
+            raise DistributionError("steps of a grid are powers of two, finite and above 0")
+        try:
+            steps = steps.expand(values.shape)
+        except RuntimeError:
+            wide, shape = list(steps.shape), list(values.shape)
+            raise DistributionError(f"a grid of shape {wide} for parameters of shape {shape}") from None
         ratio = values.detach().double() * steps.reciprocal() + 0.5
         if not bool((ratio.abs() < _MOST_STEPS).all()):
             wrong = ~(ratio.abs() < _MOST_STEPS)
@@ -140,7 +149,13 @@ class Calibration:
 
     def turn(self, mark: int) -> None:
         """What was written since the mark is read in the order of writing."""
-        self._blocks[mark:] = self._blocks[mark:][::-1]
+        size, places, sides = 0, [np.zeros(0, np.int64)], [np.zeros(0, bool)]
+        for count, inside, side in self._blocks[mark:]:
+            places.append(inside + size)
+            sides.append(side)
+            size += count
+        if size:  # one block, so that what is turned again with others stays as it is
+            self._blocks[mark:] = [(size, np.concatenate(places), np.concatenate(sides))]
 
     def to_bytes(self) -> bytes:
         """The exceptions: a head of 13 bytes; each takes about 2.7 bits and log2 of the mean distance between them."""
@@ -186,17 +201,10 @@ class Calibration:
         bits = np.unpackbits(np.frombuffer(data, np.uint8, offset=reader.position))
         if count * (shift + 2) > len(bits):
             raise TruncatedError(f"{len(data)} bytes cannot hold {count} exceptions")
-        gaps, sides = np.zeros(count, np.int64), np.zeros(count, bool)
-        zeros, position = np.flatnonzero(bits == 0), 0
-        weights = 1 << np.arange(shift)[::-1]
-        for number in range(count):  # each begins where the one before ends; there are few
-            stop = np.searchsorted(zeros, position)
-            end = int(zeros[stop]) if stop < len(zeros) else len(bits)
-            if end + 1 + shift + 1 > len(bits):
-                raise TruncatedError(f"{len(data)} bytes end inside exception {number + 1} of {count}")
-            gaps[number] = ((end - position) << shift) + bits[end + 1 : end + 1 + shift] @ weights
-            sides[number] = bits[end + 1 + shift]
-            position = end + 2 + shift
+        gaps, sides = np.zeros(count, np.int64), np.zeros(count, np.bool_)
+        position = int(_read_gaps(bits, shift, gaps, sides))
+        if position < 0:
+            raise TruncatedError(f"{len(data)} bytes end inside one of {count} exceptions")
         if len(bits) - position > 7 or bits[position:].any():
             raise CorruptPayloadError(f"{len(bits) - position} bits follow the last exception")
         gaps[1:] += 1
@@ -284,6 +292,26 @@ def autoregressive(
         return lambda first, stop: pmf(rounded[first:stop])
 
     return Forward(calibration, Autoregressive(shape, steps, make))
+
+
+@cached
+def _read_gaps(bits, shift, gaps, sides):  # type: ignore[no-untyped-def]
+    """Fill in gaps and sides; returns the position behind the last bit, or -1 where the bits end too early."""
+    position = 0
+    for number in range(gaps.size):
+        high = 0
+        while position < bits.size and bits[position]:
+            high += 1
+            position += 1
+        if position + shift + 2 > bits.size:
+            return -1
+        gap = np.int64(high)
+        for k in range(shift):
+            gap = (gap << 1) | np.int64(bits[position + 1 + k])
+        gaps[number] = gap
+        sides[number] = bits[position + 1 + shift] != 0
+        position += shift + 2
+    return position
 
 
 def _ranges(lengths: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -94,8 +94,14 @@ class Independent:
 
     def push(self, message: Message, symbols: Tensor) -> None:
         """See `Codec`."""
-        for first, stop in reversed(_spans(self.count, message.lanes)):
-            FromPmf(self.pmf(first, stop)).push(message.part(0, stop - first), symbols[first:stop])
+        if symbols.shape != (self.count,):
+            raise SymbolError(f"symbols of shape {list(symbols.shape)}; [{self.count}] is needed")
+        pushes = []
+        for first, stop in _spans(self.count, message.lanes):  # all before the first push: an error leaves no half
+            pmf = self.pmf(first, stop)
+            pushes.append((*pmf.interval(symbols[first:stop]), pmf.precision))
+        for start, freq, precision in reversed(pushes):
+            message.part(0, len(start)).push(start, freq, precision)
 
     def pop(self, message: Message) -> Tensor:
         """See `Codec`."""
@@ -176,6 +182,10 @@ class Autoregressive:
 
     def push(self, message: Message, symbols: Tensor) -> None:
         """See `Codec`. All steps are evaluated first, in order, as in decoding: 2 arrays of integers are kept."""
+        if tuple(symbols.shape) != tuple(self.shape):
+            raise SymbolError(f"symbols of shape {list(symbols.shape)}; {list(self.shape)} is needed")
+        if not torch.equal(torch.cat(list(self.steps)).sort().values, torch.arange(symbols.numel())):
+            raise SymbolError(f"the steps do not name each of {symbols.numel()} elements once")
         known, flat = torch.zeros_like(symbols), symbols.reshape(-1)
         pushes: list[tuple[Tensor, Tensor, int, int]] = []
         for number, places in enumerate(self.steps):
@@ -279,12 +289,15 @@ def supplied(codec: Codec[A], direct: Codec[A], count: int, direct_count: int) -
 def least_direct(codec: Codec[A], direct: Codec[A], items: Sequence[A], lanes: int) -> int:
     """The least number of items that have to be coded directly, for `supplied` on a message of so many lanes.
 
-    Tries one after the other: with n to be found, n times the cost of coding them and one more.
+    Tries one after the other, all items only where one more than those coded directly is found to do. The codecs are
+    used for nothing but trials, so they should not write into a calibration that is needed later. The message that the
+    number is meant for is `Message.lending(lanes, words=False)`.
     """
     for number in range(len(items)):
-        message = Message(lanes)
         try:
-            supplied(codec, direct, number + 1, number).push(message, items[-number - 1 :])
+            for count in (number + 1, len(items)):
+                message = Message.lending(lanes, words=False)
+                supplied(codec, direct, count, number).push(message, items[-count:])
         except MessageExhaustedError:
             continue
         return number

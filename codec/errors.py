@@ -102,7 +102,7 @@ class CorruptPayloadError(FormatError):
 
 
 class CodingError(DensezipError):
-    """Symbols, distributions or messages that cannot be coded; nothing was written."""
+    """Symbols, distributions or messages that cannot be coded; no file was written."""
 
 
 class DistributionError(CodingError):

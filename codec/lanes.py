@@ -12,11 +12,14 @@ import numpy as np
 
 from .compiled import cached
 
-__all__ = ["first_no_interval", "first_not_finite", "first_not_positive", "first_outside", "pop", "push"]
+__all__ = ["SMALLEST", "first_no_interval", "first_not_finite", "first_not_positive", "first_outside", "pop", "push"]
 
 _WORD = 32
 _HEAD = 63
 _LEAST = np.uint64(1 << 31)
+
+SMALLEST = 2.0**-1022
+"""Positive numbers below this have reciprocals that are not finite."""
 
 
 @cached
@@ -97,12 +100,12 @@ def first_not_finite(values):
 
 @cached
 def first_not_positive(values):
-    """The first place of a flat array that holds no positive finite number, or -1."""
+    """The first place of a flat array that holds no positive, finite and normal number, or -1."""
     wrong = 0
     for i in range(values.size):
-        wrong += 0 if values[i] > 0.0 and values[i] - values[i] == 0.0 else 1
+        wrong += 0 if values[i] >= SMALLEST and values[i] - values[i] == 0.0 else 1
     if wrong:
         for i in range(values.size):
-            if not (values[i] > 0.0 and values[i] - values[i] == 0.0):
+            if not (values[i] >= SMALLEST and values[i] - values[i] == 0.0):
                 return i
     return -1

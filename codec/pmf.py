@@ -46,6 +46,8 @@ __all__ = [
 DEFAULT_PRECISION = 24
 """Bits of a distribution: 256 symbols lose 4.4e-5 bits each, and a head keeps 7 bits to spare."""
 
+_MOST_SYMBOLS = 1 << 16
+
 _WEIGHT_BITS = 44
 """Weights of a categorical distribution are integers of so many bits, whose sum over 2^16 symbols is below 2^62."""
 
@@ -81,6 +83,8 @@ def _check_precision(precision: int) -> None:
 
 
 def _check_symbols(symbols: Tensor, size: int) -> None:
+    if symbols.dtype != torch.int64:
+        raise SymbolError(f"symbols are {symbols.dtype}; int64 is needed")
     if len(symbols) and (int(symbols.min()) < 0 or int(symbols.max()) >= size):
         lane = int(((symbols < 0) | (symbols >= size)).nonzero()[0])
         raise SymbolError(f"lane {lane} has symbol {int(symbols[lane])}; the alphabet is 0 to {size - 1}")
@@ -111,7 +115,7 @@ def _finite(name: str, values: Tensor) -> Tensor:
 
 def _positive(name: str, values: Tensor) -> Tensor:
     def sound(values: Tensor) -> Tensor:
-        return torch.isfinite(values) & (values > 0)
+        return torch.isfinite(values) & (values >= compiled_lanes.SMALLEST)
 
     return _checked(name, values, sound, compiled_lanes.first_not_positive, "; it has to be finite and above 0")
 
@@ -200,6 +204,10 @@ class Categorical:
 
     def __init__(self, weights: Tensor, precision: int = DEFAULT_PRECISION) -> None:
         weights = _finite("weight", weights)
+        if weights.ndim != 2 or not 1 <= weights.shape[1] <= _MOST_SYMBOLS:
+            raise DistributionError(
+                f"weights are {list(weights.shape)}; [lanes, 1 to {_MOST_SYMBOLS} symbols] is needed"
+            )
         self.size, self.precision = int(weights.shape[-1]), precision
         _check_precision(precision)
         if 2 * self.size > 1 << precision:
@@ -226,6 +234,8 @@ class Categorical:
     def interval(self, symbols: Tensor) -> tuple[Tensor, Tensor]:
         """See `Pmf`."""
         _check_symbols(symbols, self.size)
+        if symbols.shape != self._starts.shape[:1]:
+            raise SymbolError(f"{list(symbols.shape)} symbols for {len(self._starts)} lanes")
         ends = self._starts.gather(1, torch.stack([symbols, symbols + 1], 1))
         return ends[:, 0], ends[:, 1] - ends[:, 0]
 
@@ -288,6 +298,8 @@ class _Family(CumulativePmf):
         return symbols
 
     def _operands(self, lanes: Tensor) -> tuple[Any, ...]:
+        if lanes.dtype != torch.int64:
+            raise SymbolError(f"symbols or slots are {lanes.dtype}; int64 is needed")
         if lanes.shape != self._means.shape[:1]:
             raise SymbolError(f"{list(lanes.shape)} symbols for {len(self._means)} lanes")
         parameters = (values.T.contiguous().numpy() for values in (self._logits, self._means, self._scales))

@@ -111,8 +111,8 @@ _SQRT_TWO = 1.4142135623730951
 @_both
 def exp(x: Any) -> Any:
     """e^x, clamped to e^±700; a Taylor polynomial of degree 11 on |r| <= ln 2 / 2 and a power of two."""
-    x = _where(x < _LARGEST, x, 0.0 * x + _LARGEST)
-    x = _where(x > -_LARGEST, x, 0.0 * x - _LARGEST)
+    x = _where(x < _LARGEST, x, _LARGEST)
+    x = _where(x > -_LARGEST, x, -_LARGEST)
     shifted = _floor(x * _LOG2_E + 0.5) + _SHIFTER
     k = shifted - _SHIFTER
     r = (x - k * _LN2_HIGH) - k * _LN2_LOW
@@ -153,7 +153,7 @@ def ndtr(x: Any) -> Any:
     standard deviations it is constant.
     """
     a = _where(x < 0.0, -x, x)
-    a = _where(a < 37.0, a, 0.0 * a + 37.0)
+    a = _where(a < 37.0, a, 37.0)
     p = 3.52624965998911e-02 * a + 0.700383064443688
     p = p * a + 6.37396220353165
     p = p * a + 33.912866078383

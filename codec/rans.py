@@ -128,15 +128,20 @@ class Message:
         self._loan: _Loan | None = None
 
     @classmethod
-    def lending(cls, lanes: int, device: torch.device | str | None = None) -> Message:
+    def lending(cls, lanes: int, device: torch.device | str | None = None, *, words: bool = True) -> Message:
         """An empty message that lends the initial bits of bits-back coding: as many words as are popped too early.
 
-        A lane that is popped from before anything was pushed on it is lent a head with random digits, else its slots
-        would all be 0, and no sample of a posterior. What is lent is the same every time and stays in the message, at
-        the bottom: `lent` tells how many of its `bits` it is, and `is_lent_only` whether it is all that is left.
+        A lane that is used is lent a head with random digits, of one bit at most: else its slots would begin with
+        zeros, and be no samples of a posterior. What is lent is the same every time and stays in the message, at the
+        bottom: `lent` tells how many of its `bits` it is, and `is_lent_only` whether it is all that is left.
+
+        Args:
+            lanes: number of lanes.
+            device: where the message lives.
+            words: lend words too; else popping more than there is is an error, as ever.
         """
         message = cls(lanes, device)
-        message._tail = _Tail(message._tail.all(), np.random.PCG64(_LENT_SEED))
+        message._tail = _Tail(message._tail.all(), np.random.PCG64(_LENT_SEED) if words else None)
         message._loan = _Loan(torch.from_numpy(_lent_heads(lanes)).to(message.device))
         return message
 
@@ -164,7 +169,7 @@ class Message:
         Args:
             lanes: number of lanes.
             words: words of 32 bits on the tail, for all lanes together.
-            seed: the same seed gives the same bits everywhere.
+            seed: the same seed gives the same bits with one version of numpy.
             device: where the message lives.
         """
         rng = np.random.default_rng(seed)
@@ -216,7 +221,7 @@ class Message:
         self._check(start, freq, precision)
         head = self._head
         if self._loan is not None:
-            self._loan.fresh.fill_(False)
+            self._loan.lend(self._head)
         if self._compiled:
             words = self._tail.room(self.lanes).numpy()
             operands = (head.numpy(), start.numpy(), freq.numpy(), precision)
@@ -292,7 +297,8 @@ class Message:
             lane = compiled_lanes.first_no_interval(start.numpy(), freq.numpy(), precision)
         else:
             # One reduction: the sign bit of any of the three shows a wrong interval.
-            wrong = start | (freq - 1) | ((1 << precision) - start - freq)
+            end = 1 << precision
+            wrong = start | (freq - 1) | (end - freq) | (end - start - freq)
             lane = int((wrong < 0).nonzero()[0]) if int(wrong.min()) < 0 else -1
         if lane >= 0:
             raise IntervalError(

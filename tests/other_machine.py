@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from densezip.codec import LogisticMixture, autoregressive, read_batch, wavefront, write_batch
+from densezip.codec import LogisticMixture, autoregressive, exp, read_batch, wavefront, write_batch
 from torch import Tensor
 
 SHAPE = (16, 1, 9, 12)
@@ -63,7 +63,7 @@ def codec(calibration: Any, shape: tuple[int, ...], dtype: torch.dtype, batch: i
 
     def pmf(rounded: Tensor) -> LogisticMixture:
         logits, means, log_scales = rounded.chunk(3, -1)
-        return LogisticMixture(logits, 128 + 32 * means, torch.exp(2 + log_scales / 4), 256)
+        return LogisticMixture(logits, 128 + 32 * means, exp(2 + log_scales / 4), 256)
 
     return autoregressive(shape, steps, parameters, pmf, calibration)
 

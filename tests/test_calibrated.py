@@ -181,3 +181,34 @@ def test_forward_keeps_order_for_codecs_that_pop_too() -> None:
     Forward(reader, Lazy(reader)).push(message, popped)
     reader.finish()
     assert message.to_bytes() == before
+
+
+def test_forward_inside_forward_reads_what_it_wrote() -> None:
+    lanes, steps = 40, list(torch.arange(120).view(3, 40))
+
+    def codec(calibration: Calibration) -> Any:
+        def step(number: int, known: Tensor) -> Tensor:
+            before = known[number - 1].double() if number else torch.zeros(lanes, dtype=torch.float64)
+            return torch.stack([before / 100, before / 300], 1)
+
+        return Forward(calibration, autoregressive((3, lanes), steps, step, _logistic, calibration))
+
+    writer, message = Calibration(BAND), Message(lanes)
+    symbols = torch.randint(100, 150, (3, lanes), generator=torch.Generator().manual_seed(0))
+    codec(writer).push(message, symbols)
+    assert writer.exceptions > 0
+    reader = Calibration.from_bytes(writer.to_bytes())
+    assert torch.equal(codec(reader).pop(message), symbols)
+
+
+def test_grids_that_are_none_are_refused() -> None:
+    for grid, words in (
+        (0.0, "above 0"),
+        (-1.0, "above 0"),
+        (float("nan"), "above 0"),
+        (torch.ones(4, 1), "a grid of"),
+    ):
+        with pytest.raises(DistributionError, match=words):
+            Calibration().round(torch.zeros(3), grid)
+    with pytest.raises(DistributionError, match="guard band"):
+        Calibration(1e-50)

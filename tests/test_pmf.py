@@ -128,3 +128,24 @@ def test_symbols_outside_the_alphabet_are_refused(kind: str) -> None:
     for symbols in ([0, -1, 3], [0, 1, 10]):
         with pytest.raises(SymbolError, match="the alphabet is 0 to 9"):
             made.interval(torch.tensor(symbols))
+
+
+@pytest.mark.parametrize("kind", [pmf.LogisticMixture, pmf.GaussianMixture])
+@pytest.mark.parametrize("mean", [-1e300, 0.0, 200.0, 1e300])
+@pytest.mark.parametrize("scale", [1e-300, 1e-9, 1e300])
+def test_extreme_parameters_keep_the_law(kind: Any, mean: float, scale: float) -> None:
+    means = torch.tensor([[mean, 5.0]], dtype=torch.float64)
+    logits = torch.tensor([[1e308, -1e308]], dtype=torch.float64)
+    check_tensor_pmf(kind(logits, means, torch.full_like(means, scale), 256), 256, 1)
+
+
+def test_symbols_are_of_64_bits_and_one_for_each_lane() -> None:
+    for made in (pmf.Uniform(8), pmf.Categorical(torch.ones(3, 8)), _mixture(pmf.LogisticMixture, 8, 1, 12, 0, 1.0)):
+        with pytest.raises(SymbolError, match="int64 is needed"):
+            made.interval(torch.zeros(3, dtype=torch.uint8))
+    with pytest.raises(SymbolError, match="for 3 lanes"):
+        pmf.Categorical(torch.ones(3, 8)).interval(torch.zeros(2, dtype=torch.int64))
+    with pytest.raises(DistributionError, match="symbols"):
+        pmf.Categorical(torch.ones(1, (1 << 16) + 1))
+    with pytest.raises(DistributionError, match="scale"):
+        pmf.LogisticMixture(LANE, LANE, LANE + 1e-310, 256)
