@@ -46,11 +46,11 @@ class Size(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 @click.command(
     epilog="""\b
 Examples:
-  densezip sample out/best.safetensors --size 32x32 --count 16 -o sheet.png
+  densezip sample ride-cifar10 --size 32x32 --count 16 -o sheet.png
   densezip sample out/best.safetensors --size 128x128 --temperature 0.9 -o texture.png
 """
 )
-@click.argument("model", metavar="MODEL", type=CHECKPOINT)
+@click.argument("model", metavar="MODEL")
 @click.option("--size", type=Size(), default="32x32", show_default=True, help="Height and width of an image.")
 @click.option("--seed", default=0, show_default=True, metavar="N", type=click.IntRange(min=0), help="Of the draws.")
 @click.option(
@@ -65,10 +65,10 @@ Examples:
     "--count", default=1, show_default=True, metavar="N", type=click.IntRange(1, 4096), help="Images on the sheet."
 )
 @click.option("-o", "--output", required=True, metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
-def sample(model: Path, size: tuple[int, int], seed: int, temperature: float, count: int, output: Path) -> None:
+def sample(model: str, size: tuple[int, int], seed: int, temperature: float, count: int, output: Path) -> None:
     """Draw images from an autoregressive model.
 
-    MODEL is a checkpoint that `densezip train` has written. Several images are laid out on one sheet.
+    MODEL is a checkpoint: a path, or a name that `densezip models` lists. Several images are laid out on one sheet.
     """
 
     def work() -> Pixels:
@@ -85,7 +85,7 @@ Example:
   densezip inpaint out/best.safetensors photo.png --mask hole.png -o whole.png
 """
 )
-@click.argument("model", metavar="MODEL", type=CHECKPOINT)
+@click.argument("model", metavar="MODEL")
 @click.argument("image", metavar="IMAGE", type=CHECKPOINT)
 @click.option("--mask", required=True, metavar="FILE", type=CHECKPOINT, help="Of the same size; white is drawn anew.")
 @click.option(
@@ -98,7 +98,7 @@ Example:
 )
 @click.option("--seed", default=0, show_default=True, metavar="N", type=click.IntRange(min=0), help="Of the draws.")
 @click.option("-o", "--output", required=True, metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
-def inpaint(model: Path, image: Path, mask: Path, sweeps: int, seed: int, output: Path) -> None:
+def inpaint(model: str, image: Path, mask: Path, sweeps: int, seed: int, output: Path) -> None:
     """Fill a hole in an image by what a model expects there.
 
     MODEL is a checkpoint of an MCGSM or RIDE, trained on images like this one. Other autoregressive models take
@@ -134,13 +134,14 @@ def _with_torch(work: Callable[[], T]) -> T:
         raise UsageError("models need torch, which is missing: pip install 'densezip[models]'") from error
 
 
-def _autoregressive(path: Path) -> Any:
+def _autoregressive(name: str) -> Any:
     from ..models.checkpoint import load_model
     from ..models.density import AutoregressiveModel
+    from ..models.shipped import find_checkpoint
 
-    model, about = load_model(path)
+    model, about = load_model(find_checkpoint(name))
     if not isinstance(model, AutoregressiveModel):
-        raise UsageError(f"{path} is a {about['model']}, which has no order of pixels to draw in")
+        raise UsageError(f"{name} is a {about['model']}, which has no order of pixels to draw in")
     return model
 
 

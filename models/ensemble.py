@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from ..codec.codecs import Codec, Independent
 from ..codec.errors import UsageError
 from ..codec.pmf import Categorical, GaussianMixture, Pmf, Uniform
+from ..codec.portable import exp
 from ..codec.rans import Message
 from .density import AutoregressiveModel, Scan
 from .pixels import PixelModel, PixelScan
@@ -190,4 +191,4 @@ class _MixtureScan(Scan):
         parts = torch.split(parameters, [len(scan.grid) for scan in self.scans], -1)
         mixtures = [scan.mixture(part) for scan, part in zip(self.scans, parts, strict=True)]
         logits, means, log_scales = (torch.cat(values, -1) for values in zip(*mixtures, strict=True))
-        return GaussianMixture(logits, means, torch.exp(log_scales), 256)
+        return GaussianMixture(logits, means, exp(log_scales), 256)

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..codec.pmf import LogisticMixture, Pmf
+from ..codec.portable import exp
 from .density import Scan
 from .pixelcnnpp import HALF_RANGE, Block, Conv, PixelCNNPP, Stream, concat_elu, gated, log_masses
 
@@ -304,7 +305,7 @@ class PixelCNNPPScan(Scan):
     def pmf(self, parameters: Tensor) -> Pmf:
         """See `Scan`."""
         logits, means, log_scales = parameters.chunk(3, 1)
-        return LogisticMixture(logits, means, torch.exp(log_scales), self.model.levels)
+        return LogisticMixture(logits, means, exp(log_scales), self.model.levels)
 
     def _parameters(self, out: Tensor, straight: Tensor, x: Tensor) -> list[Tensor]:
         """Those of each channel, in levels: logits, means, log-scales; for channels after unknown ones without meaning.

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..codec.codecs import wavefront
 from ..codec.pmf import GaussianMixture, Pmf
+from ..codec.portable import exp
 from .causal import Neighbourhoods, Whitening
 from .density import AutoregressiveModel, Scan
 from .experts import Experts
@@ -138,7 +139,7 @@ class PixelScan(Scan):
     def pmf(self, parameters: Tensor) -> Pmf:
         """See `Scan`."""
         logits, means, log_scales = self.mixture(parameters)
-        return GaussianMixture(logits, means, torch.exp(log_scales), 256)
+        return GaussianMixture(logits, means, exp(log_scales), 256)
 
     @torch.no_grad()
     def parallel(self, x: Tensor) -> Iterator[Tensor]:
