@@ -220,7 +220,8 @@ def local_bits_back_over_bound() -> float:
         z = flow.forward(x)
         jacobian = torch.func.vmap(torch.func.jacrev(lambda row: flow.forward(row[None])[0]))(x)
         normal = -0.5 * (z**2 + math.log(2 * math.pi)).sum(-1)
-        return (normal + torch.linalg.slogdet(jacobian).logabsdet) / math.log(2)
+        nats: Tensor = normal + torch.linalg.slogdet(jacobian).logabsdet
+        return nats / math.log(2)
 
     draws = [log2_density(data + torch.rand_like(data)).sum() for _ in range(NOISE_DRAWS)]
     bound = -float(torch.stack(draws).mean())
@@ -265,7 +266,7 @@ def side_information() -> dict[str, dict[str, float]]:
         network = torch.nn.Sequential(*layers, torch.nn.ELU(), torch.nn.Conv2d(64, 3 * 15, 1)).to(dtype)
         x = (torch.rand(16, 3, 32, 32) * 2 - 1).to(dtype)
         with torch.no_grad():
-            together, alone = 4 * network(x), 4 * torch.cat([network(image) for image in x.split(1)])
+            together, alone = 4 * network(x), 4 * torch.cat([network(image) for image in torch.split(x, 1)])
         calibration = Calibration(band)
         calibration.round(together.reshape(-1, 45))
         result[str(dtype).removeprefix("torch.")] = {

@@ -33,7 +33,7 @@ class _Plain(pickle.Unpickler):
     """Reads what the archive holds, arrays in dictionaries, and nothing that runs code."""
 
     def find_class(self, module: str, name: str) -> Any:
-        if name in {"_reconstruct", "ndarray", "dtype"} and module.split(".")[0] == "numpy":
+        if name in {"_reconstruct", "ndarray", "dtype"} and module.partition(".")[0] == "numpy":
             return {"_reconstruct": np.empty(0).__reduce__()[0], "ndarray": np.ndarray, "dtype": np.dtype}[name]
         if (module, name) == ("_codecs", "encode"):
             return super().find_class(module, name)

@@ -41,8 +41,10 @@ def write_checkpoint(path: Path, tensors: dict[str, Tensor], about: dict[str, An
     beside = path.with_name(path.name + ".part")
     kept = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
     try:
-        beside.touch()  # with the rights that new files have here; save_file gives them to the owner alone
+        beside.touch()
+        rights = beside.stat().st_mode  # of new files here; save_file gives them to the owner alone
         save_file(kept, beside, {KEY: json.dumps({"layout": LAYOUT, **about}, sort_keys=True)})
+        beside.chmod(rights)
         os.replace(beside, path)
     except (OSError, SafetensorError) as error:
         raise OutputError(f"{path}: {error}") from error
@@ -92,7 +94,7 @@ def as_plain(config: Any) -> dict[str, Any]:
 
 
 def generator_state(device: torch.device) -> Tensor:
-    """State of the random numbers of this process, on the device that the training uses. uint8"""
+    """State of the random numbers of this process, on the device that the training uses. uint8."""
     state = torch.get_rng_state()
     return torch.cat([state, torch.cuda.get_rng_state(device)]) if device.type == "cuda" else state
 

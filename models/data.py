@@ -2,11 +2,11 @@
 
 A specification says what and where:
 
-    cifar10:PATH       the official archive (cifar-10-python.tar.gz, cifar-10-binary.tar.gz) or its folder; a folder of
-                       tile mosaics (train-0.webp, ..., test.webp) or one of them; a folder of 32x32 images
-    mnist:PATH         the official idx files (.gz or not) in a folder; mosaics (train.png, test.png); a folder of images
+    cifar10:PATH       the official archive (cifar-10-python.tar.gz, cifar-10-binary.tar.gz) or its folder; a folder
+                       of tile mosaics (train-0.webp, ..., test.webp) or one of them; a folder of 32x32 images
+    mnist:PATH         the official idx files (.gz or not) in a folder; mosaics (train.png, test.png); image files
     deadleaves         synthetic, grey; deadleaves:size=64,count=2000 are the defaults
-    PATH, folder:PATH  a folder of images of any sizes, subfolders too: crops of `patch` pixels, or whole images of one size
+    PATH, folder:PATH  a folder of images, subfolders too: crops of `patch` pixels, or whole images of one size
 
 The last 1,000 training images (a tenth, where there are fewer than 10,000) are kept apart for validation. A folder may
 have subfolders `train`, `validation` (or `val`) and `test`; without `test`, all of it is the test set of an evaluation.

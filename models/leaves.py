@@ -1,7 +1,7 @@
 """Dead leaves: grey discs of all sizes that hide one another, the simplest images with edges at every scale.
 
-Source: Lee, Mumford and Huang, *Occlusion models for natural images* (2001); radii follow the density r^-3, for which the
-statistics are the same at every scale, between `SMALLEST` and the side of the image.
+Source: Lee, Mumford and Huang, *Occlusion models for natural images* (2001); radii follow the density r^-3, for which
+the statistics are the same at every scale, between `SMALLEST` and the side of the image.
 """
 
 from __future__ import annotations

@@ -1,18 +1,20 @@
 """Gated PixelCNN: masked convolutions in a vertical and a horizontal stack, and 256 probabilities for every sample.
 
-The vertical stack at a pixel has seen the rows above it, the horizontal stack these and what is left of it; together
-they have no blind spot. The channels of a pixel come in turn: features are in groups, one for each channel, and a group
-sees the earlier groups of its own pixel. Masks of kind A hide a group's own sample from it, those of kind B do not.
+The vertical stack at a pixel has seen the rows above it, the horizontal stack these and what is left of it;
+together they have no blind spot. The channels of a pixel come in turn: features are in groups, one for each channel,
+and a group sees the earlier groups of its own pixel. Masks of kind A hide a group's own sample from it, those of kind
+B do not.
 
-Source: van den Oord, Kalchbrenner, Vinyals et al., *Conditional image generation with PixelCNN decoders* (2016), section
-2 and figure 2; the masks over channels are those of *Pixel recurrent neural networks* (2016), section 3.4. What differs:
-the vertical convolutions are cut to the rows that they see, and not masked.
+Source: van den Oord, Kalchbrenner, Vinyals et al., *Conditional image generation with PixelCNN decoders* (2016),
+section 2 and figure 2; the masks over channels are those of *Pixel recurrent neural networks* (2016), section 3.4. What
+differs: the vertical convolutions are cut to the rows that they see, and not masked.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -26,7 +28,7 @@ __all__ = ["PixelCNN", "PixelCNNConfig"]
 
 LEVELS = 256
 STEP = 2.0**-8
-"""Rounding of logits: at most a divergence of STEP² / 8 = 2e-6 nats, the variance of a rounding error being STEP² / 12."""
+"""Rounding of logits: a divergence of at most half the variance of the error, STEP² / 24 = 6e-7 nats."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,9 @@ class Masked(nn.Conv2d):
         parts: see `outputs`; 2 for a value and a gate.
     """
 
+    mask: Tensor
+    bias: Tensor
+
     def __init__(self, inputs: int, outputs: int, reach: int, groups: int, strict: bool, parts: int = 1) -> None:
         super().__init__(inputs, outputs, (1, reach + 1))
         self.reach = reach
@@ -71,11 +76,11 @@ class Masked(nn.Conv2d):
         self.register_buffer("mask", mask, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, inputs, H, W] -> [B, outputs, H, W]"""
+        """[B, inputs, H, W] -> [B, outputs, H, W]."""
         return F.conv2d(F.pad(x, (self.reach, 0)), self.weight * self.mask, self.bias)
 
     def matrix(self) -> Tensor:
-        """For one place: from the last columns of the inputs, side by side. [inputs · (reach + 1), outputs]"""
+        """For one place: from the last columns of the inputs, side by side. [inputs · (reach + 1), outputs]."""
         return (self.weight * self.mask).flatten(1).T
 
 
@@ -92,17 +97,17 @@ class Layer(nn.Module):
 
     def __init__(self, inputs: int, filters: int, kernel: int, groups: int, first: bool) -> None:
         super().__init__()
-        self.first, self.half = first, kernel // 2
+        self.first, self.side = first, kernel // 2
         # The first layer sees `half` rows above the pixel's. Those features have not seen the row they stand in, so the
         # later layers may look at it.
-        self.vertical = nn.Conv2d(inputs, 2 * filters, (self.half + (not first), kernel))
+        self.vertical = nn.Conv2d(inputs, 2 * filters, (self.side + (not first), kernel))
         self.across = nn.Conv2d(2 * filters, 2 * filters, 1)
-        self.horizontal = Masked(inputs, 2 * filters, self.half, groups, first, parts=2)
+        self.horizontal = Masked(inputs, 2 * filters, self.side, groups, first, parts=2)
         self.out = Masked(filters, filters, 0, groups, strict=False)
 
     def down(self, v: Tensor) -> Tensor:
-        """The vertical stack before its gate. [B, inputs, H, W] -> [B, 2 filters, H, W]"""
-        below: Tensor = self.vertical(F.pad(v, (self.half, self.half, self.half, -1 if self.first else 0)))
+        """The vertical stack before its gate. [B, inputs, H, W] -> [B, 2 filters, H, W]."""
+        below: Tensor = self.vertical(F.pad(v, (self.side, self.side, self.side, -1 if self.first else 0)))
         return below
 
     def forward(self, v: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
@@ -113,13 +118,15 @@ class Layer(nn.Module):
 
 
 def gate(x: Tensor) -> Tensor:
-    """[B, 2 C, ...] -> [B, C, ...]"""
+    """[B, 2 C, ...] -> [B, C, ...]."""
     value, by = x.chunk(2, 1)
     return torch.tanh(value) * torch.sigmoid(by)
 
 
 class PixelCNN(AutoregressiveModel):
     """The network and its density. See the module."""
+
+    layers: Any  # ModuleList of Layer
 
     def __init__(self, config: PixelCNNConfig) -> None:
         super().__init__()
@@ -135,12 +142,12 @@ class PixelCNN(AutoregressiveModel):
         self.head = Masked(f, LEVELS * c, 0, c, strict=False)
 
     def logits(self, x: Tensor) -> Tensor:
-        """Of every sample, given those before. [B, C, H, W] samples -> [B, C, 256, H, W]"""
+        """Of every sample, given those before. [B, C, H, W] samples -> [B, C, 256, H, W]."""
         v = h = self.real(x)
         for layer in self.layers:
             v, h = layer(v, h)
         out: Tensor = self.head(F.relu(self.hidden(F.relu(h))))
-        return out.unflatten(1, (self.config.channels, LEVELS))
+        return out.view(len(out), self.config.channels, LEVELS, *out.shape[2:])
 
     def real(self, x: Tensor) -> Tensor:
         """Samples in [-1, 1]."""
@@ -181,7 +188,7 @@ class PixelCNNScan(Scan):
         self.above = [
             new(self.batch, layer.vertical.in_channels, layer.vertical.kernel_size[0], self.width) for layer in layers
         ]
-        self.left = [new(self.batch, layer.horizontal.in_channels, layer.half + self.width) for layer in layers]
+        self.left = [new(self.batch, layer.horizontal.in_channels, layer.side + self.width) for layer in layers]
         self.matrices = [(layer.horizontal.matrix(), layer.out.matrix()) for layer in layers]
         self.hidden, self.head = self.model.hidden.matrix(), self.model.head.matrix()
 
@@ -192,7 +199,7 @@ class PixelCNNScan(Scan):
         for layer, above in zip(self.model.layers, self.above, strict=True):
             above[:, :, :-1] = above[:, :, 1:].clone()
             above[:, :, -1] = v
-            below = layer.vertical(F.pad(above, (layer.half, layer.half)))
+            below = layer.vertical(F.pad(above, (layer.side, layer.side)))
             self.given.append(layer.across(below)[:, :, 0])
             v = gate(below)[:, :, 0]
         for left in self.left:
@@ -216,13 +223,13 @@ class PixelCNNScan(Scan):
         return torch.addmm(self.model.head.bias[levels], h, self.head[:, levels])
 
     def _pixel(self, known: Tensor, y: int, x: int) -> Tensor:
-        """The horizontal stack at a pixel, with what is known of it. [B, filters]"""
+        """The horizontal stack at a pixel, with what is known of it. [B, filters]."""
         h = self.model.real(known[:, :, y, x])
         for layer, left, given, (across, out) in zip(
             self.model.layers, self.left, self.given, self.matrices, strict=True
         ):
-            left[:, :, layer.half + x] = h
-            seen = left[:, :, x : x + layer.half + 1].flatten(1)
+            left[:, :, layer.side + x] = h
+            seen = left[:, :, x : x + layer.side + 1].flatten(1)
             step = gate(torch.addmm(layer.horizontal.bias, seen, across) + given[:, :, x])
             step = torch.addmm(layer.out.bias, step, out)
             h = step if layer.first else h + step

@@ -13,7 +13,9 @@ Source: Salimans, Karpathy, Chen, Kingma, *PixelCNN++* (2017), sections 2.1 to 2
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -84,12 +86,13 @@ class Conv(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs))
 
     def weight(self) -> Tensor:
-        """gain · direction / |direction|. [outputs, inputs, *kernel]"""
-        norm = self.direction.flatten(1).norm(dim=1)
-        return self.direction * (self.gain / norm)[:, None, None, None]
+        """The direction at the length of the gain. [outputs, inputs, *kernel]."""
+        norm: Tensor = torch.linalg.vector_norm(self.direction, dim=(1, 2, 3))
+        weight: Tensor = self.direction * (self.gain / norm)[:, None, None, None]
+        return weight
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, inputs, H, W] -> [B, outputs, ceil(H / stride), ceil(W / stride)]"""
+        """[B, inputs, H, W] -> [B, outputs, ceil(H / stride), ceil(W / stride)]."""
         if any(self.pad):
             x = F.pad(x, self.pad)
         if self.initializing:
@@ -122,15 +125,15 @@ def left(inputs: int, outputs: int, reach: int) -> Conv:
 
 
 def concat_elu(x: Tensor) -> Tensor:
-    """[..., C, H, W] -> [..., 2 C, H, W]"""
+    """[..., C, H, W] -> [..., 2 C, H, W]."""
     return F.elu(torch.cat([x, -x], 1))
 
 
 def log_masses(x: Tensor, real: Tensor, means: Tensor, log_scales: Tensor) -> Tensor:
     """Logarithm of each component's mass on the bin of each sample.
 
-    The mass is σ(a) - σ(b) = σ(a) σ(-b) (1 - e^(b - a)) for the ends a > b of the bin, the last factor of which does not
-    depend on the sample: no difference of nearly equal numbers, in any precision.
+    The mass is σ(a) - σ(b) = σ(a) σ(-b) (1 - e^(b - a)) for the ends a > b of the bin, the last factor of which does
+    not depend on the sample: no difference of nearly equal numbers, in any precision.
 
     Args:
         x: samples, 0 to 255. [B, C, ...]
@@ -150,6 +153,12 @@ def log_masses(x: Tensor, real: Tensor, means: Tensor, log_scales: Tensor) -> Te
     return log_above + log_below + torch.where(lowest | highest, 0.0, torch.log(-torch.expm1(-2 * half)))
 
 
+def gated(x: Tensor, y: Tensor) -> Tensor:
+    """The end of a block: [B, C, ...] and [B, 2 C, ...] -> [B, C, ...]."""
+    value, gate = torch.chunk(y, 2, 1)
+    return x + value * torch.sigmoid(gate)
+
+
 class Block(nn.Module):
     """A gated residual block.
 
@@ -161,11 +170,10 @@ class Block(nn.Module):
         dropout: probability.
     """
 
-    def __init__(self, conv: type[Conv] | object, filters: int, beside: int, features: int, dropout: float) -> None:
+    def __init__(self, conv: Callable[..., Conv], filters: int, beside: int, features: int, dropout: float) -> None:
         super().__init__()
-        make = conv if callable(conv) else right
-        self.first = make(2 * filters, filters)
-        self.second = make(2 * filters, 2 * filters, scale=0.1)
+        self.first = conv(2 * filters, filters)
+        self.second = conv(2 * filters, 2 * filters, scale=0.1)
         self.beside = Conv(2 * beside, filters) if beside else None
         self.features = Conv(features, 2 * filters, scale=0.1) if features else None
         self.dropout = dropout
@@ -181,8 +189,7 @@ class Block(nn.Module):
         y = self.second(y)
         if self.features is not None and features is not None:
             y = y + self.features(features)
-        value, gate = y.chunk(2, 1)
-        return x + value * torch.sigmoid(gate)
+        return gated(x, y)
 
 
 class Grow(nn.Module):
@@ -193,21 +200,25 @@ class Grow(nn.Module):
         self.conv = Conv(filters, 4 * filters)
 
     def forward(self, x: Tensor, height: int, width: int) -> Tensor:
-        """[B, C, ceil(H / 2), ceil(W / 2)] -> [B, C, H, W]"""
+        """[B, C, ceil(H / 2), ceil(W / 2)] -> [B, C, H, W]."""
         return F.pixel_shuffle(self.conv(x), 2)[:, :, :height, :width]
 
 
 class Stream(nn.Module):
     """The layers of one stream: blocks of the shrinking half, of the growing half, and what is between sizes."""
 
-    def __init__(self, config: PixelCNNPPConfig, conv: object, beside: int) -> None:
+    shrinking: Any  # ModuleLists of Block for each size
+    growing: Any
+    shrink: Any  # ModuleList of Conv, and of Grow
+    grow: Any
+
+    def __init__(self, config: PixelCNNPPConfig, conv: Callable[..., Conv], beside: int) -> None:
         super().__init__()
         n, f = config.blocks, config.filters
 
         def blocks(count: int, width: int) -> nn.ModuleList:
             return nn.ModuleList(Block(conv, f, width, config.features, config.dropout) for _ in range(count))
 
-        assert callable(conv)
         self.shrinking = nn.ModuleList(blocks(n, beside) for _ in range(3))
         self.shrink = nn.ModuleList(conv(f, f, stride=2) for _ in range(2))
         self.growing = nn.ModuleList(blocks(n + (level < 2), beside + f) for level in range(3))
@@ -216,6 +227,8 @@ class Stream(nn.Module):
 
 class PixelCNNPP(AutoregressiveModel):
     """The network and its density. See the module."""
+
+    causal: Tensor
 
     def __init__(self, config: PixelCNNPPConfig) -> None:
         super().__init__()
@@ -231,8 +244,7 @@ class PixelCNNPP(AutoregressiveModel):
         plane = torch.zeros(self.linear.weight.shape)
         for i in range(c):
             plane[i, i, -1, reach - 1], plane[i, i, -2, reach], plane[i, i, -2, reach - 1] = 0.75, 0.75, -0.5
-        self.linear.weight.data.copy_(plane)
-        self.linear.bias.data.zero_()
+        self.linear.load_state_dict({"weight": plane, "bias": torch.zeros(c)})
         causal = torch.ones(reach + 1, 2 * reach + 1)
         causal[-1, reach:] = 0
         self.register_buffer("causal", causal, persistent=False)
@@ -290,7 +302,7 @@ class PixelCNNPP(AutoregressiveModel):
         """
         k, c = self.config.mixtures, self.config.channels
         logits, rest = out[:, :k], out[:, k:]
-        rest = rest.unflatten(1, (-1, k))  # [B, C + C (+ 3), K, ...]
+        rest = rest.reshape(len(rest), -1, k, *rest.shape[2:])  # [B, C + C (+ 3), K, ...]
         plain = rest[:, :c] + straight[:, :, None]
         log_scales = rest[:, c : 2 * c].clamp(min=MIN_LOG_SCALE)
         if c == 1:

@@ -1,10 +1,10 @@
 """PixelCNN++ pixel by pixel: what a decoder runs.
 
 The down stream has seen whole rows only, so a row of it is computed at once, when the row above is complete; with it
-whatever the right stream takes from it. The right stream is computed a pixel at a time. Each convolution keeps the one row
-of inputs above that it will look at again, at its own size; the sizes of a half and a quarter have something to do in
-every second and fourth row and column only. So every activation of every layer is computed once, and memory grows with
-the width of the image, not with its area.
+whatever the right stream takes from it. The right stream is computed a pixel at a time. Each convolution keeps the one
+row of inputs above that it will look at again, at its own size; the sizes of a half and a quarter have something to do
+in every second and fourth row and column only. So every activation of every layer is computed once, and what is kept of
+the activations grows with the width of the image, not with its area.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from torch import Tensor
 
 from ..codec.pmf import LogisticMixture, Pmf
 from .density import Scan
-from .pixelcnnpp import HALF_RANGE, Block, Conv, PixelCNNPP, Stream, concat_elu, log_masses
+from .pixelcnnpp import HALF_RANGE, Block, Conv, PixelCNNPP, Stream, concat_elu, gated, log_masses
 
 __all__ = ["PixelCNNPPScan"]
 
 STEP = 2.0**-8
-"""Rounding of logits, means (levels) and log-scales. The divergence of a logistic that is moved by δ is δ² / (6 s²) nats,
-and one of half a step in log-scale about 0.7 δ²: with s >= 0.12 levels, 2e-5 and 3e-6 bits at the very most."""
+"""Rounding of logits, means (levels) and log-scales. The divergence of a logistic that is moved by δ is δ² / (6 s²)
+nats, and of one whose log-scale is, about 0.7 δ². With δ² of STEP² / 12 and s >= 0.12 levels: 2e-5 and 1e-6 bits."""
 
 
 LEAST_LOGIT = -40.0
@@ -45,12 +45,12 @@ class _Row:
         self.held = self.weight.new_zeros(batch, self.weight.shape[1], conv.kernel[0], width + self.left + right)
 
     def push(self, row: Tensor) -> None:
-        """The next row of inputs. [B, inputs, W]"""
+        """The next row of inputs. [B, inputs, W]."""
         self.held[:, :, :-1] = self.held[:, :, 1:].clone()
         self.held[:, :, -1, self.left : self.left + self.width] = row
 
     def value(self) -> Tensor:
-        """Outputs at the last row. [B, outputs, ceil(W / stride)]"""
+        """Outputs at the last row. [B, outputs, ceil(W / stride)]."""
         return F.conv2d(self.held, self.weight, self.bias, (1, self.stride))[:, :, 0]
 
 
@@ -72,23 +72,17 @@ class _Point:
         self.held[:, :, 0] = self.held[:, :, 1]
 
     def push(self, column: int, inputs: Tensor) -> None:
-        """The inputs at a column. [B, inputs]"""
+        """The inputs at a column. [B, inputs]."""
         self.held[:, column + 1, 1] = inputs
 
     def value(self, column: int) -> Tensor:
-        """Outputs at a column. [B, outputs]"""
+        """Outputs at a column. [B, outputs]."""
         return torch.addmm(self.bias, self.held[:, column : column + 2].flatten(1), self.matrix)
 
 
 def _matrix(conv: Conv) -> Tensor:
-    """Weights of a 1x1 convolution. [inputs, outputs]"""
+    """Weights of a 1x1 convolution. [inputs, outputs]."""
     return conv.weight()[:, :, 0, 0].T
-
-
-def _gate(x: Tensor, y: Tensor) -> Tensor:
-    """The end of a block, on [B, C, ...]."""
-    value, gate = y.chunk(2, 1)
-    return x + value * torch.sigmoid(gate)
 
 
 class _DownBlock:
@@ -99,7 +93,7 @@ class _DownBlock:
         self.beside, self.features = block.beside, block.features
 
     def row(self, x: Tensor, beside: Tensor | None, features: Tensor | None) -> Tensor:
-        """[B, C, W] -> [B, C, W]"""
+        """[B, C, W] -> [B, C, W]."""
         self.first.push(concat_elu(x))
         y = self.first.value()
         if self.beside is not None and beside is not None:
@@ -108,22 +102,23 @@ class _DownBlock:
         y = self.second.value()
         if self.features is not None and features is not None:
             y = y + self.features(features[:, :, None])[:, :, 0]
-        return _gate(x, y)
+        return gated(x, y)
 
 
 class _RightBlock:
-    """A block of the right stream; what it takes from the down stream and the features is computed for a row at once."""
+    """A block of the right stream; what it takes from the down stream and from features is computed a row at once."""
 
     def __init__(self, block: Block, batch: int, width: int, filters: int) -> None:
         assert block.beside is not None
         self.first, self.second = _Point(block.first, batch, width), _Point(block.second, batch, width)
         self.features = block.features
         weight = _matrix(block.beside)  # inputs: x, -x of (down, skip), down and skip having `filters` each
-        parts = weight.unflatten(0, (2, -1))  # [2, filters or 2 filters, outputs]
+        parts = weight.reshape(2, -1, weight.shape[1])  # [2, filters or 2 filters, outputs]
         self.from_down = parts[:, :filters].flatten(0, 1)
         self.from_skip = parts[:, filters:].flatten(0, 1) if parts.shape[1] > filters else None
         self.bias = block.beside.bias
-        self.given, self.added = self.bias, self.bias
+        self.given: Tensor = self.bias
+        self.added: Tensor = self.bias
 
     def new_row(self, down: Tensor, features: Tensor | None) -> None:
         """The down stream [B, C, W] and features [B, F, W] of the row that begins."""
@@ -134,7 +129,7 @@ class _RightBlock:
             self.added = self.features(features[:, :, None])[:, :, 0].permute(2, 0, 1)
 
     def point(self, column: int, x: Tensor, skip: Tensor | None) -> Tensor:
-        """[B, C] -> [B, C]"""
+        """[B, C] -> [B, C]."""
         self.first.push(column, concat_elu(x))
         y = self.first.value(column) + self.given[column]
         if self.from_skip is not None and skip is not None:
@@ -143,7 +138,7 @@ class _RightBlock:
         y = self.second.value(column)
         if self.features is not None:
             y = y + self.added[column]
-        return _gate(x, y)
+        return gated(x, y)
 
 
 class PixelCNNPPScan(Scan):
@@ -267,7 +262,7 @@ class PixelCNNPPScan(Scan):
                 r = block.point(column, r, skips[level].pop())
             if level:
                 matrix, bias = self.right_grow[level - 1]
-                four = torch.addmm(bias, r, matrix).unflatten(1, (-1, 2, 2)).permute(0, 2, 3, 1)  # [B, 2, 2, C]
+                four = torch.addmm(bias, r, matrix).view(len(r), -1, 2, 2).permute(0, 2, 3, 1)  # [B, 2, 2, C]
                 place = self.right_grown[level - 1][:, :, 2 * column : 2 * column + 2]
                 place.copy_(four[:, :, : place.shape[2]])
         matrix, bias = self.head
@@ -288,7 +283,8 @@ class PixelCNNPPScan(Scan):
             if x == 0:
                 self._new_row(y)
             self._pixel(y, x)
-        return self._parameters(self.out, self.straight, known[:, :, y, x])[channel]
+        parameters: Tensor = self._parameters(self.out, self.straight, known[:, :, y, x])[channel]
+        return parameters
 
     @torch.no_grad()
     def parallel(self, x: Tensor) -> Iterator[Tensor]:
@@ -334,4 +330,5 @@ class PixelCNNPPScan(Scan):
         return found
 
     def _real(self, x: Tensor) -> Tensor:
-        return x.to(self.model.linear.weight.dtype) / HALF_RANGE - 1
+        real: Tensor = x.to(self.model.linear.weight.dtype) / HALF_RANGE - 1
+        return real

@@ -1,15 +1,19 @@
-"""The table of models that are trained, evaluated and coded by name."""
+"""The table of models that are trained, evaluated and coded by name.
+
+Reading the table imports no model, and not torch either.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import importlib
 from collections.abc import Mapping
-from typing import Any
-
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from ..codec.errors import UsageError
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = ["MODELS", "build", "config_class", "make_config"]
 

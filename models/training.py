@@ -1,8 +1,8 @@
 """The one training loop: any model with a `log_prob`, or a `loss` of its own, on any data.
 
-Nothing depends on when it was stopped: batches are a function of seed, step and process, and a checkpoint holds weights,
-averages, the optimizer and the states of the random numbers. Going on gives the bits that never stopping gives (with a
-budget of minutes, the learning rate follows the clock instead).
+Nothing depends on when it was stopped: batches are a function of seed, step and process, and a checkpoint holds
+weights, averages, the optimizer and the states of the random numbers. Going on gives the bits that never stopping
+gives (with a budget of minutes, the learning rate follows the clock instead).
 
 Several processes (`torchrun`) share each step's batch; gradients are averaged, and process 0 measures and writes.
 """
@@ -14,7 +14,6 @@ import json
 import math
 import os
 import time
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,45 +29,10 @@ from ..codec.errors import InputError, OutputError, UsageError
 from .checkpoint import as_plain, generator_state, read_checkpoint, restore_generator, write_checkpoint
 from .curve import Curve
 from .data import Data, open_data
-from .registry import build, config_class, make_config
+from .recipe import Recipe, read_config
+from .registry import build, make_config
 
-__all__ = ["Progress", "Recipe", "presets", "read_config", "train_model"]
-
-PRESETS = Path(__file__).parent / "presets"
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Choices of a training that do not change what the model is.
-
-    Attributes:
-        steps: updates of the weights.
-        batch: images of a step, over all processes.
-        rate: highest learning rate of Adam, reached after `warm_up` steps, lowered along half a cosine to 0 at the end.
-        warm_up: steps.
-        beta1: decay of Adam's average of gradients.
-        beta2: decay of its average of squares.
-        clip: largest norm of the gradient; larger ones are scaled down.
-        average: highest decay of the average of the weights, which is what is measured and kept; at step n it is
-            (1 + n) / (10 + n) at most, so that the first weights are soon forgotten.
-        flip: mirror every other image.
-        patch: side of the crops from folders of images; 0 for whole images.
-        every: steps between measurements on the validation images and checkpoints.
-        validation: number of validation images to measure by.
-    """
-
-    steps: int = 10000
-    batch: int = 16
-    rate: float = 1e-3
-    warm_up: int = 200
-    beta1: float = 0.9
-    beta2: float = 0.99
-    clip: float = 1.0
-    average: float = 0.999
-    flip: bool = True
-    patch: int = 0
-    every: int = 500
-    validation: int = 200
+__all__ = ["Progress", "evaluate", "train_model"]
 
 
 @dataclass(frozen=True)
@@ -92,40 +56,6 @@ class Progress:
     validation: float | None = None
 
 
-def presets(model: str) -> list[str]:
-    """Names of the configurations that are shipped for a model."""
-    return sorted(p.stem.removeprefix(model + "-") for p in PRESETS.glob(f"{model}-*.toml"))
-
-
-def read_config(model: str, config: str) -> tuple[dict[str, Any], Recipe]:
-    """A configuration: [model] with the settings of the model, [training] with those of `Recipe`.
-
-    Args:
-        model: name, for its presets.
-        config: path of a TOML file, or the name of a preset ("small", "paper").
-
-    Returns:
-        The model's settings as plain values, and the recipe.
-
-    Raises:
-        UsageError: no such file or preset, not TOML, an unknown setting, or a value of the wrong type.
-    """
-    path = PRESETS / f"{model}-{config}.toml" if config in presets(model) else Path(config)
-    try:
-        with path.open("rb") as file:
-            tables = tomllib.load(file)
-    except OSError as error:
-        known = ", ".join(presets(model)) or "none"
-        raise UsageError(f"{config}: {error.strerror}; presets of {model}: {known}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: {error}") from error
-    if unknown := set(tables) - {"model", "training"}:
-        raise UsageError(f"{path}: unknown table [{min(unknown)}]; [model] and [training] are read")
-    settings = tables.get("model", {})
-    make_config(config_class(model), settings, f"{path} [model]")
-    return settings, make_config(Recipe, tables.get("training", {}), f"{path} [training]")
-
-
 class _Objective(nn.Module):
     """The loss of a batch in nats per dimension, as a module, for gradients that are shared between processes."""
 
@@ -134,10 +64,9 @@ class _Objective(nn.Module):
         self.model = model
 
     def forward(self, x: Tensor) -> Tensor:
-        own = getattr(self.model, "loss", None)
-        if own is not None:
-            return own(x)  # type: ignore[no-any-return]
-        return -self.model.log_prob(x).mean() / x[0].numel()
+        model: Any = self.model
+        loss: Tensor = model.loss(x) if hasattr(model, "loss") else -model.log_prob(x).mean() / x[0].numel()
+        return loss
 
 
 @dataclass
@@ -163,14 +92,14 @@ def _device(name: str) -> torch.device:
     if device.type == "cuda":
         if not torch.cuda.is_available():
             raise UsageError("--device cuda: torch sees no GPU here")
-        if device.index is None:
+        if ":" not in name:
             device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(device)
     return device
 
 
 def _batch(data: Data, recipe: Recipe, seed: int, step: int, place: _Place) -> Tensor:
-    """The images of a step for this process: every epoch is one permutation of all images; uint8 [b, C, H, W]"""
+    """The images of a step for this process: every epoch is one permutation of all images; uint8 [b, C, H, W]."""
     n = len(data.images)
     share = recipe.batch // place.world
     first = step * recipe.batch + place.rank * share
@@ -194,7 +123,7 @@ def evaluate(model: nn.Module, images: np.ndarray[Any, Any], batch: int, device:
     was = model.training
     model.eval()
     with torch.no_grad():
-        for part in torch.from_numpy(images).split(batch):
+        for part in torch.split(torch.from_numpy(images), batch):
             total += float(objective(part.to(device))) * len(part)
     model.train(was)
     return total / len(images) / math.log(2)

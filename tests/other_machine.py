@@ -22,7 +22,10 @@ COMPONENTS, WIDTH = 4, 48
 def images() -> np.ndarray[Any, np.dtype[np.uint8]]:
     y, x = np.mgrid[:9, :12]
     noise = np.random.default_rng(0).normal(0, 6, (16, 9, 12))
-    return np.clip(100 + 9 * np.arange(16)[:, None, None] / 3 + 5 * y - 3 * x + noise, 0, 255).astype(np.uint8)
+    made: np.ndarray[Any, np.dtype[np.uint8]] = np.clip(
+        100 + 9 * np.arange(16)[:, None, None] / 3 + 5 * y - 3 * x + noise, 0, 255
+    ).astype(np.uint8)
+    return made
 
 
 def network(dtype: torch.dtype) -> Any:
@@ -41,7 +44,8 @@ def network(dtype: torch.dtype) -> Any:
         with torch.no_grad():
             for layer in layers:
                 h = torch.tanh(layer(h))
-            return last(h) * 4
+            outputs: Tensor = last(h)
+        return outputs * 4
 
     return run
 
@@ -53,8 +57,9 @@ def codec(calibration: Any, shape: tuple[int, ...], dtype: torch.dtype, batch: i
     steps = [(offsets + place).reshape(-1) for place in places]
 
     def parameters(step: int, known: Tensor) -> Tensor:
-        outputs = torch.cat([run(part) for part in known.split(batch)])  # [B, P, H, W]
-        return outputs.flatten(2)[:, :, places[step]].transpose(1, 2).reshape(-1, 3 * COMPONENTS)
+        outputs = torch.cat([run(part) for part in torch.split(known, batch)])  # [B, P, H, W]
+        rows: Tensor = outputs.flatten(2)[:, :, places[step]].transpose(1, 2).reshape(-1, 3 * COMPONENTS)
+        return rows
 
     def pmf(rounded: Tensor) -> LogisticMixture:
         logits, means, log_scales = rounded.chunk(3, -1)

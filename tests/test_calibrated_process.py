@@ -18,7 +18,7 @@ def _run(action: str, file: Path, precision: str, batch: int, threads: int, band
     environment.pop("ATEN_CPU_CAPABILITY", None)
     if capability:
         environment["ATEN_CPU_CAPABILITY"] = capability
-    command = [sys.executable, WORKER, action, file, precision, str(batch), str(threads), repr(band)]
+    command = [sys.executable, str(WORKER), action, str(file), precision, str(batch), str(threads), repr(band)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
     return done.stdout

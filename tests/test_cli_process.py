@@ -12,6 +12,7 @@ from PIL import Image
 
 # Work that takes as long as a test needs, in place of the coder's.
 SLOW = """
+import signal
 import time
 import densezip.cli.convert as convert
 from densezip.cli.main import main
@@ -23,6 +24,8 @@ def slow(data, *, progress, **options):
         time.sleep(0.1)
     return data
 
+# Whatever started the tests may ignore interrupts, as a shell does for what it runs in the background.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 convert.compress = slow
 convert.Compression.remarks = lambda self, data, result: ("", "")
 main()

@@ -2,6 +2,7 @@ import gzip
 import io
 import pickle
 import tarfile
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +163,7 @@ def test_dead_leaves_are_flat_discs_of_all_sizes() -> None:
     assert 0.6 < same.mean() < 0.95  # flat inside, with edges
     # Of a scale-free pile the chance of one leaf at two places falls slowly: by less than halves over each octave.
     chances = [float((images[:, :, d:] == images[:, :, :-d]).mean()) for d in (1, 2, 4, 8)]
-    assert all(0.5 < far / near < 0.98 for near, far in zip(chances, chances[1:], strict=False))
+    assert all(0.5 < far / near < 0.98 for near, far in pairwise(chances))
     assert abs(images.mean() - 127.5) < 15
     assert SMALLEST > 1
 

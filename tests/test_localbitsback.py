@@ -64,7 +64,8 @@ def _affine(shift: float, scale: float) -> bj.Stepwise:
 
 def _rotation(seed: int, *shape: int) -> Tensor:
     """Well-conditioned matrices that are not symmetric."""
-    return torch.linalg.qr(_normal(seed, *shape)).Q @ torch.diag(torch.linspace(0.5, 2.0, shape[-1]).double())
+    rotation: Tensor = torch.linalg.qr(_normal(seed, *shape)).Q
+    return rotation @ torch.diag(torch.linspace(0.5, 2.0, shape[-1]).double())
 
 
 def _black_box(flow: Any, shape: tuple[int, ...]) -> Composition:
@@ -125,7 +126,8 @@ def _log_prob(flow: Any, x: Tensor) -> Tensor:
     jacobian = torch.func.vmap(torch.func.jacrev(lambda v: flow.forward(v.view(1, *x.shape[1:])).flatten()))(
         x.flatten(1)
     )
-    return (-0.5 * z**2 - 0.5 * math.log(2 * math.pi)).sum(1) + torch.linalg.slogdet(jacobian).logabsdet
+    nats: Tensor = (-0.5 * z**2 - 0.5 * math.log(2 * math.pi)).sum(1) + torch.linalg.slogdet(jacobian).logabsdet
+    return nats
 
 
 def _net(codec: Codec[Any], symbols: Tensor, lanes: int = 500) -> float:

@@ -55,7 +55,7 @@ def test_pixelcnnpp_pmf_ignores_future_samples(channels: int, height: int, width
 def test_pixelcnnpp_sees_all_samples_before() -> None:
     net = model(1).double()
     x = torch.rand(1, 1, 6, 8, dtype=torch.float64).requires_grad_()
-    net.network(x)[0][0, :, 5, 4].square().sum().backward()
+    torch.autograd.backward(net.network(x)[0][0, :, 5, 4].square().sum())
     assert x.grad is not None
     assert torch.equal((x.grad[0, 0] != 0).flatten(), torch.arange(48) < 5 * 8 + 4)
 
@@ -91,7 +91,7 @@ def test_pixelcnnpp_likelihood_in_float32_is_finite_and_right_at_the_extremes() 
         x = torch.full((1, 3, 4, 4), value, dtype=torch.uint8)
         x[0, :, 2, 2] = 255 - value
         single = net.log_prob(x)
-        single.sum().backward()
+        torch.autograd.backward(single.sum())
         assert all(torch.isfinite(p.grad).all() for p in net.parameters() if p.grad is not None)
         double = net.double().log_prob(x)
         net.float()
@@ -126,6 +126,6 @@ def test_pixelcnnpp_begins_at_a_linear_predictor_and_learns() -> None:
     for _ in range(40):
         optimizer.zero_grad()
         loss = -net.log_prob(x).mean() / dimensions
-        loss.backward()
+        torch.autograd.backward(loss)
         optimizer.step()
     assert float(loss.detach()) < min(begin - 0.5, 5.0)

@@ -48,7 +48,7 @@ def test_quantiles_that_coders_use_are_accurate() -> None:
 def test_compiled_functions_give_the_bits_of_torch(name: str) -> None:
     function = getattr(portable, name)
 
-    @njit(error_model="numpy")  # type: ignore[untyped-decorator]
+    @njit(error_model="numpy")
     def fill(x: Any, out: Any) -> None:
         for i in range(x.size):
             out[i] = function(x[i])
@@ -76,10 +76,12 @@ def test_compiled_distributions_and_messages_give_the_bits_of_torch(
     def run() -> bytes:
         message, made = rans.Message(lanes), kind(*parameters, 256)
         for _ in range(3):
-            message.push(*made.interval(symbols), made.precision)
+            start, freq = made.interval(symbols)
+            message.push(start, freq, made.precision)
         data = message.to_bytes()
         assert torch.equal(made.locate(message.peek(made.precision)), symbols)
-        message.pop(*made.interval(symbols), made.precision)
+        start, freq = made.interval(symbols)
+        message.pop(start, freq, made.precision)
         return data + message.to_bytes()
 
     compiled = run()

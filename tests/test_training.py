@@ -1,4 +1,5 @@
 import csv
+import io
 import json
 import os
 import subprocess
@@ -7,11 +8,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from click.testing import CliRunner, Result
+from densezip.cli.main import app
+from densezip.cli.train import _bar
 from densezip.codec.errors import InputError, UsageError
 from densezip.models.checkpoint import load_model, read_checkpoint, write_checkpoint
 from densezip.models.data import open_data
+from densezip.models.recipe import Recipe, presets, read_config
 from densezip.models.registry import MODELS, build, config_class
-from densezip.models.training import Progress, Recipe, evaluate, presets, read_config, train_model
+from densezip.models.training import Progress, evaluate, train_model
 
 DATA = "deadleaves:size=8,count=40"
 CONFIG = """
@@ -62,17 +67,17 @@ def test_training_writes_weights_curve_and_progress(tmp_path: Path) -> None:
 
 
 def test_going_on_gives_the_bits_of_never_stopping(tmp_path: Path) -> None:
-    class Stop(Exception):
+    class StopError(Exception):
         pass
 
     def stop(progress: Progress) -> None:
         if progress.step == 7:
-            raise Stop
+            raise StopError
 
     settings = config(tmp_path, 9, 3)
     whole, halves = tmp_path / "whole", tmp_path / "halves"
     train_model("pixelcnn++", DATA, settings, whole, seed=3, device="cpu")
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         train_model("pixelcnn++", DATA, settings, halves, seed=3, device="cpu", report=stop)
     assert read_checkpoint(halves / "last.safetensors")[1]["step"] == 6
     train_model("pixelcnn++", DATA, settings, halves, seed=3, device="cpu", resume=True)
@@ -214,3 +219,55 @@ def test_damaged_and_foreign_checkpoints_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not a checkpoint of densezip"):
         read_checkpoint(path)
     assert os.listdir(tmp_path) == ["x.safetensors"]
+
+
+def command(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_the_command_trains_and_says_so(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    arguments = ("train", "pixelcnn", "--data", DATA, "--config", config_pixelcnn(tmp_path), "--device", "cpu")
+    done = command(*arguments, "--out", out, "--seed", 5)
+    assert done.exit_code == 0, done.output
+    assert done.stdout == f"{out / 'best.safetensors'}\n"
+    assert "step 2: " in done.stderr
+    assert "on validation" in done.stderr
+    _, about = load_model(out / "best.safetensors")
+    assert about["seed"] == 5
+    refused = command(*arguments, "--out", out, "--seed", 6, "--resume")
+    assert refused.exit_code == InputError.exit_code
+    assert "another seed: 5, now 6" in refused.stderr
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_the_command_explains_every_model(name: str) -> None:
+    shown = command("train", name, "--help").output
+    assert f"densezip train {name} --data cifar10:" in shown
+    assert "torchrun" in shown
+    assert name in command("train", "--help").output
+
+
+def test_the_command_names_what_is_wrong(tmp_path: Path) -> None:
+    out = ("--out", tmp_path / "out")
+    wrong = command("train", "pixelcnn++", "--data", "cifar10:/no/such", *out)
+    assert wrong.exit_code == UsageError.exit_code
+    assert wrong.stderr.startswith("densezip: no data at /no/such: --data takes cifar10:PATH")
+    wrong = command("train", "pixelcnn++", "--data", DATA, "--config", "large", *out)
+    assert "presets of pixelcnn++: paper, small" in wrong.stderr
+    wrong = command("train", "pixelcnn++", "--data", DATA, "--minutes", "0", *out)
+    assert wrong.exit_code == UsageError.exit_code
+    wrong = command("train", "pixelrnn", "--data", DATA, *out)
+    assert "No such command 'pixelrnn'" in wrong.stderr
+
+
+def test_the_bar_of_a_terminal_shows_rate_and_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = io.StringIO()
+    monkeypatch.setattr(screen, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stderr", screen)
+    with _bar("pixelcnn") as report:
+        report(Progress(5, 0.5, 3.25, 12.5, 60.0, 3.5))
+        report(Progress(10, 1.0, 3.0, 12.5, 0.0))
+    text = screen.getvalue()
+    assert "100%" in text
+    assert "3.000 bpd, 3.500 on validation, 12.5 images/s" in text
