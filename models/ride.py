@@ -250,7 +250,8 @@ class Ride(PixelModel):
     def start_from(self, mcgsm: Mcgsm) -> None:
         """Take over the experts of a trained MCGSM, which see the neighbourhood here too, in place of `initialize`.
 
-        The density is that of the MCGSM to begin with; what is left to learn is what the state adds. Both models have the same channels, radius and kinds of experts.
+        The density is that of the MCGSM to begin with; what is left to learn is what the state adds. Both models have
+        the same channels, radius and kinds of experts.
 
         Raises:
             UsageError: they have not, or the experts here see the state only.
