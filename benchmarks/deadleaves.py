@@ -1,6 +1,7 @@
 """Dead leaves: MCGSM and RIDE at several sizes of the causal neighbourhood, in the manner of the poster's plot.
 
-Both models have the same experts and see the same number of images. A larger neighbourhood stops helping the MCGSM,
+Both models have the same experts and see the same number of images: an MCGSM is trained for half of the steps, and
+then either goes on as it is or with a spatial LSTM beside it. A larger neighbourhood stops helping the MCGSM,
 whose experts are linear; the state of the RIDE adds to it at every size.
 
     python benchmarks/deadleaves.py --json deadleaves.json --plot deadleaves.png
@@ -28,13 +29,15 @@ from torch import Tensor
 EXPERTS: dict[str, Any] = {"channels": 1, "components": 8, "scales": 3, "features": 16}
 
 
-def train(model: PixelModel, images: Tensor, test: Tensor, steps: int, batch: int, rate: float) -> dict[str, Any]:
+def train(
+    model: PixelModel, images: Tensor, test: Tensor, steps: int, batch: int, rate: float, seed: int
+) -> dict[str, Any]:
     """Train with Adam and a cosine of rates, average the weights at the end; bits per dimension of the test images."""
     begun = time.perf_counter()
     parameters = list(model.parameters())
     averages = [parameter.detach().clone() for parameter in parameters]
     optimizer = torch.optim.Adam(parameters, rate, betas=(0.9, 0.99))
-    order = torch.from_numpy(np.random.default_rng(0).integers(0, len(images), (steps, batch)))
+    order = torch.from_numpy(np.random.default_rng(seed).integers(0, len(images), (steps, batch)))
     for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = rate * min(1.0, (step + 1) / 50) * (0.505 + 0.495 * math.cos(math.pi * step / steps))
@@ -59,16 +62,15 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     test = torch.from_numpy(dead_leaves(args.test, args.size, seed=2)).long()
     rows = []
     for radius in args.radii:
-        for name in ("mcgsm", "ride"):
-            torch.manual_seed(0)
-            model: Mcgsm | Ride
-            if name == "mcgsm":
-                model = Mcgsm(McgsmConfig(radius=radius, **EXPERTS))
-            else:
-                model = Ride(RideConfig(radius=radius, hidden=args.hidden, **EXPERTS))
-            model.initialize(images[:256])
+        torch.manual_seed(0)
+        mcgsm = Mcgsm(McgsmConfig(radius=radius, **EXPERTS))
+        mcgsm.initialize(images[:256])
+        train(mcgsm, images, test, args.steps, args.batch, args.rate, seed=0)
+        ride = Ride(RideConfig(radius=radius, hidden=args.hidden, **EXPERTS))
+        ride.start_from(mcgsm)
+        for name, model in (("mcgsm", mcgsm), ("ride", ride)):
             row = {"model": name, "radius": radius, "pixels": 2 * radius * (radius + 1)}
-            row |= train(model, images, test, args.steps, args.batch, args.rate)
+            row |= train(model, images, test, args.steps, args.batch, args.rate / 2, seed=1)
             print(f"{name} radius {radius}: {row['bpd']:.4f} bpd, {row['seconds']:.0f} s", flush=True)
             rows.append(row)
     settings = {k: v for k, v in vars(args).items() if k not in ("json", "plot")}
@@ -100,7 +102,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=32, help="side of an image")
     parser.add_argument("--images", type=int, default=4000, help="to train on")
     parser.add_argument("--test", type=int, default=200, help="to measure by")
-    parser.add_argument("--steps", type=int, default=1500, help="of training, for each model")
+    parser.add_argument("--steps", type=int, default=1500, help="of training, for each half")
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--rate", type=float, default=6e-3)
     parser.add_argument("--hidden", type=int, default=48, help="units of the spatial LSTM")

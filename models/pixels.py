@@ -35,12 +35,14 @@ class PixelModel(AutoregressiveModel):
     """A model whose experts see the causal neighbourhood of a pixel, and a state that depends on pixels before it.
 
     Attributes:
+        first_images: how many a training shows to `initialize`, for their statistics.
         radius: of the neighbourhood, in pixels.
         channels: of the images.
         whitening: of neighbourhood and pixel.
         experts: of the channels in turn.
     """
 
+    first_images = 500
     radius: int
     channels: int
     whitening: Whitening

@@ -250,7 +250,8 @@ class Ride(PixelModel):
     def start_from(self, mcgsm: Mcgsm) -> None:
         """Take over the experts of a trained MCGSM, which see the neighbourhood here too, in place of `initialize`.
 
-        What is left to learn is what the state adds. Both models have the same channels, radius and kinds of experts.
+        The density is that of the MCGSM to begin with; what is left to learn is what the state adds. Both models have
+        the same channels, radius and kinds of experts.
 
         Raises:
             UsageError: they have not, or the experts here see the state only.
@@ -263,7 +264,7 @@ class Ride(PixelModel):
         own = dict(self.experts.named_parameters())
         for name, value in mcgsm.experts.named_parameters():
             if name == "weight":
-                own[name][..., : self.config.hidden] *= 0.1
+                own[name][..., : self.config.hidden] = 0
                 own[name][..., self.config.hidden :] = value
             else:
                 own[name].copy_(value)

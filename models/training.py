@@ -15,7 +15,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -200,7 +200,8 @@ def train_model(
     else:
         initialize = getattr(model, "initialize", None)
         if initialize is not None:
-            initialize(_batch(data, recipe, seed, 0, _Place()).to(where))
+            first = replace(recipe, batch=max(recipe.batch, getattr(model, "first_images", 0)))
+            initialize(_batch(data, first, seed, 0, _Place()).to(where))
         run.average.load_state_dict(model.state_dict())
         torch.manual_seed(seed + place.rank)
     with Curve(out, run.step, tensorboard) if place.rank == 0 else _Nothing() as curve:

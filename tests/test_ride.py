@@ -104,9 +104,10 @@ def test_ride_starts_where_an_mcgsm_has_ended() -> None:
         for parameter in mcgsm.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
         net.start_from(mcgsm)
-        for lstm in net.lstms:
-            lstm.input.zero_()
     torch.testing.assert_close(net.log_prob(x), mcgsm.log_prob(x))
+    net.log_prob(x).sum().backward()
+    assert net.experts.weight.grad is not None
+    assert float(net.experts.weight.grad[..., : net.config.hidden].abs().max()) > 0  # the state is not lost for ever
     with pytest.raises(UsageError, match="radius"):
         model(radius=1).start_from(mcgsm)
     with pytest.raises(UsageError, match="what they see"):
