@@ -1,8 +1,8 @@
 """Dead leaves: MCGSM and RIDE at several sizes of the causal neighbourhood, in the manner of the poster's plot.
 
 Both models have the same experts and see the same number of images: an MCGSM is trained for half of the steps, and
-then either goes on as it is or with a spatial LSTM beside it. A larger neighbourhood stops helping the MCGSM,
-whose experts are linear; the state of the RIDE adds to it at every size.
+then either goes on as it is or with a spatial LSTM beside it. The question is whether a larger neighbourhood stops
+helping the MCGSM, whose experts are linear, and whether the state of the RIDE adds to it at every size.
 
     python benchmarks/deadleaves.py --json deadleaves.json --plot deadleaves.png
 

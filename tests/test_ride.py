@@ -105,7 +105,7 @@ def test_ride_starts_where_an_mcgsm_has_ended() -> None:
             parameter.add_(0.05 * torch.randn_like(parameter))
         net.start_from(mcgsm)
     torch.testing.assert_close(net.log_prob(x), mcgsm.log_prob(x))
-    net.log_prob(x).sum().backward()
+    torch.autograd.backward(net.log_prob(x).sum())
     assert net.experts.weight.grad is not None
     assert float(net.experts.weight.grad[..., : net.config.hidden].abs().max()) > 0  # the state is not lost for ever
     with pytest.raises(UsageError, match="radius"):
