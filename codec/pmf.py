@@ -8,7 +8,7 @@ How a cumulative distribution F over n symbols becomes integers: symbol i starts
 2 i, the first at 0, and the last ends at 2^precision. Whatever the last bits of F, starts rise by one at least with
 each symbol, so every symbol can be coded. Rounding takes less than one unit from a symbol, which was given two: a
 symbol of probability p has at least p (1 - 2 n / 2^precision) of the range. The cost over the ideal is at most
--log2(1 - 2 n / 2^precision) bits a symbol, 4.4e-5 for 256 symbols at the default of 24 bits.
+-log2(1 - 2 n / 2^precision) bits a symbol: by default 4.4e-5 for 256 symbols (24 bits), 8.8e-5 for 65,536 (31 bits).
 
 From the same parameters all evaluations give the same bits on every machine and device (`portable`). Parameters that
 come from a network are not the same everywhere: a stream that another machine is to read takes them through
@@ -44,7 +44,16 @@ __all__ = [
 ]
 
 DEFAULT_PRECISION = 24
-"""Bits of a distribution: 256 symbols lose 4.4e-5 bits each, and a head keeps 7 bits to spare."""
+"""Bits of a distribution of up to 512 symbols: 256 lose 4.4e-5 bits each, and a head keeps 7 bits to spare."""
+
+_SPARE_BITS = 14
+"""log2 of the least range over twice the symbols, by default: they lose 8.8e-5 bits each at most."""
+
+
+def default_precision(size: int) -> int:
+    """Bits of a distribution where none are asked for: 24, and up to 31 for alphabets of 2^16."""
+    return min(max(DEFAULT_PRECISION, (2 * size - 1).bit_length() + _SPARE_BITS), MAX_PRECISION)
+
 
 _MOST_SYMBOLS = 1 << 16
 
@@ -146,13 +155,14 @@ class CumulativePmf(ABC):
 
     Args:
         size: symbols of the alphabet.
-        precision: bits.
+        precision: bits; see `default_precision`.
 
     Raises:
         DistributionError: the precision is too small for the alphabet: two units are needed for each symbol.
     """
 
-    def __init__(self, size: int, precision: int = DEFAULT_PRECISION) -> None:
+    def __init__(self, size: int, precision: int | None = None) -> None:
+        precision = default_precision(size) if precision is None else precision
         self.size, self.precision = size, precision
         _check_precision(precision)
         if size < 1 or 2 * size > 1 << precision:
@@ -199,16 +209,17 @@ class Categorical:
 
     Args:
         weights: not negative, not all zero. [lanes, size]
-        precision: bits.
+        precision: bits; see `default_precision`.
     """
 
-    def __init__(self, weights: Tensor, precision: int = DEFAULT_PRECISION) -> None:
+    def __init__(self, weights: Tensor, precision: int | None = None) -> None:
         weights = _finite("weight", weights)
         if weights.ndim != 2 or not 1 <= weights.shape[1] <= _MOST_SYMBOLS:
             raise DistributionError(
                 f"weights are {list(weights.shape)}; [lanes, 1 to {_MOST_SYMBOLS} symbols] is needed"
             )
-        self.size, self.precision = int(weights.shape[-1]), precision
+        self.size = int(weights.shape[-1])
+        self.precision = precision = default_precision(self.size) if precision is None else precision
         _check_precision(precision)
         if 2 * self.size > 1 << precision:
             raise DistributionError(
@@ -226,7 +237,7 @@ class Categorical:
         self._starts[:, -1] = 1 << precision
 
     @classmethod
-    def from_logits(cls, logits: Tensor, precision: int = DEFAULT_PRECISION) -> Categorical:
+    def from_logits(cls, logits: Tensor, precision: int | None = None) -> Categorical:
         """From logarithms of the weights [lanes, size]."""
         logits = _finite("logit", logits)
         return cls(portable.exp(logits - logits.amax(-1, keepdim=True)), precision)
@@ -247,7 +258,7 @@ class Categorical:
 class Bernoulli(CumulativePmf):
     """0 or 1, from the logit of 1 [lanes]."""
 
-    def __init__(self, logits: Tensor, precision: int = DEFAULT_PRECISION) -> None:
+    def __init__(self, logits: Tensor, precision: int | None = None) -> None:
         super().__init__(2, precision)
         self._zero = portable.sigmoid(-_finite("logit", logits))
 
@@ -262,7 +273,7 @@ class _Family(CumulativePmf):
 
     _kind: ClassVar[int]
 
-    def __init__(self, logits: Tensor, means: Tensor, scales: Tensor, size: int, precision: int) -> None:
+    def __init__(self, logits: Tensor, means: Tensor, scales: Tensor, size: int, precision: int | None) -> None:
         super().__init__(size, precision)
         if not (logits.shape == means.shape == scales.shape and means.ndim == 2 and means.shape[1]):
             shapes = ", ".join(str(list(values.shape)) for values in (logits, means, scales))
@@ -317,14 +328,12 @@ class LogisticMixture(_Family):
         means: [lanes, J]
         scales: above 0. [lanes, J]
         size: values, 256 or 65,536 for samples of images.
-        precision: bits.
+        precision: bits; see `default_precision`.
     """
 
     _kind = portable.LOGISTIC
 
-    def __init__(
-        self, logits: Tensor, means: Tensor, scales: Tensor, size: int, precision: int = DEFAULT_PRECISION
-    ) -> None:
+    def __init__(self, logits: Tensor, means: Tensor, scales: Tensor, size: int, precision: int | None = None) -> None:
         super().__init__(logits, means, scales, size, precision)
 
 
@@ -333,9 +342,7 @@ class GaussianMixture(_Family):
 
     _kind = portable.GAUSSIAN
 
-    def __init__(
-        self, logits: Tensor, means: Tensor, scales: Tensor, size: int, precision: int = DEFAULT_PRECISION
-    ) -> None:
+    def __init__(self, logits: Tensor, means: Tensor, scales: Tensor, size: int, precision: int | None = None) -> None:
         super().__init__(logits, means, scales, size, precision)
 
 
@@ -356,7 +363,7 @@ class GaussianBins(_Family):
 
     _kind = portable.BINS
 
-    def __init__(self, means: Tensor, scales: Tensor, size: int, precision: int = DEFAULT_PRECISION) -> None:
+    def __init__(self, means: Tensor, scales: Tensor, size: int, precision: int | None = None) -> None:
         means, scales = _finite("mean", means)[:, None], _positive("scale", scales)[:, None]
         super().__init__(torch.zeros_like(means), means, scales, size, precision)
 
