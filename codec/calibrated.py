@@ -68,7 +68,7 @@ class Calibration:
 
     @property
     def parameters(self) -> int:
-        """Parameters rounded so far, or left to be."""
+        """Parameters that this side has rounded for writing."""
         return sum(size for size, _, _ in self._blocks)
 
     @property

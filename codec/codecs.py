@@ -97,7 +97,7 @@ class Independent:
         if symbols.shape != (self.count,):
             raise SymbolError(f"symbols of shape {list(symbols.shape)}; [{self.count}] is needed")
         pushes = []
-        for first, stop in _spans(self.count, message.lanes):  # all before the first push: an error leaves no half
+        for first, stop in spans(self.count, message.lanes):  # all before the first push: an error leaves no half
             pmf = self.pmf(first, stop)
             pushes.append((*pmf.interval(symbols[first:stop]), pmf.precision))
         for start, freq, precision in reversed(pushes):
@@ -107,12 +107,12 @@ class Independent:
         """See `Codec`."""
         parts = [
             FromPmf(self.pmf(first, stop)).pop(message.part(0, stop - first))
-            for first, stop in _spans(self.count, message.lanes)
+            for first, stop in spans(self.count, message.lanes)
         ]
         return torch.cat([torch.zeros(0, dtype=torch.int64, device=message.device), *parts])
 
 
-def _spans(count: int, lanes: int) -> list[tuple[int, int]]:
+def spans(count: int, lanes: int) -> list[tuple[int, int]]:
     """(first, stop) of the symbols of each push."""
     return [(first, min(first + lanes, count)) for first in range(0, count, lanes)]
 
@@ -190,7 +190,7 @@ class Autoregressive:
         pushes: list[tuple[Tensor, Tensor, int, int]] = []
         for number, places in enumerate(self.steps):
             make = self.pmf(number, known)
-            for first, stop in _spans(len(places), message.lanes):
+            for first, stop in spans(len(places), message.lanes):
                 pmf = make(first, stop)
                 pushes.append((*pmf.interval(flat[places[first:stop]]), pmf.precision, stop - first))
             known.view(-1)[places] = flat[places]

@@ -35,7 +35,7 @@ import torch
 from torch import Tensor
 
 from . import portable
-from .codecs import Codec, FromPmf
+from .codecs import Codec, FromPmf, spans
 from .errors import DistributionError, SymbolError
 from .pmf import DEFAULT_PRECISION, CumulativePmf, GaussianMixture, LogisticMixture, Pmf
 from .rans import Message
@@ -98,17 +98,14 @@ class Spread:
     codec: Callable[[int, int], Codec[Tensor]]
     count: int
 
-    def _spans(self, lanes: int) -> list[tuple[int, int]]:
-        return [(first, min(first + lanes, self.count)) for first in range(0, self.count, lanes)]
-
     def push(self, message: Message, symbols: Tensor) -> None:
         """See `Codec`."""
-        for first, stop in reversed(self._spans(message.lanes)):
+        for first, stop in reversed(spans(self.count, message.lanes)):
             self.codec(first, stop).push(message.part(0, stop - first), symbols[first:stop])
 
     def pop(self, message: Message) -> Tensor:
         """See `Codec`."""
-        parts = [self.codec(a, b).pop(message.part(0, b - a)) for a, b in self._spans(message.lanes)]
+        parts = [self.codec(a, b).pop(message.part(0, b - a)) for a, b in spans(self.count, message.lanes)]
         return torch.cat([torch.zeros(0, dtype=torch.int64, device=message.device), *parts])
 
 
