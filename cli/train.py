@@ -156,6 +156,9 @@ Examples:
         help="End by the clock, if that comes before the last step; the learning rate follows.",
     )
     @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --out.")
+    @click.option(
+        "--start", metavar="CHECKPOINT", help="Begin at another trained model; ride takes an MCGSM with like experts."
+    )
     @click.option("--device", default="auto", show_default=True, metavar="NAME", help="cpu, cuda, cuda:1, or auto.")
     @click.option(
         "--precision",

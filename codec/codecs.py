@@ -25,6 +25,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import torch
 from torch import Tensor
 
+from . import halves
 from .errors import MessageExhaustedError, SymbolError
 from .pmf import Pmf
 from .rans import Message
@@ -71,13 +72,12 @@ class FromPmf:
 
     def push(self, message: Message, symbols: Tensor) -> None:
         """See `Codec`."""
-        message.push(*self.pmf.interval(symbols), self.pmf.precision)
+        for interval in reversed(halves.intervals(self.pmf, symbols)):
+            message.push(*interval)
 
     def pop(self, message: Message) -> Tensor:
         """See `Codec`."""
-        symbols = self.pmf.locate(message.peek(self.pmf.precision))
-        message.pop(*self.pmf.interval(symbols), self.pmf.precision)
-        return symbols
+        return halves.pop(message, self.pmf)
 
 
 @dataclass(frozen=True)
@@ -98,8 +98,7 @@ class Independent:
             raise SymbolError(f"symbols of shape {list(symbols.shape)}; [{self.count}] is needed")
         pushes = []
         for first, stop in spans(self.count, message.lanes):  # all before the first push: an error leaves no half
-            pmf = self.pmf(first, stop)
-            pushes.append((*pmf.interval(symbols[first:stop]), pmf.precision))
+            pushes += halves.intervals(self.pmf(first, stop), symbols[first:stop])
         for start, freq, precision in reversed(pushes):
             message.part(0, len(start)).push(start, freq, precision)
 
@@ -187,15 +186,14 @@ class Autoregressive:
         if not torch.equal(torch.cat(list(self.steps)).sort().values, torch.arange(symbols.numel())):
             raise SymbolError(f"the steps do not name each of {symbols.numel()} elements once")
         known, flat = torch.zeros_like(symbols), symbols.reshape(-1)
-        pushes: list[tuple[Tensor, Tensor, int, int]] = []
+        pushes: list[tuple[Tensor, Tensor, int]] = []
         for number, places in enumerate(self.steps):
             make = self.pmf(number, known)
             for first, stop in spans(len(places), message.lanes):
-                pmf = make(first, stop)
-                pushes.append((*pmf.interval(flat[places[first:stop]]), pmf.precision, stop - first))
+                pushes += halves.intervals(make(first, stop), flat[places[first:stop]])
             known.view(-1)[places] = flat[places]
-        for start, freq, precision, lanes in reversed(pushes):
-            message.part(0, lanes).push(start, freq, precision)
+        for start, freq, precision in reversed(pushes):
+            message.part(0, len(start)).push(start, freq, precision)
 
     def pop(self, message: Message) -> Tensor:
         """See `Codec`."""

@@ -157,7 +157,7 @@ class PixelCNNPPScan(Scan):
         config = model.config
         self.model, self.batch, self.height, self.width = model, batch, height, width
         self.features = features
-        device = model.linear.weight.device
+        device = model.direct.device
         area, channels = height * width, config.channels
         self.steps = [
             torch.tensor([channel * area + pixel], device=device)
@@ -165,14 +165,14 @@ class PixelCNNPPScan(Scan):
             for channel in range(channels)
         ]
         self.grid = torch.full((3 * config.mixtures,), STEP, dtype=torch.float64, device=device)
-        self.out = self.straight = model.linear.weight
+        self.out = self.straight = model.center
 
     @torch.no_grad()
     def _start(self) -> None:
         model, batch, reach = self.model, self.batch, self.model.config.reach
         filters, channels = model.config.filters, model.config.channels
         widths = [self.width, -(-self.width // 2), -(-self.width // 4)]
-        new = model.linear.weight.new_zeros
+        new = model.direct.new_zeros
 
         def downs(stream: Stream) -> Iterator[list[list[_DownBlock]]]:
             for half in (stream.shrinking, stream.growing):
@@ -191,13 +191,15 @@ class PixelCNNPPScan(Scan):
         self.right_grow = [(_matrix(grow.conv), grow.conv.bias) for grow in model.right.grow]
         self.down_grown = [new(0), new(0)]  # [B, filters, 2, W] of the two larger sizes
         self.right_grown = [new(batch, 2, w + 1, filters) for w in widths[:2]]
-        self.head = (_matrix(model.head), model.head.bias)
-        self.left = model.right_left.weight()[:, :, 0].flatten(1).T  # [(C + 1) · reach, filters]
-        linear = model.linear.weight * model.causal
-        self.linear_above = linear[:, :, :reach]
-        self.linear_left = linear[:, :, reach, :reach].flatten(1).T  # [C · reach, C]
-        # Samples in [-1, 1] and a plane of ones, zeros outside the image.
-        self.canvas = new(batch, channels + 1, self.height + reach, self.width + 2 * reach)
+        self.head = _matrix(model.head)
+        self.left = model.right_left.weight()[:, :, 0].flatten(1).T  # [(3 C + 1) · reach, filters]
+        # Prediction of the samples, then what is added to the outputs by the innovations.
+        filters_around = [weight * model.causal for weight in (model.prediction, model.direct)]
+        self.around_above = [weight[:, :, :reach] for weight in filters_around]
+        self.around_left = [weight[:, :, reach, :reach].flatten(1).T for weight in filters_around]  # [C · reach, ...]
+        # Samples in [-1, 1], innovations and a plane of ones, zeros outside the image.
+        self.widths_of_inputs = [channels, 2 * channels]
+        self.canvas = new(batch, 3 * channels + 1, self.height + reach, self.width + 2 * reach)
         self.canvas[:, -1, reach:, reach : reach + self.width] = 1
         self.pyramid = [self.features]
         for _ in range(2):
@@ -211,8 +213,12 @@ class PixelCNNPPScan(Scan):
         d = F.conv2d(strip, model.down_above.weight(), model.down_above.bias)[:, :, 0]
         self.row_above = F.conv2d(strip, model.right_above.weight(), model.right_above.bias)[:, :, 0]
         self.row_above = (self.row_above + model.right_left.bias[:, None]).permute(2, 0, 1)  # [W, B, filters]
-        straight = F.conv2d(strip[:, :-1], self.linear_above, model.linear.bias)[:, :, 0]
-        self.row_straight = straight.permute(2, 0, 1)  # [W, B, C]
+        parts = torch.split(strip[:, :-1], self.widths_of_inputs, 1)
+        constants = (model.center, model.head.bias)
+        self.row_around = [
+            F.conv2d(part, weight, bias)[:, :, 0].permute(2, 0, 1)  # [W, B, C or O]
+            for part, weight, bias in zip(parts, self.around_above, constants, strict=True)
+        ]
         top = 2 if y % 4 == 0 else 1 if y % 2 == 0 else 0
         features = [None if p is None else p[:, :, y >> level] for level, p in enumerate(self.pyramid)]
         skips: list[list[Tensor]] = []
@@ -240,10 +246,15 @@ class PixelCNNPPScan(Scan):
 
     def _pixel(self, y: int, x: int) -> None:
         """The network's outputs for one pixel of every image."""
-        reach, channels = self.model.config.reach, self.model.config.channels
+        reach = self.model.config.reach
         near = self.canvas[:, :, y + reach, x : x + reach]
         r = torch.addmm(self.row_above[x], near.flatten(1), self.left)
-        straight = torch.addmm(self.row_straight[x], near[:, :channels].flatten(1), self.linear_left)
+        self.straight, direct = (
+            torch.addmm(row[x], part.flatten(1), weight)
+            for row, part, weight in zip(
+                self.row_around, torch.split(near[:, :-1], self.widths_of_inputs, 1), self.around_left, strict=True
+            )
+        )
         top = 2 if y % 4 == 0 and x % 4 == 0 else 1 if y % 2 == 0 and x % 2 == 0 else 0
         skips: list[list[Tensor]] = []
         for level in range(top + 1):
@@ -266,8 +277,7 @@ class PixelCNNPPScan(Scan):
                 four = torch.addmm(bias, r, matrix).view(len(r), -1, 2, 2).permute(0, 2, 3, 1)  # [B, 2, 2, C]
                 place = self.right_grown[level - 1][:, :, 2 * column : 2 * column + 2]
                 place.copy_(four[:, :, : place.shape[2]])
-        matrix, bias = self.head
-        self.out, self.straight = torch.addmm(bias, F.elu(r), matrix), straight
+        self.out = torch.addmm(direct, F.elu(r), self.head)
 
     @torch.no_grad()
     def parameters(self, step: int, known: Tensor) -> Tensor:
@@ -280,7 +290,9 @@ class PixelCNNPPScan(Scan):
                 self._start()
             else:
                 v, u = divmod(pixel - 1, self.width)
-                self.canvas[:, :channels, v + reach, u + reach] = self._real(known[:, :, v, u])
+                real = self._real(known[:, :, v, u])
+                place = self.canvas[:, :-1, v + reach, u + reach]
+                place[:, :channels], place[:, channels:] = real, self.model.innovations(real - self.straight)
             if x == 0:
                 self._new_row(y)
             self._pixel(y, x)
@@ -331,5 +343,5 @@ class PixelCNNPPScan(Scan):
         return found
 
     def _real(self, x: Tensor) -> Tensor:
-        real: Tensor = x.to(self.model.linear.weight.dtype) / HALF_RANGE - 1
+        real: Tensor = x.to(self.model.direct.dtype) / HALF_RANGE - 1
         return real

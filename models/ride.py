@@ -257,7 +257,7 @@ class Ride(PixelModel):
             UsageError: they have not, or the experts here see the state only.
         """
         shared = ("channels", "radius", "components", "scales", "features")
-        differing = [name for name in shared if getattr(self.config, name) != getattr(mcgsm.config, name)]
+        differing = [name for name in shared if getattr(self.config, name) != getattr(mcgsm.config, name, None)]
         if differing or not self.config.direct:
             raise UsageError(f"experts to start from differ in {', '.join(differing) or 'what they see'}")
         self.whitening.load_state_dict(mcgsm.whitening.state_dict())

@@ -10,6 +10,7 @@ Several processes (`torchrun`) share each step's batch; gradients are averaged, 
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import math
 import os
@@ -26,11 +27,12 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ..codec.errors import InputError, OutputError, UsageError
-from .checkpoint import as_plain, generator_state, read_checkpoint, restore_generator, write_checkpoint
+from .checkpoint import as_plain, generator_state, load_model, read_checkpoint, restore_generator, write_checkpoint
 from .curve import Curve
 from .data import Data, open_data
 from .recipe import Recipe, read_config
 from .registry import build, make_config
+from .shipped import find_checkpoint
 
 __all__ = ["Progress", "evaluate", "train_model"]
 
@@ -142,6 +144,7 @@ def train_model(
     precision: str = "fp32",
     tensorboard: bool = False,
     settings: Mapping[str, Any] | None = None,
+    start: str | None = None,
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> Path:
     """Trains a model; writes best.safetensors, last.safetensors, curve.csv and curve.png.
@@ -159,6 +162,8 @@ def train_model(
         precision: "fp32" or "bf16" (autocast; weights and likelihood stay in float32).
         tensorboard: write its events too, where it is installed.
         settings: of the recipe, by name, in place of those of the configuration.
+        start: checkpoint, by name or path, of another model that this one can begin at (see its `start_from`); the
+            checkpoints written name its hash.
         report: called after every step.
 
     Returns:
@@ -166,7 +171,7 @@ def train_model(
 
     Raises:
         UsageError: of the configuration or the data; a batch that the processes cannot share; nothing to resume.
-        InputError: a checkpoint of another model or configuration, or of other data.
+        InputError: a checkpoint of another model or configuration, or of other data; no checkpoint to start from.
         OutputError: `out` cannot be written.
     """
     if precision not in {"fp32", "bf16"}:
@@ -194,12 +199,15 @@ def train_model(
         "data_hash": data.hash,
         "seed": seed,
     }
+    begin = None if start is None else _beginning(model, name, start, about)
     run = _Run(model, recipe, about, out, where, place, minutes)
     if resume:
         run.resume()
     else:
         initialize = getattr(model, "initialize", None)
-        if initialize is not None:
+        if begin is not None:
+            begin()
+        elif initialize is not None:
             first = replace(recipe, batch=max(recipe.batch, getattr(model, "first_images", 0)))
             initialize(_batch(data, first, seed, 0, _Place()).to(where))
         run.average.load_state_dict(model.state_dict())
@@ -207,6 +215,17 @@ def train_model(
     with Curve(out, run.step, tensorboard) if place.rank == 0 else _Nothing() as curve:
         run.go(data, held, seed, precision, curve, report)
     return out / "best.safetensors"
+
+
+def _beginning(model: nn.Module, name: str, start: str, about: dict[str, Any]) -> Callable[[], None]:
+    """What lets a model begin at another one, whose hash goes into `about`."""
+    start_from = getattr(model, "start_from", None)
+    if start_from is None:
+        raise UsageError(f"{name} cannot start from another model")
+    path = find_checkpoint(start)
+    other, _ = load_model(path)
+    about["start"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return lambda: start_from(other)
 
 
 class _Nothing:
@@ -357,10 +376,10 @@ class _Run:
         if not path.exists():
             raise UsageError(f"nothing to resume: no {path}")
         tensors, about = read_checkpoint(path, str(self.device))
-        for key in ("model", "config", "recipe", "data_hash", "seed"):
+        for key in ("model", "config", "recipe", "data_hash", "seed", "start"):
             # Through JSON, which has lists for tuples.
-            if about.get(key) != json.loads(json.dumps(self.about[key])):
-                raise InputError(f"{path} was trained with another {key}: {about.get(key)}, now {self.about[key]}")
+            if about.get(key) != json.loads(json.dumps(self.about.get(key))):
+                raise InputError(f"{path} was trained with another {key}: {about.get(key)}, now {self.about.get(key)}")
         self.model.load_state_dict(_named(tensors, "model."))
         self.average.load_state_dict(_named(tensors, "average."))
         states: dict[int, dict[str, Tensor]] = {}

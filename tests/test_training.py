@@ -271,3 +271,38 @@ def test_the_bar_of_a_terminal_shows_rate_and_loss(monkeypatch: pytest.MonkeyPat
     text = screen.getvalue()
     assert "100%" in text
     assert "3.000 bpd, 3.500 on validation, 12.5 images/s" in text
+
+
+def test_a_ride_starts_from_a_trained_mcgsm(tmp_path: Path) -> None:
+    experts = "channels = 1\nradius = 1\ncomponents = 2\nscales = 2\nfeatures = 3\n"
+    steps = "[training]\nsteps = {}\nbatch = 2\nrate = 1e-3\nevery = 2\nvalidation = 4\n"
+    for name, own, count in (("mcgsm", "", 4), ("ride", "hidden = 4\n", 2)):
+        (tmp_path / f"{name}.toml").write_text(f"[model]\n{experts}{own}" + steps.format(count))
+    mcgsm = train_model("mcgsm", DATA, str(tmp_path / "mcgsm.toml"), tmp_path / "mcgsm", device="cpu")
+    first = read_checkpoint(mcgsm)[1]["validation_bpd"]
+    ride = train_model(
+        "ride",
+        DATA,
+        str(tmp_path / "ride.toml"),
+        tmp_path / "ride",
+        device="cpu",
+        start=str(mcgsm),
+        settings={"rate": 0.0},
+    )
+    about = read_checkpoint(ride)[1]
+    assert about["validation_bpd"] == pytest.approx(first, abs=1e-5)  # without learning it is the MCGSM
+    assert about["start"]
+    with pytest.raises(InputError, match="another start"):
+        train_model(
+            "ride",
+            DATA,
+            str(tmp_path / "ride.toml"),
+            tmp_path / "ride",
+            device="cpu",
+            settings={"rate": 0.0},
+            resume=True,
+        )
+    with pytest.raises(UsageError, match="pixelcnn cannot start from another model"):
+        train_model("pixelcnn", DATA, "small", tmp_path / "no", device="cpu", start=str(mcgsm))
+    with pytest.raises(InputError, match="no checkpoint"):
+        train_model("ride", DATA, str(tmp_path / "ride.toml"), tmp_path / "no", device="cpu", start="nothing")
