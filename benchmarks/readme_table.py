@@ -1,7 +1,8 @@
-"""Writes the tables of measured results into the README, from the JSON of `photos.py` or of `coding.py`.
+"""Writes the tables of measured results into the README, from the JSON of `photos.py`, `coding.py` or `cifar.py`.
 
 python benchmarks/readme_table.py photos.json README.md
 python benchmarks/readme_table.py coding.json README.md
+python benchmarks/readme_table.py cifar.json README.md
 """
 
 import argparse
@@ -10,9 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-BEGIN, END = "<!-- results: made by benchmarks/readme_table.py, do not edit -->", "<!-- end of results -->"
-BEGIN_CODING = "<!-- results of coding: made by benchmarks/readme_table.py, do not edit -->"
-END_CODING = "<!-- end of results of coding -->"
+MADE_BY = "made by benchmarks/readme_table.py, do not edit"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -97,21 +96,57 @@ def coding_results(report: dict[str, Any]) -> str:
     return "\n\n".join([table(("figure", "measured", "promise"), rows), calibration, measured])
 
 
+def cifar_results(report: dict[str, Any], plot: str | None) -> str:
+    """The text between the markers of density models; `plot` is the address of a picture from the README."""
+    rows = [
+        (row["file_bpd"], [row["name"], "", "", f"{row['file_bpd']:.4f}", *_seconds(row)]) for row in report["peers"]
+    ]
+    for row in report["models"]:
+        name = f"{row['model']}, ensemble" if row["ensemble"] else row["model"]
+        rates = [f"{row[key]:.4f}" for key in ("reported_bpd", "pmf_bpd", "file_bpd")]
+        rows.append((row["file_bpd"], [f"**{name}**", *rates, *_seconds(row)]))
+    scan = report["scan"]
+    versions = ", ".join(f"{name} {number}" for name, number in report["versions"].items())
+    measured = (
+        f"The first {report['images']} test images of CIFAR-10, in bits per dimension; all files decoded and compared."
+        " PNG, WebP, JPEG XL and the photo model have an image a file, the checkpoints"
+        f" {report['models'][0]['batch']} images. The ensemble's rate is the average of its density over flips and"
+        " transposes; its files hold the likeliest of these. A decoder that keeps what it has computed gets the"
+        f" parameters of a batch of {scan['batch']} from {scan['model']} {scan['ratio']:.0f} times sooner than one that"
+        f" runs the network again for every pixel. One thread, {versions}."
+    )
+    head = ("", "reported", "integer distributions", "files", "encode, s/image", "decode, s/image")
+    picture = [f"![Bits per dimension of each]({plot})"] if plot else []
+    return "\n\n".join([*picture, table(head, [row for _, row in sorted(rows, key=lambda pair: -pair[0])]), measured])
+
+
+def _seconds(row: dict[str, Any]) -> list[str]:
+    return [f"{row['encode_s']:.3f}", f"{row['decode_s']:.3f}"]
+
+
+def made_of(report: dict[str, Any], plot: str | None) -> tuple[str, str]:
+    """What the results are called in the markers, and the text between these."""
+    if "calibration" in report:
+        return "results of coding", coding_results(report)
+    if "scan" in report:
+        return "results of density models", cifar_results(report, plot)
+    return "results", results(report, plot)
+
+
 def main() -> None:
     """Replaces what is between the markers."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("report", type=Path, help="JSON of photos.py")
+    parser.add_argument("report", type=Path, help="JSON of a benchmark")
     parser.add_argument("readme", type=Path)
     parser.add_argument("--plot", metavar="ADDRESS", help="show this picture, as addressed from the README")
     options = parser.parse_args()
     text = options.readme.read_text(encoding="utf-8")
-    report = json.loads(options.report.read_text(encoding="utf-8"))
-    first, last = (BEGIN_CODING, END_CODING) if "calibration" in report else (BEGIN, END)
+    name, made = made_of(json.loads(options.report.read_text(encoding="utf-8")), options.plot)
+    first, last = f"<!-- {name}: {MADE_BY} -->", f"<!-- end of {name} -->"
     before, begin, rest = text.partition(first)
     _, end, after = rest.partition(last)
     if not begin or not end:
         raise SystemExit(f"{options.readme} has no lines '{first}' and '{last}'")
-    made = coding_results(report) if "calibration" in report else results(report, options.plot)
     options.readme.write_text(f"{before}{first}\n\n{made}\n\n{last}{after}", encoding="utf-8")
 
 

@@ -32,9 +32,9 @@ def describe(name: str, info: Info) -> str:
     facts = {
         "file": name,
         "size": f"{info.size:,} bytes, {info.bpsp:.3f} bits per sub-pixel, 1/{info.ratio:.2f} of the raw samples",
-        "image": f"{info.width} x {info.height}, {_mode(info)}",
+        "image": f"{_size(info)}, {_mode(info)}",
         "coding": _payload(info),
-        "decodes": "to the same pixels on every machine" if info.portable else "where the model's arithmetic agrees",
+        "decodes": _decodes(info),
         "tiles": _tiles(info),
         "metadata": metadata or "none",
         "format": f"version {info.format_version}",
@@ -67,6 +67,18 @@ def _mode(info: Info) -> str:
     names = {"1": "black and white", "L": "grey", "LA": "grey and alpha", "P": "palette", "I;16": "grey"}
     name = names.get(info.mode, info.mode.partition(";")[0])
     return f"{name}, {info.depth} bits per sample" + (", from an array" if info.source == "array" else "")
+
+
+def _size(info: Info) -> str:
+    if info.images == 1:
+        return f"{info.width} x {info.height}"
+    return f"{info.images} of {info.width} x {info.height // info.images}"
+
+
+def _decodes(info: Info) -> str:
+    if info.portable:
+        return "to the same pixels on every machine"
+    return "where the model's arithmetic agrees" + (" within the guard band (calibrated)" if info.calibrated else "")
 
 
 def _payload(info: Info) -> str:

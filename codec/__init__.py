@@ -22,8 +22,8 @@ if TYPE_CHECKING:
         split,
         squeeze,
     )
-    from .calibrated import Calibration, Forward, autoregressive
-    from .calibratedgrid import CalibratedGaussian
+    from .calibrated import FLOAT32_BAND, FLOAT64_BAND, Calibration, Forward, autoregressive
+    from .calibratedgrid import FLOW_BAND, CalibratedGaussian
     from .codecs import (
         Autoregressive,
         BitsBack,
@@ -53,6 +53,9 @@ if TYPE_CHECKING:
     from .scalar import QueueDecoder, QueueEncoder, Stack
 
 __all__ = [
+    "FLOAT32_BAND",
+    "FLOAT64_BAND",
+    "FLOW_BAND",
     "Affine",
     "Autoregressive",
     "BatchCost",
@@ -128,6 +131,9 @@ _HOMES = {
     "BatchCost": "batch",
     "Bernoulli": "pmf",
     "CalibratedGaussian": "calibratedgrid",
+    "FLOAT32_BAND": "calibrated",
+    "FLOAT64_BAND": "calibrated",
+    "FLOW_BAND": "calibratedgrid",
     "Bijection": "localbitsback",
     "BitSwap": "codecs",
     "BitsBack": "codecs",

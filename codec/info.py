@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .container import Chunk, Container, Payload
+from .container import Chunk, Container, Payload, Reader
+from .errors import TruncatedError
 
 __all__ = ["Info", "describe"]
 
@@ -39,6 +40,9 @@ class Info:
         model: name of the model, or None where the payload is not a model's.
         model_digest: 8 hexadecimal digits that name the model's weights, or None.
         portable: whether the file decodes to the same pixels on every machine.
+        calibrated: whether a batch holds the exceptions of calibrated coding, and so decodes on every machine whose
+            arithmetic stays within their guard band; elsewhere that is an error with a name.
+        images: 1, or of a batch how many lie below one another in `height`.
         tiles: number of independently decodable tiles.
         tile_size: (width, height) of a tile in pixels.
         stored_format: the extension of a stored file without its dot, such as "jpg", or None.
@@ -60,6 +64,8 @@ class Info:
     model: str | None
     model_digest: str | None
     portable: bool
+    calibrated: bool
+    images: int
     tiles: int
     tile_size: tuple[int, int]
     stored_format: str | None
@@ -77,6 +83,7 @@ def describe(container: Container) -> Info:
     metadata: dict[str, int] = {}
     for chunk in header.chunks:
         metadata[_name(chunk)] = metadata.get(_name(chunk), 0) + len(chunk[1])
+    images, exceptions = _batch(container) if header.payload is Payload.BATCH else (1, 0)
     return Info(
         format_version=container.version,
         width=header.width,
@@ -89,6 +96,8 @@ def describe(container: Container) -> Info:
         model=header.model or None,
         model_digest=header.digest.hex() or None,
         portable=header.payload is not Payload.BATCH,
+        calibrated=exceptions > 0,
+        images=images,
         tiles=header.tiles,
         tile_size=(header.tile_width, header.tile_height),
         stored_format=header.stored_format or None,
@@ -98,6 +107,12 @@ def describe(container: Container) -> Info:
         ratio=samples * header.bits / 8 / container.size,
         metadata=metadata,
     )
+
+
+def _batch(container: Container) -> tuple[int, int]:
+    """How many images a batch has, and the length of its exceptions."""
+    reader = Reader(container.tile(0), 0, TruncatedError)
+    return reader.varint("number of images"), reader.varint("length of the exceptions")
 
 
 def _name(chunk: Chunk) -> str:

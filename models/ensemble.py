@@ -61,9 +61,9 @@ def undo(x: Tensor, number: int) -> Tensor:
     return x.flip([axis for bit, axis in ((1, -1), (2, -2)) if number & bit])
 
 
-def transform_log_probs(model: AutoregressiveModel, x: Tensor) -> Tensor:
-    """Log-probability of every transform of images [B, C, H, W], in nats: [8, B]."""
-    return torch.stack([model.log_prob(transform(x, number).contiguous()) for number in range(TRANSFORMS)])
+def transform_log_probs(model: AutoregressiveModel, x: Tensor, count: int = TRANSFORMS) -> Tensor:
+    """Log-probability of every transform, or the first `count`, of images [B, C, H, W], in nats: [count, B]."""
+    return torch.stack([model.log_prob(transform(x, number).contiguous()) for number in range(count)])
 
 
 def ensemble_log_prob(model: AutoregressiveModel, x: Tensor) -> Tensor:

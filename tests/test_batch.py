@@ -8,7 +8,23 @@ import densezip
 import numpy as np
 import pytest
 import torch
-from densezip.codec import Calibration, Independent, LogisticMixture, read_batch, write_batch
+from densezip.codec import (
+    FLOW_BAND,
+    Affine,
+    CalibratedGaussian,
+    Calibration,
+    Composition,
+    Dequantized,
+    Grid,
+    Independent,
+    LocalBitsBack,
+    LogisticMixture,
+    coupling,
+    elementwise,
+    read_batch,
+    reshape,
+    write_batch,
+)
 from densezip.codec.errors import (
     FormatError,
     LimitError,
@@ -61,6 +77,7 @@ def test_batches_come_back(shape: tuple[int, ...], dtype: Any) -> None:
     assert cost.net + cost.side <= cost.file <= cost.net + cost.side + 8 * 40 + 8 * 38 + 72
     info = densezip.info(data)
     assert (info.payload, info.model, info.portable, info.format_version) == ("batch", "mine", False, 3)
+    assert (info.calibrated, info.images) == (True, shape[0])
 
 
 def test_other_models_and_damage_are_named() -> None:
@@ -108,3 +125,30 @@ def test_what_no_reader_would_take_is_refused_before_coding() -> None:
         write_batch(images, lambda c: _codec(c, (1, 1, 4, 5), 65536), model="m", digest=b"1234", lanes=1)
     with pytest.raises(LimitError, match="the limit is 39"):
         read_batch(swapped, lambda c, s: _codec(c, s, 65536), model="mine", digest=b"1234", max_pixels=39)
+
+
+def test_a_flow_writes_files_that_another_batch_size_reads() -> None:
+    images = np.random.default_rng(2).integers(0, 256, (3, 4, 5, 3)).astype(np.uint8)
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Linear(60, 16), torch.nn.Tanh(), torch.nn.Linear(16, 60)).double()
+    unit = Affine(torch.tensor([-2.0]).double(), torch.tensor([1 / 64]).double())
+
+    def codec(calibration: Calibration, shape: tuple[int, ...], alone: bool) -> Any:
+        def conditioner(known: Tensor) -> Affine:
+            parts = [net(row[None]) for row in known] if alone else [net(known)]  # the same but for last bits
+            shift, log_scale = torch.cat(parts).detach().chunk(2, -1)
+            return Affine(shift, torch.exp(torch.tanh(log_scale)))
+
+        flow = Composition([reshape(shape[1:], (60,)), elementwise(unit), coupling(torch.arange(30), conditioner)])
+        grid = Grid(gaussian=CalibratedGaussian(calibration))
+        zeros = torch.zeros(shape[0], 60, dtype=torch.float64)
+        prior = grid.gaussian(zeros, torch.ones_like(zeros), grid.bits)
+        return Dequantized(LocalBitsBack(flow, prior, grid), grid.bits)
+
+    data, cost = write_batch(
+        images, lambda c: codec(c, (3, 3, 4, 5), True), model="flow", digest=b"1234", lanes=60, band=FLOW_BAND
+    )
+    found = read_batch(data, lambda c, s: codec(c, s, False), model="flow", digest=b"1234")
+    assert np.array_equal(found, images)
+    assert cost.initial > 0
+    assert densezip.info(data).calibrated

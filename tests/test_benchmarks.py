@@ -66,3 +66,35 @@ def test_peak_memory_is_that_of_the_command(folder: Path) -> None:
     # A Python with numpy and Pillow takes tens of megabytes; a wrong unit would be off by a thousand.
     assert 2e7 < result["compress_peak_bytes"] < 4e9
     assert 1e7 < result["decompress_peak_bytes"] < 4e9
+
+
+def test_the_cifar_benchmark_measures_peers_models_ensembles_and_the_scan(tmp_path: Path) -> None:
+    data, plot, images = tmp_path / "cifar.json", tmp_path / "cifar.png", tmp_path / "test"
+    images.mkdir()
+    y, x = np.mgrid[0:32, 0:32]
+    for number in range(2):
+        noise = np.random.default_rng(number).integers(0, 9, (32, 32, 3))
+        pixels = (np.stack([x + y, 2 * x, 120 - y], axis=-1) + noise).astype(np.uint8)
+        Image.fromarray(pixels).save(images / f"{number}.png")
+    options: list[str | Path] = ["--models", "mcgsm-cifar10", "--ensembles", "mcgsm-cifar10", "--batch", "1"]
+    run("cifar.py", tmp_path, *options, "--json", data, "--plot", plot)
+    report = json.loads(data.read_text())
+    assert [row["name"] for row in report["peers"]] == ["PNG", "WebP", "JPEG XL 9", "densezip 9"]
+    assert [row["ensemble"] for row in report["models"]] == [False, True]
+    for row in report["models"]:
+        assert row["lossless"]
+        assert row["reported_bpd"] == pytest.approx(row["pmf_bpd"], rel=1e-2)
+    assert report["scan"]["ratio"] > 1
+    with Image.open(plot) as image:
+        assert image.width > image.height > 0
+
+
+@pytest.mark.parametrize("name", ["photos", "coding", "cifar"])
+def test_tables_of_the_readme_are_those_of_the_measurements(name: str, tmp_path: Path) -> None:
+    text = (BENCHMARKS.parent / "README.md").read_text()
+    copy = tmp_path / "README.md"
+    copy.write_text(text)
+    plot = f"benchmarks/{name}.png"
+    options = ["--plot", plot] if (BENCHMARKS.parent / plot).exists() else []
+    run("readme_table.py", BENCHMARKS / f"{name}.json", copy, *options)
+    assert copy.read_text() == text

@@ -44,6 +44,17 @@ def test_three_numbers_agree_and_files_decode() -> None:
     assert 0 < found.side_bpd < 0.02
 
 
+def test_an_ensemble_is_weighed_and_its_files_decode() -> None:
+    images = _images(20)
+    alone, ensemble = (evaluate_model(_model(), "mcgsm", images, "noise", 10, ensemble=e) for e in (False, True))
+    assert ensemble.lossless
+    assert ensemble.ensemble
+    # The average is at least the eighth part of one transform's density, and the best transform is not above it.
+    bits = 3 / 768
+    assert ensemble.reported_bpd <= alone.reported_bpd + bits
+    assert ensemble.reported_bpd - 1e-3 <= ensemble.pmf_bpd <= ensemble.reported_bpd + bits + 1e-3
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -55,7 +66,7 @@ def test_three_numbers_agree_and_files_decode() -> None:
     ],
 )
 def test_an_evaluation_complains_of_numbers_that_disagree(change: dict[str, Any], words: str) -> None:
-    sound = Evaluation("m", "d", 1, 3.0, 3.001, 3.002, 0.001, 1.0, 1.0, True, 1, 1, "")
+    sound = Evaluation("m", False, "d", 1, 3.0, 3.001, 3.002, 0.001, 1.0, 1.0, True, 1, 1, "")
     complaint = dataclasses.replace(sound, **change).complaint()
     assert bool(complaint) == bool(words)
     assert re.search(words, complaint)

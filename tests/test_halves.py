@@ -82,7 +82,8 @@ def test_codecs_of_many_symbols_take_them_in_two_parts() -> None:
     made = mixture(pmf.GaussianMixture, size, 5, count)
 
     def of(first: int, stop: int) -> Any:
-        return pmf.GaussianMixture(*(v[first:stop] for v in (made._logits, made._means, made._scales)), size)
+        logits, means, scales = (v[first:stop] for v in (made._logits, made._means, made._scales))
+        return pmf.GaussianMixture(logits, means, scales, size)
 
     symbols = torch.arange(count) * 58
     for codec in (Independent(of, count), Autoregressive((count,), [torch.arange(count)], lambda step, known: of)):

@@ -1,0 +1,154 @@
+"""Density models on CIFAR-10 against PNG, WebP and JPEG XL, in one run: what learning buys, and what decoding costs.
+
+    python benchmarks/cifar.py PATH --json benchmarks/cifar.json --plot benchmarks/cifar.png
+    python benchmarks/readme_table.py benchmarks/cifar.json README.md --plot benchmarks/cifar.png
+
+PATH is the official archive, a folder of PNG files, or tile mosaics. Every file is written, decoded and compared. The
+peers have an image a file, as people use them; models have 100. An ensemble averages the density over flips and
+transposes. The last figure is the time in which a decoder gets the parameters of a batch: with what it has
+computed before, and by a pass of the network for every pixel.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import dataclasses
+import json
+import time
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from densezip.models.checkpoint import load_model
+from densezip.models.data import open_data
+from densezip.models.density import AutoregressiveModel
+from densezip.models.evaluation import evaluate_model
+from densezip.models.shipped import entries, find_checkpoint
+from photos import coders
+
+PEERS = ("PNG", "WebP", "JPEG XL 9", "densezip 9")
+STEPS = 96
+"""Pixels whose parameters are timed: three rows of 32, with the start of a row in each."""
+
+
+def measure_peers(images: np.ndarray[Any, np.dtype[np.uint8]]) -> list[dict[str, Any]]:
+    """Bits per dimension and seconds of one file for each image [N, C, H, W]."""
+    rows = []
+    for coder in coders([9], [1]):
+        if coder.name not in PEERS:
+            continue
+        size, encode, decode = 0, 0.0, 0.0
+        for image in images:
+            pixels = np.ascontiguousarray(image.transpose(1, 2, 0))
+            began = time.perf_counter()
+            data = coder.encode(pixels)
+            between = time.perf_counter()
+            again = coder.decode(data)
+            decode += time.perf_counter() - between
+            encode += between - began
+            if not np.array_equal(again, pixels):
+                raise SystemExit(f"{coder.name} has changed an image")
+            size += len(data)
+        row = {"name": coder.name, "file_bpd": 8 * size / images.size}
+        rows.append(row | {"encode_s": encode / len(images), "decode_s": decode / len(images)})
+        print(f"{coder.name}: {row['file_bpd']:.4f} bits/dim", flush=True)
+    return rows
+
+
+def measure_models(
+    names: Sequence[str], images: np.ndarray[Any, np.dtype[np.uint8]], data: str, ensembles: Sequence[str]
+) -> list[dict[str, Any]]:
+    """What `densezip eval` measures, of models and of ensembles of some of them."""
+    rows = []
+    for name in names:
+        path = find_checkpoint(name)
+        model, _ = load_model(path)
+        assert isinstance(model, AutoregressiveModel)
+        for ensemble in (False, True)[: 1 + (name in ensembles)]:
+            row = dataclasses.asdict(evaluate_model(model, path.stem, images, data, ensemble=ensemble))
+            if not row["lossless"]:
+                raise SystemExit(f"{name} has changed an image")
+            rows.append(row)
+            kind = f"{name}, ensemble" if ensemble else name
+            print(f"{kind}: {row['reported_bpd']:.4f} reported, {row['file_bpd']:.4f} bits/dim in files", flush=True)
+    return rows
+
+
+def measure_scan(name: str, images: np.ndarray[Any, np.dtype[np.uint8]], batch: int) -> dict[str, Any]:
+    """Seconds a pixel of all images of a batch: the scan over the first rows, and a whole pass for each pixel."""
+    model, _ = load_model(find_checkpoint(name))
+    assert isinstance(model, AutoregressiveModel)
+    exact = copy.deepcopy(model).double()
+    x = torch.from_numpy(np.resize(images, (batch, *images.shape[1:]))).long()
+    with torch.no_grad():
+        scan = exact.scan(batch, *x.shape[2:])
+        began = time.perf_counter()
+        for step in range(STEPS * x.shape[1]):
+            scan.parameters(step, x)
+        cached = (time.perf_counter() - began) / STEPS
+        began = time.perf_counter()
+        exact.log_prob(x)
+        recomputed = time.perf_counter() - began
+    print(f"{name}: a pixel takes {cached:.4f} s with a cache, {recomputed:.4f} s without", flush=True)
+    return {
+        "model": name,
+        "batch": batch,
+        "cached_s": cached,
+        "recomputed_s": recomputed,
+        "ratio": recomputed / cached,
+    }
+
+
+def draw(found: dict[str, Any], path: Path) -> None:
+    """Bars of bits per dimension."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    bars = [(row["name"], row["file_bpd"], "0.6") for row in found["peers"]]
+    for row in found["models"]:
+        name = row["model"] + (", ensemble" if row["ensemble"] else "")
+        bars.append((name, row["file_bpd"], "tab:blue"))
+    bars.sort(key=lambda bar: -bar[1])
+    figure, axes = plt.subplots(figsize=(6, 0.4 + 0.32 * len(bars)), layout="constrained")
+    drawn = axes.barh([bar[0] for bar in bars], [bar[1] for bar in bars], color=[bar[2] for bar in bars])
+    axes.bar_label(drawn, fmt="%.3f", padding=2)
+    axes.set_xlim(0, 1.15 * max(bar[1] for bar in bars))
+    axes.set_xlabel(f"bits per dimension, files of {found['images']} test images of CIFAR-10")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=150)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("path", help="of CIFAR-10")
+    shipped = [entry.name for entry in entries() if entry.name.endswith("-cifar10")]
+    parser.add_argument("--models", nargs="*", default=shipped, help="checkpoints, by name or path")
+    parser.add_argument("--ensembles", nargs="*", default=["ride-cifar10"], help="those also measured as ensembles")
+    parser.add_argument("--scan", default="pixelcnn++-cifar10", help="the one whose decoding is timed")
+    parser.add_argument("--batch", type=int, default=64, help="images whose decoding is timed together")
+    parser.add_argument("--limit", type=int, default=500, help="the first so many test images")
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--plot", type=Path)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    opened = open_data(f"cifar10:{args.path}", "test")
+    images = opened.images[: args.limit]
+    found: dict[str, Any] = {"data": f"{opened.name}/test", "images": len(images)}
+    found["peers"] = measure_peers(images)
+    found["models"] = measure_models(args.models, images, found["data"], args.ensembles)
+    found["scan"] = measure_scan(args.scan, images, args.batch)
+    found["versions"] = {name: version(name) for name in ("densezip", "torch", "imagecodecs", "pillow")}
+    if args.json:
+        args.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    if args.plot:
+        draw(found, args.plot)
+
+
+if __name__ == "__main__":
+    main()
