@@ -6,7 +6,7 @@ helping the MCGSM, whose experts are linear, and whether the state of the RIDE a
 
     python benchmarks/deadleaves.py --json deadleaves.json --plot deadleaves.png
 
-Source: Theis and Bethge, *Generative image modeling using spatial LSTMs* (2015), section 3.2 and its figure 5.
+Source: Theis and Bethge, *Generative image modeling using spatial LSTMs* (2015), on dead leaves.
 """
 
 from __future__ import annotations

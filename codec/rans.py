@@ -350,10 +350,12 @@ class Message:
             raise short
         if len(rest) - size > 7 or rest[size:].any():
             raise CorruptPayloadError(f"{len(rest) - size} bits too many in the heads of a message")
-        digits = np.zeros((count, _HEAD), np.int64)
-        digits[np.arange(_HEAD) < below[:, None]] = rest[:size]
+        found, first = 1 << below, np.cumsum(below) - below
+        for digit in range(_HEAD):  # digit by digit: all at once would take hundreds of bytes for each one of the data
+            has = (below > digit).nonzero()[0]
+            found[has] += rest[first[has] + digit].astype(np.int64) << digit
         excess = np.zeros(lanes, np.int64)
-        excess[used] = (digits << np.arange(_HEAD)).sum(1) + (1 << below)
+        excess[used] = found
         if (below >= _HEAD).any() or (excess > (1 << _HEAD) - 1 - _LEAST).any():
             raise CorruptPayloadError("a head of a message is beyond 2^63")
         message = cls(lanes, device)

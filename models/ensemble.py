@@ -12,7 +12,7 @@ coded, and how:
   "exact"): by bits-back that costs what the average says, to the bit, but encoder and decoder have to compute the same
   posterior, so both have to be one build on one kind of machine.
 
-Source: Theis and Bethge, *Generative image modeling using spatial LSTMs* (2015), section 3.4.
+Source: Theis and Bethge, *Generative image modeling using spatial LSTMs* (2015), on ensembles.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ share, Q_c(x) = Σ_n β_cn² (b_n · x)². Channels come in turn: the x of a cha
 are relative to the spread of the best linear prediction, so that experts are alike for every channel and data set.
 
 Source: Theis, Hosseini, Bethge, *Mixtures of conditional Gaussian scale mixtures applied to multiscale image
-representations* (2012), equations 5 to 7; factorized: Theis and Bethge, *Generative image modeling using spatial LSTMs*
-(2015), section 2.2. The linear terms w_c and m_c come on top. α here is −2 · log_scales, β is shares, η is priors.
+representations* (2012); factorized: Theis and Bethge, *Generative image modeling using spatial LSTMs*
+(2015). The linear terms w_c and m_c come on top. α here is −2 · log_scales, β is shares, η is priors.
 """
 
 from __future__ import annotations

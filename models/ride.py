@@ -5,7 +5,7 @@ above: two recurrent inputs, two forget gates. Pixels of a diagonal do not depen
 one batched step. Everything is kept in the order of diagonals, where the cells of one are contiguous; the contributions
 of the inputs are one matrix product beforehand, that of all gradients of weights is one afterwards.
 
-Source: Theis and Bethge, *Generative image modeling using spatial LSTMs* (2015), equations 7 to 12. The state is shared
+Source: Theis and Bethge, *Generative image modeling using spatial LSTMs* (2015). The state is shared
 by the channels of a pixel, whose conditional distributions come in turn as in the MCGSM.
 """
 

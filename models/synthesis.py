@@ -5,7 +5,7 @@ what lies above it. `metropolis` then draws pixels anew, given all others: a new
 conditional distribution and accepted by the ratio of densities. Its stationary distribution is the model's, given the
 known pixels.
 
-Source: Theis and Bethge, *Generative image modeling using spatial LSTMs* (2015), section 3.3, and its poster.
+Source: Theis and Bethge, *Generative image modeling using spatial LSTMs* (2015), and its poster.
 """
 
 from __future__ import annotations
