@@ -1,8 +1,9 @@
 """Dead leaves: MCGSM and RIDE at several sizes of the causal neighbourhood, in the manner of the poster's plot.
 
-Both models have the same experts and see the same number of images: an MCGSM is trained for half of the steps, and
-then either goes on as it is or with a spatial LSTM beside it. The question is whether a larger neighbourhood stops
-helping the MCGSM, whose experts are linear, and whether the state of the RIDE adds to it at every size.
+For each size both models have the same experts and see the same number of images: an MCGSM is trained for some steps,
+from the one of the size before, and then for as many either goes on as it is or with a spatial LSTM beside it. The
+question is whether a larger neighbourhood stops helping the MCGSM, whose experts are linear, and whether the state of
+the RIDE adds to it at every size.
 
     python benchmarks/deadleaves.py --json deadleaves.json --plot deadleaves.png
 
@@ -60,12 +61,14 @@ def train(
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     images = torch.from_numpy(dead_leaves(args.images, args.size, seed=1)).long()
     test = torch.from_numpy(dead_leaves(args.test, args.size, seed=2)).long()
-    rows = []
+    rows, smaller = [], None
     for radius in args.radii:
         torch.manual_seed(0)
         mcgsm = Mcgsm(McgsmConfig(radius=radius, **EXPERTS))
         mcgsm.initialize(images[:256])
-        train(mcgsm, images, test, args.steps, args.batch, args.rate, seed=0)
+        if smaller is not None:
+            mcgsm.start_from(smaller)
+        train(mcgsm, images, test, args.steps, args.batch, args.rate if smaller is None else args.rate / 2, seed=0)
         ride = Ride(RideConfig(radius=radius, hidden=args.hidden, **EXPERTS))
         ride.start_from(mcgsm)
         for name, model in (("mcgsm", mcgsm), ("ride", ride)):
@@ -73,6 +76,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
             row |= train(model, images, test, args.steps, args.batch, args.rate / 2, seed=1)
             print(f"{name} radius {radius}: {row['bpd']:.4f} bpd, {row['seconds']:.0f} s", flush=True)
             rows.append(row)
+        smaller = mcgsm
     settings = {k: v for k, v in vars(args).items() if k not in ("json", "plot")}
     return {"data": f"dead leaves, grey, {args.size}x{args.size}", "torch": torch.__version__, **settings, "rows": rows}
 
@@ -98,14 +102,14 @@ def draw(found: dict[str, Any], path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--radii", type=int, nargs="+", default=[1, 2, 3, 5, 7], help="of the neighbourhoods")
+    parser.add_argument("--radii", type=int, nargs="+", default=[1, 2, 3, 5], help="of the neighbourhoods")
     parser.add_argument("--size", type=int, default=32, help="side of an image")
-    parser.add_argument("--images", type=int, default=4000, help="to train on")
+    parser.add_argument("--images", type=int, default=8000, help="to train on")
     parser.add_argument("--test", type=int, default=200, help="to measure by")
-    parser.add_argument("--steps", type=int, default=1500, help="of training, for each half")
-    parser.add_argument("--batch", type=int, default=4)
-    parser.add_argument("--rate", type=float, default=6e-3)
-    parser.add_argument("--hidden", type=int, default=48, help="units of the spatial LSTM")
+    parser.add_argument("--steps", type=int, default=600, help="of training, for each half")
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--rate", type=float, default=4e-3)
+    parser.add_argument("--hidden", type=int, default=32, help="units of the spatial LSTM")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path)
     args = parser.parse_args()

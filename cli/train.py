@@ -157,7 +157,9 @@ Examples:
     )
     @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --out.")
     @click.option(
-        "--start", metavar="CHECKPOINT", help="Begin at another trained model; ride takes an MCGSM with like experts."
+        "--start",
+        metavar="CHECKPOINT",
+        help="Begin at a trained model: ride takes an MCGSM of like experts, mcgsm one of a smaller radius.",
     )
     @click.option("--device", default="auto", show_default=True, metavar="NAME", help="cpu, cuda, cuda:1, or auto.")
     @click.option(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Neighbourhoods", "Whitening", "neighbours"]
+__all__ = ["Neighbourhoods", "Whitening", "neighbours", "offsets"]
 
 OUTSIDE = 128
 """Value of what lies above an image: the middle of the range."""
@@ -14,6 +14,12 @@ OUTSIDE = 128
 def neighbours(radius: int) -> int:
     """Pixels of a causal neighbourhood: `radius` rows above, 2 · radius + 1 pixels each, and `radius` to the left."""
     return 2 * radius * (radius + 1)
+
+
+def offsets(radius: int) -> list[tuple[int, int]]:
+    """Rows down and columns right of each pixel of a neighbourhood, in the order of its values."""
+    above = [(-up, right) for up in range(radius, 0, -1) for right in range(-radius, radius + 1)]
+    return above + [(0, -left) for left in range(radius, 0, -1)]
 
 
 class Neighbourhoods:
@@ -30,9 +36,7 @@ class Neighbourhoods:
     """
 
     def __init__(self, height: int, width: int, radius: int) -> None:
-        offsets = [(-up, right) for up in range(radius, 0, -1) for right in range(-radius, radius + 1)]
-        offsets += [(0, -left) for left in range(radius, 0, -1)]
-        down, right = torch.tensor(offsets).unbind(1)  # [M]
+        down, right = torch.tensor(offsets(radius)).unbind(1)  # [M]
         row = torch.arange(height)[:, None, None] + down
         column = (torch.arange(width)[:, None] + right).expand(height, width, -1)
         row = torch.where((column < 0) & (down == 0), row - 1, row)  # [H, W, M]

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .causal import Whitening, neighbours
+from ..codec.errors import UsageError
+from .causal import Whitening, neighbours, offsets
 from .experts import Experts
 from .pixels import PixelModel, PixelScan
 
@@ -52,6 +53,48 @@ class Mcgsm(PixelModel):
         """Take the statistics of the data, before training: some hundred images are enough. x int [B, C, H, W]."""
         self.whitening.fit(self.values(x))
         self.experts.start_at(self.whitening.factor[-self.channels :])
+
+    @torch.no_grad()
+    def start_from(self, smaller: Mcgsm) -> None:
+        """Begin at the density of a trained MCGSM with a smaller neighbourhood, in place of `initialize`.
+
+        What is linear in the whitened smaller neighbourhood is linear in the larger one; `initialize` has to have been
+        called, for the whitening of the latter.
+
+        Raises:
+            UsageError: models of other channels or experts, not of a smaller radius, or of the full form, whose matrices
+                grow with the neighbourhood.
+        """
+        shared = ("channels", "components", "scales", "features")
+        differing = [n for n in shared if getattr(self.config, n) != getattr(smaller.config, n, None)]
+        if not self.config.features:
+            differing.append("form, which has to be factorized")
+        if not getattr(smaller.config, "radius", self.radius) < self.radius:
+            differing.append("radius, which has to be smaller")
+        if differing:
+            raise UsageError(f"an MCGSM to start from differs in {', '.join(differing)}")
+        common = self._places_of(smaller.radius)
+        mine, theirs = self.whitening, smaller.whitening
+        mine.center[common] = theirs.center
+        # Their whitened values from ours; triangular, so the last channel is in the last value only.
+        change = (theirs.inverse.double() @ mine.factor.double()[common])[:-1, :-1].to(mine.factor.dtype)
+        ratio = (theirs.spread / mine.spread)[:, None]  # means and scales are in units of the spread
+        rows = torch.ones(self.channels, sum(self.experts.rows), 1, dtype=ratio.dtype)
+        predictions, gates, _ = self.experts.rows
+        rows[:, :predictions] = rows[:, predictions + gates :] = ratio[..., None]
+        own = self.experts
+        seen = smaller.experts.weight * smaller.experts.earlier[:, None]
+        own.weight.copy_(rows * (seen @ change))
+        own.means.copy_(ratio * smaller.experts.means)
+        own.priors.copy_(smaller.experts.priors)
+        own.log_scales.copy_(smaller.experts.log_scales + ratio[..., None].log())
+        own.shares.copy_(smaller.experts.shares)
+
+    def _places_of(self, radius: int) -> Tensor:
+        """Where the values of a smaller neighbourhood and the pixel are among those of this one: [M · C + C]."""
+        places = {offset: number for number, offset in enumerate(offsets(self.radius))}
+        pixels = [places[offset] for offset in offsets(radius)] + [len(places)]
+        return (torch.tensor(pixels)[:, None] * self.channels + torch.arange(self.channels)).flatten()
 
     def states(self, whitened: Tensor, height: int, width: int) -> Tensor:
         """None: no numbers for each pixel."""

@@ -19,7 +19,8 @@ from torch import Tensor
 from ..codec.pmf import LogisticMixture, Pmf
 from ..codec.portable import exp
 from .density import Scan
-from .pixelcnnpp import HALF_RANGE, Block, Conv, PixelCNNPP, Stream, concat_elu, gated, log_masses
+from .pixelcnnpp import HALF_RANGE, PixelCNNPP, log_masses
+from .pixelcnnpp_layers import Block, Conv, Stream, concat_elu, gated
 
 __all__ = ["PixelCNNPPScan"]
 

@@ -248,7 +248,7 @@ class Ride(PixelModel):
 
     @torch.no_grad()
     def start_from(self, mcgsm: Mcgsm) -> None:
-        """Take over the experts of a trained MCGSM, which see the neighbourhood here too, in place of `initialize`.
+        """Take over the experts of a trained MCGSM, which see the neighbourhood here too; `initialize` is not needed.
 
         The density is that of the MCGSM to begin with; what is left to learn is what the state adds. Both models have
         the same channels, radius and kinds of experts.

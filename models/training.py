@@ -205,11 +205,11 @@ def train_model(
         run.resume()
     else:
         initialize = getattr(model, "initialize", None)
-        if begin is not None:
-            begin()
-        elif initialize is not None:
+        if initialize is not None:
             first = replace(recipe, batch=max(recipe.batch, getattr(model, "first_images", 0)))
             initialize(_batch(data, first, seed, 0, _Place()).to(where))
+        if begin is not None:
+            begin()
         run.average.load_state_dict(model.state_dict())
         torch.manual_seed(seed + place.rank)
     with Curve(out, run.step, tensorboard) if place.rank == 0 else _Nothing() as curve:

@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from densezip.codec.errors import UsageError
 from densezip.models.causal import Neighbourhoods, Whitening
 from densezip.models.gaussians import log_masses, mixture_log_prob
 from densezip.models.mcgsm import Mcgsm, McgsmConfig
@@ -168,3 +169,20 @@ def test_mcgsm_learns(features: int) -> None:
         optimizer.step()
         losses.append(float(loss.detach()))
     assert losses[-1] < losses[0] - 0.15
+
+
+@pytest.mark.parametrize("settings", [{}, {"channels": 1}])
+def test_a_larger_neighbourhood_starts_at_the_density_of_a_smaller_one(settings: dict[str, int]) -> None:
+    small, large = model(radius=1, **settings), model(radius=3, **settings)
+    with torch.no_grad():
+        for parameter in small.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    large.start_from(small)
+    x = pictures(3, small.channels, 9, 7)
+    torch.testing.assert_close(large.log_prob(x), small.log_prob(x))
+    with pytest.raises(UsageError, match="radius, which has to be smaller"):
+        small.start_from(large)
+    with pytest.raises(UsageError, match="differs in components"):
+        large.start_from(model(radius=1, components=2, **settings))
+    with pytest.raises(UsageError, match="form, which has to be factorized"):
+        model(radius=3, features=0, **settings).start_from(model(radius=1, features=0, **settings))
