@@ -208,13 +208,13 @@ def export(
 
 
 def info(data: bytes) -> Info:
-    """Read the header of a .dz file and nothing else.
+    """Read the header of a .dz file, and of a batch how many images it has.
 
     Args:
         data: bytes of a .dz file.
 
     Raises:
-        FormatError: damaged, or not a .dz file. The payload is neither decoded nor checked: see `verify`.
+        FormatError: damaged, or not a .dz file. Pixels are neither decoded nor checked: see `verify`.
     """
     return describe(parse(data))
 

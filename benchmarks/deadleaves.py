@@ -1,9 +1,9 @@
 """Dead leaves: MCGSM and RIDE at several sizes of the causal neighbourhood, in the manner of the poster's plot.
 
-For each size both models have the same experts and see the same number of images: an MCGSM is trained for some steps,
-from the one of the size before, and then for as many either goes on as it is or with a spatial LSTM beside it. The
-question is whether a larger neighbourhood stops helping the MCGSM, whose experts are linear, and whether the state of
-the RIDE adds to it at every size.
+For each size both models have the same experts and see the same number of images: an MCGSM is trained, from the one of
+the size before, and then either goes on as it is or with a spatial LSTM beside it, for as many steps. The question is
+whether a larger neighbourhood stops helping the MCGSM, whose experts are linear, and whether the state of the RIDE adds
+to it at every size.
 
     python benchmarks/deadleaves.py --json deadleaves.json --plot deadleaves.png
 
@@ -68,7 +68,8 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         mcgsm.initialize(images[:256])
         if smaller is not None:
             mcgsm.start_from(smaller)
-        train(mcgsm, images, test, args.steps, args.batch, args.rate if smaller is None else args.rate / 2, seed=0)
+        steps, rate = (args.first, args.rate) if smaller is None else (args.steps, args.rate / 2)
+        train(mcgsm, images, test, steps, args.batch, rate, seed=0)
         ride = Ride(RideConfig(radius=radius, hidden=args.hidden, **EXPERTS))
         ride.start_from(mcgsm)
         for name, model in (("mcgsm", mcgsm), ("ride", ride)):
@@ -106,9 +107,10 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=32, help="side of an image")
     parser.add_argument("--images", type=int, default=8000, help="to train on")
     parser.add_argument("--test", type=int, default=200, help="to measure by")
-    parser.add_argument("--steps", type=int, default=600, help="of training, for each half")
+    parser.add_argument("--first", type=int, default=2400, help="steps of training of the first MCGSM")
+    parser.add_argument("--steps", type=int, default=800, help="of each later one, and of both models at each size")
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--rate", type=float, default=4e-3)
+    parser.add_argument("--rate", type=float, default=1e-2)
     parser.add_argument("--hidden", type=int, default=32, help="units of the spatial LSTM")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path)

@@ -183,7 +183,9 @@ class Autoregressive:
         """See `Codec`. All steps are evaluated first, in order, as in decoding: 2 arrays of integers are kept."""
         if tuple(symbols.shape) != tuple(self.shape):
             raise SymbolError(f"symbols of shape {list(symbols.shape)}; {list(self.shape)} is needed")
-        if not torch.equal(torch.cat(list(self.steps)).sort().values, torch.arange(symbols.numel())):
+        if not torch.equal(
+            torch.cat(list(self.steps)).sort().values, torch.arange(symbols.numel(), device=symbols.device)
+        ):
             raise SymbolError(f"the steps do not name each of {symbols.numel()} elements once")
         known, flat = torch.zeros_like(symbols), symbols.reshape(-1)
         pushes: list[tuple[Tensor, Tensor, int]] = []

@@ -8,6 +8,9 @@ have the default precision of small alphabets. The low part is the conditional d
 whose little uniform share keeps the last bits of F from showing where the symbols of a part are rare: differences of F
 are good to some 2^-50 then, half a unit of 2^-24 after the division. It costs at most n ε / ln 2 bits a symbol for n
 high parts. With two times 4.4e-5 for the two roundings (see `pmf`) that is 9.9e-5 bits a symbol at most for 16 bits.
+
+A cumulative distribution of your own has to rise but for 1e-10, as any in float64 does; `interval` and `locate` of your
+own are not asked for large alphabets, unless a precision is given.
 """
 
 from __future__ import annotations
@@ -85,7 +88,12 @@ class _Low(CumulativePmf):
     def __init__(self, pmf: CumulativePmf, high: Tensor) -> None:
         super().__init__(1 << LOW_BITS, DEFAULT_PRECISION)
         self._pmf, self._first = pmf, high << LOW_BITS
+        self._count = pmf.size - self._first  # of symbols on each lane, where below the size
         self._ends = _below(pmf, torch.stack([self._first, self._first + self.size]))  # [2, lanes]
+
+    def _start(self, edges: Tensor) -> Tensor:
+        # The last of the symbols that there are takes what those beyond would have.
+        return torch.where(edges >= self._count, 1 << self.precision, super()._start(edges))
 
     def cdf(self, edges: Tensor) -> Tensor:
         """See `CumulativePmf`."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .container import Chunk, Container, Payload, Reader
-from .errors import TruncatedError
+from .errors import CorruptPayloadError, TruncatedError
 
 __all__ = ["Info", "describe"]
 
@@ -112,7 +112,10 @@ def describe(container: Container) -> Info:
 def _batch(container: Container) -> tuple[int, int]:
     """How many images a batch has, and the length of its exceptions."""
     reader = Reader(container.tile(0), 0, TruncatedError)
-    return reader.varint("number of images"), reader.varint("length of the exceptions")
+    images = reader.varint("number of images")
+    if not images or container.header.height % images:
+        raise CorruptPayloadError(f"{images} images in {container.header.height} rows")
+    return images, len(reader.take(reader.varint("length of the exceptions"), "exceptions"))
 
 
 def _name(chunk: Chunk) -> str:

@@ -8,9 +8,10 @@ How a cumulative distribution F over n symbols becomes integers: symbol i starts
 2 i, the first at 0, and the last ends at 2^precision. Whatever the last bits of F, starts rise by one at least with
 each symbol, so every symbol can be coded. Rounding takes less than one unit from a symbol, which was given two: a
 symbol of probability p has at least p (1 - 2 n / 2^precision) of the range. The cost over the ideal is at most
--log2(1 - 2 n / 2^precision) bits a symbol: by default 4.4e-5 for 256 symbols (24 bits). Codecs take more than 512
-symbols in two parts unless a precision is asked for (`halves`), for 9.9e-5 at most; a coder that takes them whole loses
-8.8e-5 up to 16,384 and 3.5e-4 for 65,536 (29 bits), and as much again in the heads of a message.
+-log2(1 - 2 n / 2^precision) bits a symbol: by default 4.4e-5 for 256 symbols (24 bits). Codecs take a
+`CumulativePmf` of more than 512 in two parts unless a precision is asked for (`halves`), for 9.9e-5 at most. Whole, as
+a `Categorical` always is, it loses 8.8e-5 up to 16,384 and 3.5e-4 for 65,536 (29 bits), and as much again in the heads
+of a message.
 
 From the same parameters all evaluations give the same bits on every machine and device (`portable`). Parameters that
 come from a network are not the same everywhere: a stream that another machine is to read takes them through

@@ -53,7 +53,7 @@ class ModelCodec:
     def _steps(self, steps: list[Tensor]) -> list[Tensor]:
         """Indices into all images, from those into one."""
         batch, channels, height, width = self.shape
-        first = torch.arange(batch)[:, None] * (channels * height * width)
+        first = torch.arange(batch, device=steps[0].device)[:, None] * (channels * height * width)
         return [(first + places).reshape(-1) for places in steps]
 
 

@@ -62,9 +62,11 @@ class Mcgsm(PixelModel):
         called, for the whitening of the latter.
 
         Raises:
-            UsageError: models of other channels or experts, not of a smaller radius, or of the full form, whose matrices
-                grow with the neighbourhood.
+            UsageError: models of other channels or experts, not of a smaller radius, or of the full form, whose
+                matrices grow with the neighbourhood.
         """
+        if not isinstance(smaller, Mcgsm):
+            raise UsageError(f"an MCGSM starts from another one, not from a {type(smaller).__name__}")
         shared = ("channels", "components", "scales", "features")
         differing = [n for n in shared if getattr(self.config, n) != getattr(smaller.config, n, None)]
         if not self.config.features:

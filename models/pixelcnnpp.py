@@ -23,6 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..codec.errors import UsageError
 from .density import AutoregressiveModel, Scan
 from .pixelcnnpp_layers import Conv, Stream, above, down, left, right
 
@@ -31,8 +32,14 @@ __all__ = ["PixelCNNPP", "PixelCNNPPConfig"]
 MIN_LOG_SCALE = -7.0
 """Of a logistic on samples in [-1, 1], as in the paper: 0.12 levels."""
 
+MAX_LOG_SCALE = 5.0
+"""A logistic of so many times the range is flat; the logarithm of its masses would lose its digits soon after."""
+
 MAGNIFIED = 8.0
 """Residuals of a spread over this are where the scale of `innovations` turns from linear to logarithmic."""
+
+FITTED = 50_000
+"""Pixels whose surroundings are looked at together when the linear prediction is fitted, for memory's sake."""
 
 HALF_RANGE = 127.5
 """Levels in a unit: samples are x / 127.5 - 1 inside the network."""
@@ -108,6 +115,8 @@ class PixelCNNPP(AutoregressiveModel):
 
     def __init__(self, config: PixelCNNPPConfig) -> None:
         super().__init__()
+        if config.channels not in {1, 3}:
+            raise UsageError(f"a PixelCNN++ of {config.channels} channels; 1 or 3 are modelled")
         self.config = config
         c, f, k, reach = config.channels, config.filters, config.mixtures, config.reach
         self.down_above = above(3 * c + 1, f, reach)
@@ -129,6 +138,12 @@ class PixelCNNPP(AutoregressiveModel):
         self.register_buffer("center", torch.zeros(c))
         self.register_buffer("factor", torch.eye(c) / 16)
         self.register_buffer("inverse", torch.eye(c) * 16)
+
+    def check_features(self, features: Tensor | None) -> None:
+        """Raises UsageError unless there are extra feature maps [B, F, H, W] just where the model takes them."""
+        count = 0 if features is None else features.shape[1]
+        if count != self.config.features:
+            raise UsageError(f"{count} feature maps for a model that is conditional on {self.config.features}")
 
     def around(self, x: Tensor, weight: Tensor) -> Tensor:
         """A filter [outputs, inputs, reach + 1, 2 reach + 1] of the surroundings of pixels [B, inputs, H, W]."""
@@ -163,8 +178,11 @@ class PixelCNNPP(AutoregressiveModel):
         Returns:
             [B, O, H, W], O = 10 K or 3 K; and [B, C, H, W].
         """
-        straight = self.predict(x)
-        innovations = self.innovations(x - straight)
+        self.check_features(features)
+        with torch.autocast(x.device.type, enabled=False):  # what is left over is small beside what is predicted
+            straight = self.predict(x)
+            innovations = self.innovations(x - straight)
+            direct = self.around(innovations, self.direct)
         inputs = torch.cat([x, innovations, torch.ones_like(x[:, :1])], 1)  # the ones tell the border from grey
         pyramid = [features]
         for _ in range(2):
@@ -191,7 +209,7 @@ class PixelCNNPP(AutoregressiveModel):
                 height, width = skips[-1][0].shape[2:]
                 d = self.down.grow[level - 1](d, height, width)
                 r = self.right.grow[level - 1](r, height, width)
-        return self.head(F.elu(r)) + self.around(innovations, self.direct), straight
+        return self.head(F.elu(r)).to(x.dtype) + direct, straight
 
     def mixture(self, out: Tensor, straight: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The logistics of each channel, given the channels before it.
@@ -209,7 +227,7 @@ class PixelCNNPP(AutoregressiveModel):
         rest = rest.reshape(len(rest), -1, k, *rest.shape[2:])  # [B, C + C (+ 3), K, ...]
         spread = self.factor.diagonal().view(c, *[1] * (rest.dim() - 2))
         plain = straight[:, :, None] + spread * rest[:, :c]
-        log_scales = (spread.log() + rest[:, c : 2 * c]).clamp(min=MIN_LOG_SCALE)
+        log_scales = (spread.log() + rest[:, c : 2 * c]).clamp(MIN_LOG_SCALE, MAX_LOG_SCALE)
         if c == 1:
             return logits, plain, log_scales
         coupling = torch.tanh(rest[:, 2 * c :])
@@ -232,8 +250,6 @@ class PixelCNNPP(AutoregressiveModel):
         """
         real = x.to(self.direct.dtype) / HALF_RANGE - 1
         out, straight = self.network(real, features)
-        if out.dtype in {torch.bfloat16, torch.float16}:
-            out, straight = out.float(), straight.float()
         logits, means, log_scales = self.mixture(out, straight, real)
         joint = F.log_softmax(logits, 1) + log_masses(x, real, means, log_scales).sum(1)  # [B, K, H, W]
         return torch.logsumexp(joint, 1).sum((1, 2))
@@ -272,7 +288,7 @@ class PixelCNNPP(AutoregressiveModel):
         c, reach = self.config.channels, self.config.reach
         seen = self.causal.flatten().nonzero()[:, 0]
         moments = torch.zeros(1 + c * (len(seen) + 1), 1 + c * (len(seen) + 1), dtype=torch.float64, device=x.device)
-        for part in torch.split(x, 50):
+        for part in torch.split(x, max(1, FITTED // (x.shape[-2] * x.shape[-1]))):
             found = F.unfold(F.pad(part, (reach, reach, reach, 0)), self.causal.shape)  # [B, C · window, H · W]
             found = found.view(len(part), c, -1, found.shape[-1])[:, :, seen]
             own = part.flatten(2)[:, :, None]

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 __all__ = ["Block", "Conv", "Grow", "Stream", "above", "concat_elu", "down", "gated", "left", "right"]
 
 
+LEAST_DEVIATION = 0.01
+"""Outputs that vary less on the first batch are not magnified to full size: nothing is known of their scale. Usually
+they vary by about 1, as inputs do."""
+
+
 class Conv(nn.Module):
     """A convolution with weight normalisation, on an input padded so that its output looks up and left only.
 
@@ -57,7 +62,8 @@ class Conv(nn.Module):
             with torch.no_grad():
                 self.gain.fill_(1.0)
                 first = F.conv2d(x, self.weight(), None, self.stride)
-                self.gain.copy_(self.scale / (first.var((0, 2, 3), correction=0) + 1e-10).sqrt())
+                deviation = first.var((0, 2, 3), correction=0).sqrt()
+                self.gain.copy_(self.scale / torch.where(deviation < LEAST_DEVIATION, 1.0, deviation))
                 self.bias.copy_(-first.mean((0, 2, 3)) * self.gain)
         return F.conv2d(x, self.weight(), self.bias, self.stride)
 

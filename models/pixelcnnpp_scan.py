@@ -155,6 +155,7 @@ class PixelCNNPPScan(Scan):
     """
 
     def __init__(self, model: PixelCNNPP, batch: int, height: int, width: int, features: Tensor | None = None) -> None:
+        model.check_features(features)
         config = model.config
         self.model, self.batch, self.height, self.width = model, batch, height, width
         self.features = features

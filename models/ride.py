@@ -256,6 +256,8 @@ class Ride(PixelModel):
         Raises:
             UsageError: they have not, or the experts here see the state only.
         """
+        if not isinstance(mcgsm, Mcgsm):
+            raise UsageError(f"a RIDE starts from an MCGSM, not from a {type(mcgsm).__name__}")
         shared = ("channels", "radius", "components", "scales", "features")
         differing = [name for name in shared if getattr(self.config, name) != getattr(mcgsm.config, name, None)]
         if differing or not self.config.direct:

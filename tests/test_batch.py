@@ -25,10 +25,13 @@ from densezip.codec import (
     reshape,
     write_batch,
 )
+from densezip.codec.container import parse, serialise, varint
 from densezip.codec.errors import (
+    CorruptPayloadError,
     FormatError,
     LimitError,
     SymbolError,
+    TruncatedError,
     UnknownModelError,
     UnsupportedImageError,
     UsageError,
@@ -152,3 +155,14 @@ def test_a_flow_writes_files_that_another_batch_size_reads() -> None:
     assert np.array_equal(found, images)
     assert cost.initial > 0
     assert densezip.info(data).calibrated
+
+
+@pytest.mark.parametrize("count", [0, 4, 2**40])
+def test_info_of_a_batch_that_cannot_be_is_refused(count: int) -> None:
+    container = parse(_write(np.full((2, 3, 3), 7, np.uint8))[0])
+    tile = bytes(container.tile(0))
+    damaged = serialise(container.header, [varint(count) + tile[1:]])
+    with pytest.raises(CorruptPayloadError, match=f"{count} images in 6 rows"):
+        densezip.info(damaged)
+    with pytest.raises(TruncatedError, match="exceptions"):
+        densezip.info(serialise(container.header, [varint(2) + varint(1000)]))

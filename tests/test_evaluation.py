@@ -66,7 +66,7 @@ def test_an_ensemble_is_weighed_and_its_files_decode() -> None:
     ],
 )
 def test_an_evaluation_complains_of_numbers_that_disagree(change: dict[str, Any], words: str) -> None:
-    sound = Evaluation("m", False, "d", 1, 3.0, 3.001, 3.002, 0.001, 1.0, 1.0, True, 1, 1, "")
+    sound = Evaluation("m", False, "d", 1, 99, 3.0, 3.001, 3.002, 0.001, 1.0, 1.0, True, 1, 1, "")
     complaint = dataclasses.replace(sound, **change).complaint()
     assert bool(complaint) == bool(words)
     assert re.search(words, complaint)

@@ -32,9 +32,10 @@ def test_intervals_of_both_parts_fill_the_range(kind: Any, size: int, seed: int,
     digits = torch.tensor([0, int(where * (high.size - 1)), high.size - 1])
     for part in (high, halves._Low(made, digits)):
         starts = part._start(torch.arange(part.size + 1)[:, None].expand(-1, 3))
+        there = torch.arange(part.size)[:, None] < getattr(part, "_count", part.size)  # symbols, on each lane
         assert (starts[0] == 0).all()
         assert (starts[-1] == 1 << part.precision).all()
-        assert (torch.diff(starts, dim=0) >= 1).all()
+        assert ((torch.diff(starts, dim=0) >= 1) == there).all()
 
 
 @pytest.mark.parametrize("kind", MIXTURES)
@@ -66,6 +67,21 @@ def test_symbols_of_sixteen_bits_come_back(kind: Any) -> None:
         for symbols in reversed(pushed):
             assert torch.equal(codec.pop(message), symbols)
         assert message.to_bytes() == before
+
+
+@pytest.mark.parametrize("size", [513, 1000])
+def test_no_bits_at_all_make_a_symbol_that_is_not_there(size: int) -> None:
+    lanes = 200_000
+    one = torch.ones(lanes, 1, dtype=torch.float64)
+    codec, message = (
+        FromPmf(pmf.LogisticMixture(one, one * 1.2 * size, 3 * one, size)),
+        Message.random(lanes, 2 * lanes),
+    )
+    kept = message.to_bytes()
+    symbols = codec.pop(message)
+    assert int(symbols.max()) < size
+    codec.push(message, symbols)
+    assert message.to_bytes() == kept
 
 
 def test_pop_then_push_restores_the_message() -> None:

@@ -3,6 +3,7 @@ import math
 
 import pytest
 import torch
+from densezip.codec.errors import UsageError
 from densezip.models.pixelcnnpp import PixelCNNPP, PixelCNNPPConfig
 from scans import check_causality, check_scan, scanned
 
@@ -129,3 +130,34 @@ def test_pixelcnnpp_begins_at_a_linear_predictor_and_learns() -> None:
         torch.autograd.backward(loss)
         optimizer.step()
     assert float(loss.detach()) < min(begin - 0.5, 5.0)
+
+
+def test_feature_maps_are_there_just_where_the_model_takes_them() -> None:
+    x = picture(2, 3, 5, 6)
+    with_features, without = model(3, features=2), model(3)
+    for call in (lambda: with_features.log_prob(x), lambda: with_features.scan(2, 5, 6)):
+        with pytest.raises(UsageError, match="0 feature maps for a model that is conditional on 2"):
+            call()
+    with pytest.raises(UsageError, match="1 feature maps for a model that is conditional on 0"):
+        without.log_prob(x, torch.zeros(2, 1, 5, 6))
+    with pytest.raises(UsageError, match="2 channels"):
+        model(2)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 7), (8, 8)])
+def test_a_start_at_constant_images_leaves_a_model_of_any_images(height: int, width: int) -> None:
+    made = PixelCNNPP(PixelCNNPPConfig(channels=3, filters=6, mixtures=2))
+    made.initialize(torch.full((4, 3, height, width), 77))
+    x = torch.randint(0, 256, (3, 3, height, width))
+    loss = -made.log_prob(x).mean()
+    loss.backward()
+    assert all(bool(torch.isfinite(p.grad).all()) for p in made.parameters() if p.grad is not None)
+    assert torch.isfinite(loss)
+
+
+def test_the_linear_prediction_stays_in_float32_under_autocast() -> None:
+    made, x = model(3).float(), picture(2, 3, 12, 12)
+    plain = made.predict(x.float() / 127.5 - 1)
+    with torch.autocast("cpu", torch.bfloat16):
+        straight = made.network(x.float() / 127.5 - 1)[1]
+    torch.testing.assert_close(straight, plain)
