@@ -12,7 +12,16 @@ import numpy as np
 
 from .compiled import cached
 
-__all__ = ["SMALLEST", "first_no_interval", "first_not_finite", "first_not_positive", "first_outside", "pop", "push"]
+__all__ = [
+    "SMALLEST",
+    "first_no_interval",
+    "first_not_finite",
+    "first_not_positive",
+    "first_outside",
+    "pop",
+    "push",
+    "words_of_pop",
+]
 
 _WORD = 32
 _HEAD = 63
@@ -34,7 +43,9 @@ def first_no_interval(start, freq, precision):
 
 @cached
 def push(head, start, freq, precision, words, size):
-    """Push a symbol on every lane; words that leave the heads go to words[size:]. Returns the new size.
+    """Push a symbol on every lane; words that leave the heads go to words[size:].
+
+    Returns the new size, or -1 where some start and freq are no interval; then nothing has changed.
 
     Args:
         head: [lanes] int64, changed.
@@ -44,7 +55,12 @@ def push(head, start, freq, precision, words, size):
         words: [>= size + lanes] int32, changed.
         size: words in use.
     """
-    shift = np.uint64(precision)
+    shift, end = np.uint64(precision), np.int64(1) << precision
+    wrong = 0
+    for i in range(head.size):  # without an exit, so that it runs in vectors
+        wrong |= start[i] | (freq[i] - 1) | (end - freq[i]) | (end - start[i] - freq[i])
+    if wrong < 0:  # the sign bit of any
+        return -1
     for i in range(head.size):
         state, count = np.uint64(head[i]), np.uint64(freq[i])
         if state >> np.uint64(_HEAD - precision) >= count:  # or the head would grow beyond its bits
@@ -58,17 +74,28 @@ def push(head, start, freq, precision, words, size):
 
 @cached
 def first_outside(head, start, freq, precision):
-    """(first lane whose slot is not in its interval or -1, words that a pop takes)."""
-    shift, mask = np.uint64(precision), (np.uint64(1) << np.uint64(precision)) - np.uint64(1)
-    short = 0
+    """The first lane whose slot is not in its interval, or -1."""
+    mask = (np.int64(1) << precision) - 1
     for i in range(head.size):
-        state = np.uint64(head[i])
-        offset = np.int64(state & mask) - start[i]
+        offset = (head[i] & mask) - start[i]
         if offset < 0 or offset >= freq[i]:
-            return i, 0
-        if np.uint64(freq[i]) * (state >> shift) + np.uint64(offset) < _LEAST:
-            short += 1
-    return -1, short
+            return i
+    return -1
+
+
+@cached
+def words_of_pop(head, start, freq, precision):
+    """Words that a pop takes, or -1 where some start and freq are no interval, or do not hold their slot."""
+    shift, mask = np.uint64(precision), (np.int64(1) << precision) - 1
+    end = np.int64(1) << precision
+    short, wrong = 0, 0
+    for i in range(head.size):  # without an exit, so that it runs in vectors
+        offset = (head[i] & mask) - start[i]
+        wrong |= start[i] | (freq[i] - 1) | (end - freq[i]) | (end - start[i] - freq[i])
+        wrong |= offset | (freq[i] - 1 - offset)
+        state = np.uint64(freq[i]) * (np.uint64(head[i]) >> shift) + np.uint64(offset)
+        short += 1 if state < _LEAST else 0
+    return -1 if wrong < 0 else short
 
 
 @cached

@@ -51,19 +51,26 @@ class _Tail:
     """Words beyond the heads, a stack in one buffer that doubles when it is full."""
 
     def __init__(self, words: Tensor, lender: Any = None) -> None:
-        self._words, self._size = words, len(words)
+        self._set(words)
+        self._size = len(words)
         self._lender = lender
         self.lent = 0
+
+    def _set(self, words: Tensor) -> None:
+        self._words, self.array, self._capacity = words, _array(words), len(words)
 
     def __len__(self) -> int:
         return self._size
 
     def room(self, count: int) -> Tensor:
-        """The buffer, with room for `count` words behind those in use; `grow` says how many were written there."""
-        if self._size + count > len(self._words):
+        """The buffer, with room for `count` words behind those in use; `grow` says how many were written there.
+
+        On the CPU `array` is the same buffer for numpy.
+        """
+        if self._size + count > self._capacity:
             grown = self._words.new_zeros(2 * (self._size + count))
             grown[: self._size] = self._words[: self._size]
-            self._words = grown
+            self._set(grown)
         return self._words
 
     def grow(self, size: int) -> None:
@@ -74,18 +81,22 @@ class _Tail:
         self.room(len(words))[self._size : size] = words
         self._size = size
 
-    def take(self, count: int) -> Tensor:
+    def take(self, count: int) -> slice:
+        """Where in the buffer the topmost words are, which are no longer in use."""
         if count > self._size and self._lender is not None:
             self._borrow(count - self._size)
         if count > self._size:
             raise MessageExhaustedError(f"{count} words are to be popped where {self._size} are left")
         self._size -= count
-        return self._words[self._size : self._size + count]
+        return slice(self._size, self._size + count)
+
+    def __getitem__(self, place: slice) -> Tensor:
+        return self._words[place]
 
     def _borrow(self, count: int) -> None:
         """Lay words under the others."""
         drawn = torch.from_numpy(_draw(self._lender, count)[::-1].copy()).to(self._words.device)
-        self._words = torch.cat([drawn, self.all()])
+        self._set(torch.cat([drawn, self.all()]))
         self._size += count
         self.lent += count
 
@@ -124,6 +135,7 @@ class Message:
         if lanes < 1:
             raise ValueError(f"a message of {lanes} lanes")
         self._head = torch.full((lanes,), _LEAST, dtype=torch.int64, device=device)  # [lanes]
+        self._array = _array(self._head)
         self._tail = _Tail(torch.zeros(0, dtype=torch.int32, device=device))
         self._loan: _Loan | None = None
 
@@ -204,6 +216,7 @@ class Message:
             raise ValueError(f"lanes {first} to {stop} of a message of {self.lanes}")
         part = object.__new__(Message)
         part._head, part._tail = self._head[first:stop], self._tail
+        part._array = None if self._array is None else self._array[first:stop]
         part._loan = None if self._loan is None else self._loan.part(first, stop)
         return part
 
@@ -218,15 +231,18 @@ class Message:
         Raises:
             IntervalError: an interval is empty or not inside the range; the message is as before.
         """
-        self._check(start, freq, precision)
-        head = self._head
-        if self._loan is not None:
-            self._loan.lend(self._head)
         if self._compiled:
-            words = self._tail.room(self.lanes).numpy()
-            operands = (head.numpy(), start.numpy(), freq.numpy(), precision)
-            self._tail.grow(compiled_lanes.push(*operands, words, len(self._tail)))
+            operands = self._operands(start, freq, precision)
+            self._tail.room(operands[0].size)
+            size = compiled_lanes.push(*operands, self._tail.array, len(self._tail))
+            if size < 0:
+                self._check(start, freq, precision)
+            else:
+                self._tail.grow(size)
             return
+        self._check(start, freq, precision)
+        self._lend()
+        head = self._head
         full = head >> (_HEAD - precision) >= freq  # or the head would grow beyond its bits
         self._tail.append(_to_word(head[full]))
         head = torch.where(full, head >> _WORD, head)
@@ -240,8 +256,7 @@ class Message:
             [lanes] int64
         """
         _check_precision(precision)
-        if self._loan is not None:
-            self._loan.lend(self._head)
+        self._lend()
         return self._head & ((1 << precision) - 1)
 
     def pop(self, start: Tensor, freq: Tensor, precision: int) -> None:
@@ -256,30 +271,44 @@ class Message:
             IntervalError: a slot is not inside its interval.
             MessageExhaustedError: there are not enough bits in the message, which is as before.
         """
-        self._check(start, freq, precision)
-        if self._loan is not None:
-            self._loan.lend(self._head)
         if self._compiled:
-            operands = (self._head.numpy(), start.numpy(), freq.numpy(), precision)
-            lane, count = compiled_lanes.first_outside(*operands)
-            if lane >= 0:
-                raise self._outside(lane, start, freq, precision)
-            compiled_lanes.pop(*operands, self._tail.take(count).numpy())
+            operands = self._operands(start, freq, precision)
+            count = compiled_lanes.words_of_pop(*operands)
+            if count < 0:
+                self._check(start, freq, precision)
+                raise self._outside(compiled_lanes.first_outside(*operands), start, freq, precision)
+            place = self._tail.take(count)
+            compiled_lanes.pop(*operands, self._tail.array[place])
             return
+        self._check(start, freq, precision)
+        self._lend()
         offset = self.peek(precision) - start
         outside = (offset < 0) | (offset >= freq)
         if bool(outside.any()):
             raise self._outside(int(outside.nonzero()[0]), start, freq, precision)
         head = freq * (self._head >> precision) + offset
         short = head < _LEAST
-        words = self._tail.take(int(short.sum()))
+        words = self._tail[self._tail.take(int(short.sum()))]
         head[short] = (head[short] << _WORD) | (words.long() & 0xFFFFFFFF)
         self._head.copy_(head)
 
     @property
     def _compiled(self) -> bool:
         """Whether the compiled loops serve this message: the same bits, sooner."""
-        return COMPILING and self._head.device.type == "cpu"
+        return COMPILING and self._array is not None
+
+    def _lend(self) -> None:
+        if self._loan is not None:
+            self._loan.lend(self._head)
+
+    def _operands(self, start: Tensor, freq: Tensor, precision: int) -> tuple[Any, ...]:
+        """Heads, start, freq and precision for the compiled loops, which check intervals themselves."""
+        heads, starts, freqs = self._array, start.numpy(), freq.numpy()
+        sound = starts.shape == heads.shape == freqs.shape and starts.dtype is heads.dtype is freqs.dtype
+        if not sound or self._loan is not None or not 0 <= precision <= MAX_PRECISION:
+            self._check(start, freq, precision)  # before anything is lent
+            self._lend()
+        return heads, starts, freqs, precision
 
     def _outside(self, lane: int, start: Tensor, freq: Tensor, precision: int) -> IntervalError:
         return IntervalError(
@@ -362,6 +391,11 @@ class Message:
         message._head.copy_(torch.from_numpy(excess + _LEAST))
         message._tail.append(torch.from_numpy(np.frombuffer(data, "<i4", words, end).copy()).to(message.device))
         return message
+
+
+def _array(tensor: Tensor) -> Any:
+    """The same memory for numpy, of a tensor on the CPU; else None."""
+    return tensor.numpy() if tensor.device.type == "cpu" else None
 
 
 def _draw(generator: Any, count: int) -> np.ndarray[Any, np.dtype[np.int32]]:
