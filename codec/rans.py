@@ -59,6 +59,13 @@ class _Tail:
     def _set(self, words: Tensor) -> None:
         self._words, self.array, self._capacity = words, _array(words), len(words)
 
+    def __getstate__(self) -> dict[str, Any]:  # a copy of the words has a view of its own
+        return self.__dict__ | {"array": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ |= state
+        self._set(self._words)
+
     def __len__(self) -> int:
         return self._size
 
@@ -138,6 +145,13 @@ class Message:
         self._array = _array(self._head)
         self._tail = _Tail(torch.zeros(0, dtype=torch.int32, device=device))
         self._loan: _Loan | None = None
+
+    def __getstate__(self) -> dict[str, Any]:  # a copy of the heads has a view of its own
+        return self.__dict__ | {"_array": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ |= state
+        self._array = _array(self._head)
 
     @classmethod
     def lending(cls, lanes: int, device: torch.device | str | None = None, *, words: bool = True) -> Message:

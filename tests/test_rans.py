@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import pickle
+from typing import Any
 
 import numpy as np
 import pytest
@@ -168,3 +171,19 @@ def test_random_messages_are_those_of_their_seed() -> None:
     assert Message.random(7, 20, 3).to_bytes() == Message.random(7, 20, 3).to_bytes()
     assert Message.random(7, 20, 3).to_bytes() != Message.random(7, 20, 4).to_bytes()
     assert Message.random(8, 64).bits == pytest.approx(64 * 32 + 8 * (32 - 1 / math.log(2)), abs=30)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda message: pickle.loads(pickle.dumps(message))])
+def test_a_copy_of_a_message_lives_alone(copied: Any) -> None:
+    message = Message.random(20, 50)
+    kept, twin = message.to_bytes(), copied(message)
+    start, freq = torch.arange(20), torch.full((20,), 3)
+    twin.push(start, freq, 8)
+    assert message.to_bytes() == kept
+    twin.pop(start, freq, 8)
+    assert twin.to_bytes() == kept
+    for _ in range(40):  # the tail grows
+        twin.push(start, freq, 8)
+    for _ in range(40):
+        twin.pop(start, freq, 8)
+    assert twin.to_bytes() == kept
