@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -327,9 +328,14 @@ class _Family(CumulativePmf):
             raise SymbolError(f"symbols or slots are {lanes.dtype}; int64 is needed")
         if lanes.shape != self._means.shape[:1]:
             raise SymbolError(f"{list(lanes.shape)} symbols for {len(self._means)} lanes")
-        parameters = (values.T.contiguous().numpy() for values in (self._logits, self._means, self._scales))
-        scratch = np.empty((3 * self._means.shape[1] + portable.EXTRA_ROWS, portable.BLOCK))
+        parameters = self._arrays
+        scratch = np.empty((3 * len(parameters[0]) + portable.EXTRA_ROWS, portable.BLOCK))
         return (self._kind, *parameters, self.size, self.precision, lanes.contiguous().numpy(), scratch)
+
+    @cached_property
+    def _arrays(self) -> tuple[Any, ...]:
+        """Parameters [J, lanes] for the compiled loops."""
+        return tuple(values.T.contiguous().numpy() for values in (self._logits, self._means, self._scales))
 
 
 class LogisticMixture(_Family):
