@@ -20,19 +20,16 @@ from torch import Tensor
 
 from . import lanes as compiled_lanes
 from .compiled import COMPILING
-from .errors import CorruptPayloadError, IntervalError, MessageExhaustedError, TruncatedError
+from .errors import CorruptPayloadError, IntervalError, TruncatedError
+from .tail import LEAST, LEAST_BITS, LENT_SEED, Loan, Tail, array_of, draw_words, lent_heads
 
 __all__ = ["MAX_PRECISION", "Message"]
 
 _WORD = 32
-_LEAST_BITS = 31
-_LEAST = 1 << _LEAST_BITS
-"""A head is at least this. With one word more it is below 2^63, the end of the signed integers that torch has."""
-
 _HEAD = 63
 """Bits of a full head."""
 
-MAX_PRECISION = _LEAST_BITS
+MAX_PRECISION = LEAST_BITS
 """Most bits of a distribution that a head can take: 2^31 of them must fit into the least head."""
 
 _LENGTH_BITS = 6
@@ -41,91 +38,7 @@ _LENGTH_BITS = 6
 _COUNTS_SIZE = 8
 """Bytes of the number of lanes and of the number of words before a written message."""
 
-_LENT_SEED = 0
-"""Of the words that a lending message begins with; part of the format of batches."""
-
 _POWERS = 1 << np.arange(_HEAD)
-
-
-class _Tail:
-    """Words beyond the heads, a stack in one buffer that doubles when it is full."""
-
-    def __init__(self, words: Tensor, lender: Any = None) -> None:
-        self._set(words)
-        self._size = len(words)
-        self._lender = lender
-        self.lent = 0
-
-    def _set(self, words: Tensor) -> None:
-        self._words, self.array, self._capacity = words, _array(words), len(words)
-
-    def __getstate__(self) -> dict[str, Any]:  # a copy of the words has a view of its own
-        return self.__dict__ | {"array": None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__ |= state
-        self._set(self._words)
-
-    def __len__(self) -> int:
-        return self._size
-
-    def room(self, count: int) -> Tensor:
-        """The buffer, with room for `count` words behind those in use; `grow` says how many were written there.
-
-        On the CPU `array` is the same buffer for numpy.
-        """
-        if self._size + count > self._capacity:
-            grown = self._words.new_zeros(2 * (self._size + count))
-            grown[: self._size] = self._words[: self._size]
-            self._set(grown)
-        return self._words
-
-    def grow(self, size: int) -> None:
-        self._size = size
-
-    def append(self, words: Tensor) -> None:
-        size = self._size + len(words)
-        self.room(len(words))[self._size : size] = words
-        self._size = size
-
-    def take(self, count: int) -> slice:
-        """Where in the buffer the topmost words are, which are no longer in use."""
-        if count > self._size and self._lender is not None:
-            self._borrow(count - self._size)
-        if count > self._size:
-            raise MessageExhaustedError(f"{count} words are to be popped where {self._size} are left")
-        self._size -= count
-        return slice(self._size, self._size + count)
-
-    def __getitem__(self, place: slice) -> Tensor:
-        return self._words[place]
-
-    def _borrow(self, count: int) -> None:
-        """Lay words under the others."""
-        drawn = torch.from_numpy(_draw(self._lender, count)[::-1].copy()).to(self._words.device)
-        self._set(torch.cat([drawn, self.all()]))
-        self._size += count
-        self.lent += count
-
-    def all(self) -> Tensor:
-        return self._words[: self._size]
-
-
-class _Loan:
-    """Heads that a lending message may lend, which lanes were lent theirs, and which were not used yet."""
-
-    def __init__(self, heads: Tensor, fresh: Tensor | None = None, lent: Tensor | None = None) -> None:
-        self.heads = heads  # [lanes] int64
-        self.fresh = torch.ones_like(heads, dtype=torch.bool) if fresh is None else fresh
-        self.lent = torch.zeros_like(heads, dtype=torch.bool) if lent is None else lent
-
-    def part(self, first: int, stop: int) -> _Loan:
-        return _Loan(self.heads[first:stop], self.fresh[first:stop], self.lent[first:stop])
-
-    def lend(self, head: Tensor) -> None:
-        head[self.fresh] = self.heads[self.fresh]
-        self.lent |= self.fresh
-        self.fresh.fill_(False)
 
 
 class Message:
@@ -141,17 +54,17 @@ class Message:
     def __init__(self, lanes: int, device: torch.device | str | None = None) -> None:
         if lanes < 1:
             raise ValueError(f"a message of {lanes} lanes")
-        self._head = torch.full((lanes,), _LEAST, dtype=torch.int64, device=device)  # [lanes]
-        self._array = _array(self._head)
-        self._tail = _Tail(torch.zeros(0, dtype=torch.int32, device=device))
-        self._loan: _Loan | None = None
+        self._head = torch.full((lanes,), LEAST, dtype=torch.int64, device=device)  # [lanes]
+        self._array = array_of(self._head)
+        self._tail = Tail(torch.zeros(0, dtype=torch.int32, device=device))
+        self._loan: Loan | None = None
 
     def __getstate__(self) -> dict[str, Any]:  # a copy of the heads has a view of its own
         return self.__dict__ | {"_array": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__ |= state
-        self._array = _array(self._head)
+        self._array = array_of(self._head)
 
     @classmethod
     def lending(cls, lanes: int, device: torch.device | str | None = None, *, words: bool = True) -> Message:
@@ -167,8 +80,8 @@ class Message:
             words: lend words too; else popping more than there is is an error, as ever.
         """
         message = cls(lanes, device)
-        message._tail = _Tail(message._tail.all(), np.random.PCG64(_LENT_SEED) if words else None)
-        message._loan = _Loan(torch.from_numpy(_lent_heads(lanes)).to(message.device))
+        message._tail = Tail(message._tail.all(), np.random.PCG64(LENT_SEED) if words else None)
+        message._loan = Loan(torch.from_numpy(lent_heads(lanes)).to(message.device))
         return message
 
     @property
@@ -177,15 +90,15 @@ class Message:
         if self._loan is None:
             return 0.0
         heads = self._loan.heads[self._loan.lent].double()
-        return _WORD * self._tail.lent + float((torch.log2(heads) - _LEAST_BITS).sum())
+        return _WORD * self._tail.lent + float((torch.log2(heads) - LEAST_BITS).sum())
 
     @property
     def is_lent_only(self) -> bool:
         """Whether nothing is in the message but what a lending one begins with."""
         heads, words = self._head.cpu().numpy(), self._tail.all().cpu().numpy()
         return bool(
-            ((heads == _LEAST) | (heads == _lent_heads(self.lanes))).all()
-            and (words == _draw(np.random.PCG64(_LENT_SEED), len(words))[::-1]).all()
+            ((heads == LEAST) | (heads == lent_heads(self.lanes))).all()
+            and (words == draw_words(np.random.PCG64(LENT_SEED), len(words))[::-1]).all()
         )
 
     @classmethod
@@ -200,7 +113,7 @@ class Message:
         """
         rng = np.random.default_rng(seed)
         message = cls(lanes, device)
-        message._head.copy_(torch.from_numpy(rng.integers(_LEAST, 1 << _HEAD, lanes, dtype=np.int64)))
+        message._head.copy_(torch.from_numpy(rng.integers(LEAST, 1 << _HEAD, lanes, dtype=np.int64)))
         drawn = rng.integers(0, 1 << _WORD, words, dtype=np.uint32).view(np.int32)
         message._tail.append(torch.from_numpy(drawn).to(message.device))
         return message
@@ -222,7 +135,7 @@ class Message:
         Heads are integers, so a single push is rounded; over many the sum is right to some 1e-5 of it. A part of a
         message counts the words of the whole.
         """
-        return _WORD * len(self._tail) + float(torch.log2(self._head.double()).sum()) - _LEAST_BITS * self.lanes
+        return _WORD * len(self._tail) + float(torch.log2(self._head.double()).sum()) - LEAST_BITS * self.lanes
 
     def part(self, first: int, stop: int) -> Message:
         """The lanes first to stop - 1 as a message that shares its heads and its tail with this one."""
@@ -301,7 +214,7 @@ class Message:
         if bool(outside.any()):
             raise self._outside(int(outside.nonzero()[0]), start, freq, precision)
         head = freq * (self._head >> precision) + offset
-        short = head < _LEAST
+        short = head < LEAST
         words = self._tail[self._tail.take(int(short.sum()))]
         head[short] = (head[short] << _WORD) | (words.long() & 0xFFFFFFFF)
         self._head.copy_(head)
@@ -354,7 +267,7 @@ class Message:
         Beside the information in it (`bits`) this costs 8 bytes, one bit for each empty lane, about 37 bits for each
         other one, and the end of the last byte: 136 bytes for an empty message of 1,024 lanes.
         """
-        excess = self._head.cpu().numpy() - _LEAST  # [lanes], 0 for an empty lane
+        excess = self._head.cpu().numpy() - LEAST  # [lanes], 0 for an empty lane
         used = excess > 0
         excess = excess[used]
         length = np.searchsorted(_POWERS, excess, side="right")  # bits of each, 1 to 63; the topmost need not be told
@@ -399,30 +312,12 @@ class Message:
             found[has] += rest[first[has] + digit].astype(np.int64) << digit
         excess = np.zeros(lanes, np.int64)
         excess[used] = found
-        if (below >= _HEAD).any() or (excess > (1 << _HEAD) - 1 - _LEAST).any():
+        if (below >= _HEAD).any() or (excess > (1 << _HEAD) - 1 - LEAST).any():
             raise CorruptPayloadError("a head of a message is beyond 2^63")
         message = cls(lanes, device)
-        message._head.copy_(torch.from_numpy(excess + _LEAST))
+        message._head.copy_(torch.from_numpy(excess + LEAST))
         message._tail.append(torch.from_numpy(np.frombuffer(data, "<i4", words, end).copy()).to(message.device))
         return message
-
-
-def _array(tensor: Tensor) -> Any:
-    """The same memory for numpy, of a tensor on the CPU; else None."""
-    return tensor.numpy() if tensor.device.type == "cpu" else None
-
-
-def _draw(generator: Any, count: int) -> np.ndarray[Any, np.dtype[np.int32]]:
-    """Random words; raw, because only these are promised to stay the same in every version of numpy."""
-    words: np.ndarray[Any, np.dtype[np.int32]] = (generator.random_raw(count) & 0xFFFFFFFF).astype("u4").view("i4")
-    return words
-
-
-def _lent_heads(lanes: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Heads of 32 bits, random below the topmost: of one bit of information at most, as late words follow them."""
-    digits = np.random.PCG64(_LENT_SEED + 1).random_raw(lanes) & (_LEAST - 1)
-    heads: np.ndarray[Any, np.dtype[np.int64]] = digits.astype(np.int64) + _LEAST
-    return heads
 
 
 def _check_precision(precision: int) -> None:

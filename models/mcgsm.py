@@ -56,10 +56,10 @@ class Mcgsm(PixelModel):
 
     @torch.no_grad()
     def start_from(self, smaller: Mcgsm) -> None:
-        """Begin at the density of a trained MCGSM with a smaller neighbourhood, in place of `initialize`.
+        """Begin at the density of a trained MCGSM with a smaller neighbourhood, after `initialize`.
 
-        What is linear in the whitened smaller neighbourhood is linear in the larger one; `initialize` has to have been
-        called, for the whitening of the latter.
+        What is linear in the whitened smaller neighbourhood is linear in the larger one, in whatever way that is
+        whitened. Both models are on one device.
 
         Raises:
             UsageError: models of other channels or experts, not of a smaller radius, or of the full form, whose
@@ -68,10 +68,10 @@ class Mcgsm(PixelModel):
         if not isinstance(smaller, Mcgsm):
             raise UsageError(f"an MCGSM starts from another one, not from a {type(smaller).__name__}")
         shared = ("channels", "components", "scales", "features")
-        differing = [n for n in shared if getattr(self.config, n) != getattr(smaller.config, n, None)]
+        differing = [n for n in shared if getattr(self.config, n) != getattr(smaller.config, n)]
         if not self.config.features:
             differing.append("form, which has to be factorized")
-        if not getattr(smaller.config, "radius", self.radius) < self.radius:
+        if smaller.radius >= self.radius:
             differing.append("radius, which has to be smaller")
         if differing:
             raise UsageError(f"an MCGSM to start from differs in {', '.join(differing)}")
@@ -81,7 +81,7 @@ class Mcgsm(PixelModel):
         # Their whitened values from ours; triangular, so the last channel is in the last value only.
         change = (theirs.inverse.double() @ mine.factor.double()[common])[:-1, :-1].to(mine.factor.dtype)
         ratio = (theirs.spread / mine.spread)[:, None]  # means and scales are in units of the spread
-        rows = torch.ones(self.channels, sum(self.experts.rows), 1, dtype=ratio.dtype)
+        rows = ratio.new_ones(self.channels, sum(self.experts.rows), 1)
         predictions, gates, _ = self.experts.rows
         rows[:, :predictions] = rows[:, predictions + gates :] = ratio[..., None]
         own = self.experts

@@ -259,7 +259,7 @@ class Ride(PixelModel):
         if not isinstance(mcgsm, Mcgsm):
             raise UsageError(f"a RIDE starts from an MCGSM, not from a {type(mcgsm).__name__}")
         shared = ("channels", "radius", "components", "scales", "features")
-        differing = [name for name in shared if getattr(self.config, name) != getattr(mcgsm.config, name, None)]
+        differing = [name for name in shared if getattr(self.config, name) != getattr(mcgsm.config, name)]
         if differing or not self.config.direct:
             raise UsageError(f"experts to start from differ in {', '.join(differing) or 'what they see'}")
         self.whitening.load_state_dict(mcgsm.whitening.state_dict())

@@ -223,7 +223,7 @@ def _beginning(model: nn.Module, name: str, start: str, about: dict[str, Any]) -
     if start_from is None:
         raise UsageError(f"{name} cannot start from another model")
     path = find_checkpoint(start)
-    other, _ = load_model(path)
+    other, _ = load_model(path, str(next(model.parameters()).device))
     about["start"] = hashlib.sha256(path.read_bytes()).hexdigest()
     return lambda: start_from(other)
 

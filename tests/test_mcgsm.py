@@ -9,7 +9,7 @@ from densezip.models.gaussians import log_masses, mixture_log_prob
 from densezip.models.mcgsm import Mcgsm, McgsmConfig
 from densezip.models.pixels import PixelModel
 from laws import check_tensor_pmf
-from scans import check_scan
+from scans import check_scan, train
 
 SMALL = McgsmConfig(channels=3, radius=2, components=3, scales=2, features=4)
 
@@ -160,14 +160,7 @@ def test_experts_start_at_the_best_linear_prediction() -> None:
 def test_mcgsm_learns(features: int) -> None:
     net = model(features=features, components=4)
     x = pictures(32, 3, 8, 8)
-    optimizer = torch.optim.Adam(net.parameters(), 2e-2)
-    losses = []
-    for _ in range(25):
-        optimizer.zero_grad()
-        loss = -net.log_prob(x).mean() / (192 * math.log(2))
-        torch.autograd.backward(loss)
-        optimizer.step()
-        losses.append(float(loss.detach()))
+    losses = train(net, x, 25, 2e-2)
     assert losses[-1] < losses[0] - 0.15
 
 

@@ -1,4 +1,3 @@
-import math
 from dataclasses import replace
 from typing import Any
 
@@ -7,7 +6,7 @@ import torch
 from densezip.codec.errors import UsageError
 from densezip.models.mcgsm import Mcgsm, McgsmConfig
 from densezip.models.ride import Diagonals, Ride, RideConfig, SpatialLstm
-from scans import check_scan
+from scans import check_scan, train
 from test_mcgsm import check_future, pictures
 
 SMALL = RideConfig(channels=3, radius=2, hidden=5, components=3, scales=2, features=4)
@@ -116,12 +115,5 @@ def test_ride_starts_where_an_mcgsm_has_ended() -> None:
 
 def test_ride_learns() -> None:
     net, x = model(), pictures(16, 3, 8, 8)
-    optimizer = torch.optim.Adam(net.parameters(), 1e-2)
-    losses = []
-    for _ in range(20):
-        optimizer.zero_grad()
-        loss = -net.log_prob(x).mean() / (192 * math.log(2))
-        torch.autograd.backward(loss)
-        optimizer.step()
-        losses.append(float(loss.detach()))
+    losses = train(net, x, 20, 1e-2)
     assert losses[-1] < losses[0] - 0.15
