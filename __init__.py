@@ -13,7 +13,6 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from .codec.container import Container, Header, Payload, parse
 from .codec.errors import (
     BadMagicError,
     ChecksumError,
@@ -33,15 +32,16 @@ from .codec.errors import (
     UnsupportedVersionError,
     UsageError,
 )
-from .codec.info import Info, describe
+from .codec.file.container import Container, Header, Payload, parse
+from .codec.file.info import Info, describe
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     from PIL import Image
 
-    from .codec.payload import Coder
-    from .codec.picture import Picture
+    from .codec.file.payload import Coder
+    from .codec.images.picture import Picture
 
     Array: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
     Source: TypeAlias = Image.Image | Array | str | PathLike[str] | bytes
@@ -114,7 +114,7 @@ def compress(
         raise UsageError(f"effort {effort}: from 1 (fast) to 9 (small)")
     _check_threads(threads)
     picture, original, extension, lossy = _take_in(image, strip, max_pixels)
-    from .codec.coding import encode_picture, store
+    from .codec.file.coding import encode_picture, store
 
     if original is not None and lossy:
         return store(picture, original, extension, lossy=True)
@@ -160,7 +160,7 @@ def decompress(
         LimitError: more than `max_pixels` pixels.
     """
     container = _open(data, threads, max_pixels)
-    from .codec.picture import to_image
+    from .codec.images.picture import to_image
 
     if container.header.payload is Payload.STORED:
         return to_image(_stored_picture(container, max_pixels))
@@ -194,8 +194,8 @@ def export(
         LimitError: more than `max_pixels` pixels.
     """
     container = _open(data, threads, max_pixels)
-    from .codec.coding import stored_bytes
-    from .codec.imagewrite import format_of_extension, write
+    from .codec.file.coding import stored_bytes
+    from .codec.images.imagewrite import format_of_extension, write
 
     if container.header.payload is Payload.STORED:
         stored = container.header.stored_format
@@ -256,8 +256,8 @@ def _take_in(image: "Source", strip: bool, max_pixels: int) -> "tuple[Picture, b
     import numpy as np
     from PIL import Image
 
-    from .codec import imagefile
-    from .codec.picture import from_array, from_pil
+    from .codec.images import imagefile
+    from .codec.images.picture import from_array, from_pil
 
     if isinstance(image, np.ndarray | Image.Image):
         height, width = image.shape[:2] if isinstance(image, np.ndarray) and image.ndim >= 2 else (0, 0)
@@ -283,7 +283,7 @@ def _take_in(image: "Source", strip: bool, max_pixels: int) -> "tuple[Picture, b
     extension = suffix if suffix in extensions else extensions[0]
     if not strip:
         return read.picture, data, extension, read.lossy
-    from .codec.strip import strip as strip_file
+    from .codec.images.strip import strip as strip_file
 
     return read.picture.stripped(), strip_file(data, read.format), extension, read.lossy
 
@@ -299,7 +299,7 @@ def _open(data: bytes, threads: int, max_pixels: int) -> Container:
 
 
 def _decode(container: Container, threads: int, progress: Callable[[float], None] | None) -> "Picture":
-    from .codec.coding import decode_picture
+    from .codec.file.coding import decode_picture
 
     def known(header: Header) -> "Coder":
         from .models.coders import coder_of_header
@@ -313,8 +313,8 @@ def _decode(container: Container, threads: int, progress: Callable[[float], None
 
 
 def _stored_picture(container: Container, max_pixels: int) -> "Picture":
-    from .codec.coding import stored_bytes
-    from .codec.imagefile import read
+    from .codec.file.coding import stored_bytes
+    from .codec.images.imagefile import read
 
     header = container.header
     try:

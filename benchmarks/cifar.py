@@ -23,11 +23,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from densezip.models.autoregressive.density import AutoregressiveModel
 from densezip.models.checkpoint import load_model
-from densezip.models.data import open_data
-from densezip.models.density import AutoregressiveModel
 from densezip.models.evaluation import evaluate_model
 from densezip.models.shipped import entries, find_checkpoint
+from densezip.models.training.data import open_data
 from photos import coders
 
 PEERS = ("PNG", "WebP", "JPEG XL 9", "densezip 9")

@@ -43,7 +43,7 @@ from densezip.codec import (
     least_direct,
     supplied,
 )
-from densezip.codec.calibrated import FLOAT32_BAND, FLOAT64_BAND, GRID
+from densezip.codec.entropy.calibrated import FLOAT32_BAND, FLOAT64_BAND, GRID
 from torch import Tensor
 
 LANES = 1024

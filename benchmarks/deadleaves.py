@@ -21,10 +21,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from densezip.models.leaves import dead_leaves
-from densezip.models.mcgsm import Mcgsm, McgsmConfig
-from densezip.models.pixels import PixelModel
-from densezip.models.ride import Ride, RideConfig
+from densezip.models.autoregressive.mcgsm import Mcgsm, McgsmConfig
+from densezip.models.autoregressive.pixels import PixelModel
+from densezip.models.autoregressive.ride import Ride, RideConfig
+from densezip.models.training.leaves import dead_leaves
 from torch import Tensor
 
 EXPERTS: dict[str, Any] = {"channels": 1, "components": 8, "scales": 3, "features": 16}

@@ -25,7 +25,7 @@ import densezip
 import imagecodecs
 import numpy as np
 import numpy.typing as npt
-from densezip.codec.container import parse
+from densezip.codec.file.container import parse
 from densezip.models.photo import measure_bits, model_for_effort, tile_shape
 from PIL import Image
 

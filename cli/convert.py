@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import ChecksumError, InputError, OutputError, UsageError, compress, export, info, verify
-from ..codec.container import MAGIC
+from ..codec.file.container import MAGIC
 from .batch import run_batch
 from .console import Console
 from .report import sizes_text, summary

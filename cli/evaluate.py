@@ -59,11 +59,11 @@ def evaluate(
     try:
         import torch
 
+        from ..models.autoregressive.density import AutoregressiveModel
         from ..models.checkpoint import load_model
-        from ..models.data import open_data
-        from ..models.density import AutoregressiveModel
         from ..models.evaluation import evaluate_model
         from ..models.shipped import find_checkpoint
+        from ..models.training.data import open_data
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != "torch":
             raise

@@ -72,7 +72,7 @@ def sample(model: str, size: tuple[int, int], seed: int, temperature: float, cou
     """
 
     def work() -> Pixels:
-        from ..models.synthesis import sample as draw
+        from ..models.autoregressive.synthesis import sample as draw
 
         return _sheet(draw(_autoregressive(model), count, *size, seed, temperature).numpy())
 
@@ -109,8 +109,8 @@ def inpaint(model: str, image: Path, mask: Path, sweeps: int, seed: int, output:
         import numpy as np
         import torch
 
-        from ..models.synthesis import Sweep
-        from ..models.synthesis import inpaint as draw
+        from ..models.autoregressive.synthesis import Sweep
+        from ..models.autoregressive.synthesis import inpaint as draw
 
         net = _autoregressive(model)
         pixels = _read(image, "L" if net.config.channels == 1 else "RGB")
@@ -135,8 +135,8 @@ def _with_torch(work: Callable[[], T]) -> T:
 
 
 def _autoregressive(name: str) -> Any:
+    from ..models.autoregressive.density import AutoregressiveModel
     from ..models.checkpoint import load_model
-    from ..models.density import AutoregressiveModel
     from ..models.shipped import find_checkpoint
 
     model, about = load_model(find_checkpoint(name))

@@ -73,7 +73,7 @@ def image_suffixes() -> frozenset[str]:
     Going by the name and not by the content keeps to a rule that a person can predict: a damaged photo.png is an error
     that they hear of, a notes.txt is passed over.
     """
-    from ..codec.imagefile import FORMATS
+    from ..codec.images.imagefile import FORMATS
 
     return frozenset(f".{extension}" for _, extensions in FORMATS.values() for extension in extensions)
 

@@ -15,7 +15,7 @@ from .. import DEFAULT_EFFORT, UsageError
 from ..models.registry import MODELS
 
 if TYPE_CHECKING:
-    from ..models.training import Progress
+    from ..models.training.loop import Progress
 
 __all__ = ["train"]
 
@@ -181,7 +181,7 @@ Examples:
         with _torch_or_say():
             import torch
 
-            from ..models.training import train_model
+            from ..models.training.loop import train_model
 
             if threads is not None:
                 torch.set_num_threads(threads)

@@ -8,8 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .batch import BatchCost, read_batch, write_batch
-    from .bijections import (
+    from .entropy.bijections import (
         Affine,
         Function,
         Stepwise,
@@ -22,9 +21,9 @@ if TYPE_CHECKING:
         split,
         squeeze,
     )
-    from .calibrated import FLOAT32_BAND, FLOAT64_BAND, Calibration, Forward, autoregressive
-    from .calibratedgrid import FLOW_BAND, CalibratedGaussian
-    from .codecs import (
+    from .entropy.calibrated import FLOAT32_BAND, FLOAT64_BAND, Calibration, Forward, autoregressive
+    from .entropy.calibratedgrid import FLOW_BAND, CalibratedGaussian
+    from .entropy.codecs import (
         Autoregressive,
         BitsBack,
         BitSwap,
@@ -37,20 +36,39 @@ if TYPE_CHECKING:
         supplied,
         wavefront,
     )
-    from .coding import decode_picture, encode_picture
-    from .container import Container, Header, Payload, parse, serialise
+    from .entropy.grid import GaussianGrid, LogisticGrid, UniformGrid
+    from .entropy.localbitsback import (
+        Bijection,
+        BlackBox,
+        Composition,
+        Dequantized,
+        Grid,
+        Linear,
+        LocalBitsBack,
+        Rearrange,
+    )
+    from .entropy.pmf import (
+        Bernoulli,
+        Categorical,
+        CumulativePmf,
+        GaussianBins,
+        GaussianMixture,
+        LogisticMixture,
+        Pmf,
+        Uniform,
+    )
+    from .entropy.portable import exp
+    from .entropy.rans import Message
+    from .entropy.scalar import QueueDecoder, QueueEncoder, Stack
     from .errors import DensezipError
-    from .grid import GaussianGrid, LogisticGrid, UniformGrid
-    from .imagefile import read
-    from .imagewrite import write
-    from .info import Info, describe
-    from .localbitsback import Bijection, BlackBox, Composition, Dequantized, Grid, Linear, LocalBitsBack, Rearrange
-    from .payload import Coder
-    from .picture import Picture
-    from .pmf import Bernoulli, Categorical, CumulativePmf, GaussianBins, GaussianMixture, LogisticMixture, Pmf, Uniform
-    from .portable import exp
-    from .rans import Message
-    from .scalar import QueueDecoder, QueueEncoder, Stack
+    from .file.batch import BatchCost, read_batch, write_batch
+    from .file.coding import decode_picture, encode_picture
+    from .file.container import Container, Header, Payload, parse, serialise
+    from .file.info import Info, describe
+    from .file.payload import Coder
+    from .images.imagefile import read
+    from .images.imagewrite import write
+    from .images.picture import Picture
 
 __all__ = [
     "FLOAT32_BAND",
@@ -126,76 +144,76 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Affine": "bijections",
-    "Autoregressive": "codecs",
-    "BatchCost": "batch",
-    "Bernoulli": "pmf",
-    "CalibratedGaussian": "calibratedgrid",
-    "FLOAT32_BAND": "calibrated",
-    "FLOAT64_BAND": "calibrated",
-    "FLOW_BAND": "calibratedgrid",
-    "Bijection": "localbitsback",
-    "BitSwap": "codecs",
-    "BitsBack": "codecs",
-    "BlackBox": "localbitsback",
-    "Calibration": "calibrated",
-    "Categorical": "pmf",
-    "Chain": "codecs",
-    "Codec": "codecs",
-    "Coder": "payload",
-    "Composition": "localbitsback",
-    "Container": "container",
-    "CumulativePmf": "pmf",
+    "Affine": "entropy.bijections",
+    "Autoregressive": "entropy.codecs",
+    "BatchCost": "file.batch",
+    "Bernoulli": "entropy.pmf",
+    "CalibratedGaussian": "entropy.calibratedgrid",
+    "FLOAT32_BAND": "entropy.calibrated",
+    "FLOAT64_BAND": "entropy.calibrated",
+    "FLOW_BAND": "entropy.calibratedgrid",
+    "Bijection": "entropy.localbitsback",
+    "BitSwap": "entropy.codecs",
+    "BitsBack": "entropy.codecs",
+    "BlackBox": "entropy.localbitsback",
+    "Calibration": "entropy.calibrated",
+    "Categorical": "entropy.pmf",
+    "Chain": "entropy.codecs",
+    "Codec": "entropy.codecs",
+    "Coder": "file.payload",
+    "Composition": "entropy.localbitsback",
+    "Container": "file.container",
+    "CumulativePmf": "entropy.pmf",
     "DensezipError": "errors",
-    "Dequantized": "localbitsback",
-    "Forward": "calibrated",
-    "FromPmf": "codecs",
-    "Function": "bijections",
-    "GaussianBins": "pmf",
-    "GaussianGrid": "grid",
-    "GaussianMixture": "pmf",
-    "Grid": "localbitsback",
-    "Header": "container",
-    "Independent": "codecs",
-    "Info": "info",
-    "Linear": "localbitsback",
-    "LocalBitsBack": "localbitsback",
-    "LogisticGrid": "grid",
-    "LogisticMixture": "pmf",
-    "Message": "rans",
-    "Payload": "container",
-    "Picture": "picture",
-    "Pmf": "pmf",
-    "QueueDecoder": "scalar",
-    "QueueEncoder": "scalar",
-    "Rearrange": "localbitsback",
-    "Stack": "scalar",
-    "Stepwise": "bijections",
-    "Substack": "codecs",
-    "Uniform": "pmf",
-    "UniformGrid": "grid",
-    "autoregressive": "calibrated",
-    "conv1x1": "bijections",
-    "coupling": "bijections",
-    "decode_picture": "coding",
-    "describe": "info",
-    "elementwise": "bijections",
-    "exp": "portable",
-    "encode_picture": "coding",
-    "least_direct": "codecs",
-    "logit": "bijections",
-    "parse": "container",
-    "permute": "bijections",
-    "read": "imagefile",
-    "read_batch": "batch",
-    "reshape": "bijections",
-    "serialise": "container",
-    "split": "bijections",
-    "squeeze": "bijections",
-    "supplied": "codecs",
-    "wavefront": "codecs",
-    "write": "imagewrite",
-    "write_batch": "batch",
+    "Dequantized": "entropy.localbitsback",
+    "Forward": "entropy.calibrated",
+    "FromPmf": "entropy.codecs",
+    "Function": "entropy.bijections",
+    "GaussianBins": "entropy.pmf",
+    "GaussianGrid": "entropy.grid",
+    "GaussianMixture": "entropy.pmf",
+    "Grid": "entropy.localbitsback",
+    "Header": "file.container",
+    "Independent": "entropy.codecs",
+    "Info": "file.info",
+    "Linear": "entropy.localbitsback",
+    "LocalBitsBack": "entropy.localbitsback",
+    "LogisticGrid": "entropy.grid",
+    "LogisticMixture": "entropy.pmf",
+    "Message": "entropy.rans",
+    "Payload": "file.container",
+    "Picture": "images.picture",
+    "Pmf": "entropy.pmf",
+    "QueueDecoder": "entropy.scalar",
+    "QueueEncoder": "entropy.scalar",
+    "Rearrange": "entropy.localbitsback",
+    "Stack": "entropy.scalar",
+    "Stepwise": "entropy.bijections",
+    "Substack": "entropy.codecs",
+    "Uniform": "entropy.pmf",
+    "UniformGrid": "entropy.grid",
+    "autoregressive": "entropy.calibrated",
+    "conv1x1": "entropy.bijections",
+    "coupling": "entropy.bijections",
+    "decode_picture": "file.coding",
+    "describe": "file.info",
+    "elementwise": "entropy.bijections",
+    "exp": "entropy.portable",
+    "encode_picture": "file.coding",
+    "least_direct": "entropy.codecs",
+    "logit": "entropy.bijections",
+    "parse": "file.container",
+    "permute": "entropy.bijections",
+    "read": "images.imagefile",
+    "read_batch": "file.batch",
+    "reshape": "entropy.bijections",
+    "serialise": "file.container",
+    "split": "entropy.bijections",
+    "squeeze": "entropy.bijections",
+    "supplied": "entropy.codecs",
+    "wavefront": "entropy.codecs",
+    "write": "images.imagewrite",
+    "write_batch": "file.batch",
 }
 
 

@@ -3,9 +3,9 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..codec.container import Header, Payload
 from ..codec.errors import UnknownModelError
-from ..codec.payload import Coder
+from ..codec.file.container import Header, Payload
+from ..codec.file.payload import Coder
 
 if TYPE_CHECKING:
     from .photo import ModelId

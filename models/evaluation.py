@@ -15,12 +15,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..codec.batch import read_batch, write_batch
-from ..codec.calibrated import Calibration
-from ..codec.codecs import Codec
-from .coding import ModelCodec, weights_digest
-from .density import AutoregressiveModel
-from .ensemble import TRANSFORMS, TransformCodec, transform_log_probs
+from ..codec.entropy.calibrated import Calibration
+from ..codec.entropy.codecs import Codec
+from ..codec.file.batch import read_batch, write_batch
+from .autoregressive.coding import ModelCodec, weights_digest
+from .autoregressive.density import AutoregressiveModel
+from .autoregressive.ensemble import TRANSFORMS, TransformCodec, transform_log_probs
 
 __all__ = ["MOST_DISAGREEMENT", "Evaluation", "evaluate_model"]
 

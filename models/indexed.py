@@ -17,10 +17,10 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from ..codec.compiled import cached
+from ..codec.entropy.compiled import cached
 from ..codec.errors import CorruptPayloadError
-from ..codec.firstuse import FirstUse
-from ..codec.picture import Array
+from ..codec.images.picture import Array
+from .firstuse import FirstUse
 
 __all__ = ["DIGEST", "MAX_COLOURS", "NAME", "decode_tile", "encode_tile", "tile_shape"]
 

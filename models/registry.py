@@ -19,10 +19,10 @@ __all__ = ["MODELS", "build", "config_class", "make_config"]
 
 MODELS: dict[str, tuple[str, str, str]] = {
     # name: module, class of the model, class of its configuration
-    "pixelcnn++": ("pixelcnnpp", "PixelCNNPP", "PixelCNNPPConfig"),
-    "mcgsm": ("mcgsm", "Mcgsm", "McgsmConfig"),
-    "ride": ("ride", "Ride", "RideConfig"),
-    "pixelcnn": ("pixelcnn", "PixelCNN", "PixelCNNConfig"),
+    "pixelcnn++": ("autoregressive.pixelcnnpp", "PixelCNNPP", "PixelCNNPPConfig"),
+    "mcgsm": ("autoregressive.mcgsm", "Mcgsm", "McgsmConfig"),
+    "ride": ("autoregressive.ride", "Ride", "RideConfig"),
+    "pixelcnn": ("autoregressive.pixelcnn", "PixelCNN", "PixelCNNConfig"),
 }
 
 

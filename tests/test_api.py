@@ -10,9 +10,9 @@ import imagecodecs
 import numpy as np
 import numpy.typing as npt
 import pytest
-from densezip.codec import coding
-from densezip.codec.container import parse
-from densezip.codec.payload import Coder, encode_tiles
+from densezip.codec.file import coding
+from densezip.codec.file.container import parse
+from densezip.codec.file.payload import Coder, encode_tiles
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin

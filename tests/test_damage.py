@@ -11,9 +11,9 @@ import densezip
 import numpy as np
 import numpy.typing as npt
 import pytest
-from densezip.codec import coding
-from densezip.codec.container import Header, Payload, parse, serialise
-from densezip.codec.picture import checksum, digest
+from densezip.codec.file import coding
+from densezip.codec.file.container import Header, Payload, parse, serialise
+from densezip.codec.images.picture import checksum, digest
 from PIL import Image
 from samples import array, file_of, picture, png16
 

@@ -62,7 +62,7 @@ def test_a_stored_file_of_version_2_decodes() -> None:
 
 
 def test_the_indexed_model_still_writes_the_same_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    from densezip.codec import coding
+    from densezip.codec.file import coding
 
     monkeypatch.setattr(coding, "SMALL_FILE", 0)
     image = Image.fromarray(palette_image())

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ...codec.compiled import inlined
+from ...codec.entropy.compiled import inlined
 from .experts import PAD, ROWS, Experts, learn, new_experts, predict, regressors
 from .shape import ERROR_PLACES, EXPERT_PLACES, SEEN_PLACES, ExpertSpec
 

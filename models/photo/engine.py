@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ...codec import rangecoder
-from ...codec.compiled import cached, compiled
-from ...codec.rangecoder import consume, encode, slot
+from ...codec.entropy import rangecoder
+from ...codec.entropy.compiled import cached, compiled
+from ...codec.entropy.rangecoder import consume, encode, slot
 from .context import Context, adapt_experts, begin_row, condition, end_row, look, new_context, reveal
 from .mixture import Alphabet, Mixture, cumulative, density, expectation, gradient, nearest, new_mixture, prepare
 from .network import BATCH, Network, backward, head, new_network, step, trunk

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ...codec.compiled import inlined
+from ...codec.entropy.compiled import inlined
 from .kernels import affine, dot, downdate
 from .shape import ExpertSpec, padded
 

@@ -23,7 +23,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from ...codec.compiled import compiled, inlined
+from ...codec.entropy.compiled import compiled, inlined
 from .emit import FORM, I64, Loop, data_of, emitter
 
 __all__ = ["accumulate_outer", "affine", "affine_many", "affine_relu", "dot", "downdate"]

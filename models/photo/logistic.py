@@ -15,7 +15,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from ...codec.compiled import inlined
+from ...codec.entropy.compiled import inlined
 from .emit import FORM, I64, Emitter, Loop, data_of, emitter
 
 __all__ = ["exponential", "logistic"]

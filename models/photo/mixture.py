@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ...codec.compiled import inlined
+from ...codec.entropy.compiled import inlined
 from .logistic import exponential, logistic
 from .shape import LOG_SCALE_RANGE, MINIMUM_PROBABILITY, PRECISION, padded
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ...codec.compiled import compiled, inlined
+from ...codec.entropy.compiled import compiled, inlined
 from .kernels import accumulate_outer, affine, affine_many, affine_relu
 from .shape import ROW_MULTIPLE, NetShape, padded
 

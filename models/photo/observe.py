@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ...codec.compiled import cached
+from ...codec.entropy.compiled import cached
 from .context import adapt_experts, begin_row, condition, end_row, look, new_context, reveal
 from .engine import source_digest
 from .shape import ModelSpec

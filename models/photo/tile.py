@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...codec import rangecoder
+from ...codec.entropy import rangecoder
 from ...codec.errors import CorruptPayloadError
-from ...codec.firstuse import FirstUse
+from ..firstuse import FirstUse
 from .engine import DECODE, ENCODE, Session, advance, new_session
 from .mixture import new_alphabet
 from .weights import CODING_ORDER, ModelId, PhotoWeights, load_weights

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 FOLDER = Path(__file__).parent
-sys.path.insert(0, str(FOLDER.parent))
+sys.path.insert(0, str(FOLDER.parent / "helpers"))
 
-from leaves import dead_leaves, gradient  # noqa: E402 (the folder above is no package)
+from leaves import dead_leaves, gradient  # noqa: E402 (helpers of the tests are no package)
 
 ROWS_A_STRIP = 24
 

@@ -14,8 +14,8 @@ from typing import Any
 import densezip
 import numba
 import numpy as np
-from densezip.codec.container import parse
 from densezip.codec.errors import CorruptPayloadError
+from densezip.codec.file.container import parse
 from densezip.models.photo import decode_tile, encode_tile, known_models
 
 

@@ -1,0 +1,396 @@
+"""Continuous values on a fixed fine grid, as codecs: Gaussian, logistic and uniform.
+
+The grid has steps of 2^-bits. Index i stands for the cell from i · 2^-bits to (i + 1) · 2^-bits and for the value in
+its middle, which float64 holds exactly while |i| < 2^52; indices are int64 and nothing is lost between them and values.
+
+A cell of a grid that is fine has a probability far below what one interval of a coder can be. So an index is coded in
+parts: the *bin* of 2^r cells that holds it, by the cumulative distribution, and its place in the bin, uniformly. r is
+such that a bin is at most 1/32 of a standard deviation wide, or one cell. The bins are a window of 1024 about the
+mean, which reaches to eight standard deviations at least, and one beyond each end. Those two are cut into parts of
+widths that grow by a factor of four each, whose probabilities halve: every index has a code, however far from the mean.
+
+What it costs over the ideal, which is -log2 of the mass of the cell:
+
+- The place in the bin is uniform, the density is not. By the logarithmic Sobolev inequality for the uniform
+  distribution on an interval of width w, whose constant is w² / π², the relative entropy is at most w² / (2 π²) times
+  the Fisher information of the density: 1 / scale² for a Gaussian, 1 / (3 scale²) for a logistic. A Gaussian's bins of
+  1/32 cost at most 7.2e-5 bits a value; a logistic's, of 1/16 so that the window holds its longer tails, 9.6e-5.
+- Rounding to integers of 26 bits, see `pmf`: -log2(1 - 2 · 1026 / 2^26), 4.5e-5 bits.
+- Beyond the window are 2e-15 of a Gaussian and 3e-7 of a logistic. With less than a hundred bits for each such value
+  that is 3e-5 bits at most.
+
+From the same parameters all bits are the same on every machine, see `portable`.
+
+So `GaussianGrid` costs at most 1.2e-4 bits a value over the ideal on average, and `LogisticGrid` 1.8e-4. More precision
+would not help: a head of a message that takes 31 bits at a time has none to spare and loses 5e-3 bits a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from ..errors import DistributionError, SymbolError
+from . import portable
+from .codecs import Codec, FromPmf, spans
+from .pmf import DEFAULT_PRECISION, CumulativePmf, GaussianMixture, LogisticMixture, Pmf
+from .rans import Message
+
+__all__ = ["MAX_BITS", "GaussianGrid", "LogisticGrid", "Spread", "UniformGrid", "indices_of", "values_of"]
+
+MAX_BITS = 48
+"""Most bits of a step. Values below 16 then have indices below 2^52, which is as far as a mean may be."""
+
+_WINDOW_BITS = 10
+_WINDOW = 1 << _WINDOW_BITS
+_PRECISION = 26
+"""Bins of a window and bits of their distribution: what rounding costs is about what the width of the bins does."""
+
+_NEAR = 1 << 52
+"""Means are nearer to 0 than this, in steps: float64 still tells half steps."""
+
+_FAR = 1 << 56
+"""Indices are nearer to 0 than this."""
+
+_DIGIT = DEFAULT_PRECISION
+"""Bits of a digit, in which large numbers are pushed."""
+
+_GROWTH = [(4**k - 1) // 3 for k in range(26)]
+"""Where the parts beyond a window begin, in windows from its end: 0, 1, 5, 21, ..."""
+
+
+def values_of(indices: Tensor, bits: int) -> Tensor:
+    """The values in the middle of the cells, float64."""
+    return (indices.double() + 0.5) * 2.0**-bits
+
+
+def indices_of(values: Tensor, bits: int) -> Tensor:
+    """The cells that hold values, int64; raises DistributionError where the grid does not reach."""
+    return torch.floor(_in_steps(values, bits)).long()
+
+
+def _in_steps(values: Tensor, bits: int) -> Tensor:
+    if not 0 <= bits <= MAX_BITS:
+        raise DistributionError(f"a grid of {bits} bits; it may have 0 to {MAX_BITS}")
+    steps: Tensor = values.double() * 2.0**bits  # exact
+    wrong = ~(steps.abs() < _NEAR)  # NaN is wrong too
+    if bool(wrong.any()):
+        place = [int(i) for i in wrong.nonzero()[0]]
+        raise DistributionError(
+            f"value {float(values[tuple(place)])} at {place} is not on the grid of {bits} bits, which ends at 2^52"
+        )
+    return steps
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Values of independent codecs, [count] int64, as many at a time as there are lanes: `Independent` for codecs.
+
+    Attributes:
+        codec: (first, stop) -> the codec of the values first to stop - 1, one on each lane.
+        count: number of values; the last ones take the first lanes only.
+    """
+
+    codec: Callable[[int, int], Codec[Tensor]]
+    count: int
+
+    def push(self, message: Message, symbols: Tensor) -> None:
+        """See `Codec`."""
+        for first, stop in reversed(spans(self.count, message.lanes)):
+            self.codec(first, stop).push(message.part(0, stop - first), symbols[first:stop])
+
+    def pop(self, message: Message) -> Tensor:
+        """See `Codec`."""
+        parts = [self.codec(a, b).pop(message.part(0, b - a)) for a, b in spans(self.count, message.lanes)]
+        return torch.cat([torch.zeros(0, dtype=torch.int64, device=message.device), *parts])
+
+
+class _Uniforms:
+    """All of `sizes` numbers alike, with a size of its own, at most 2^24, for each lane."""
+
+    precision = _DIGIT
+
+    def __init__(self, sizes: Tensor) -> None:
+        self._sizes = sizes  # [lanes] int64
+        self.size = int(sizes.max())
+
+    def interval(self, symbols: Tensor) -> tuple[Tensor, Tensor]:
+        """See `Pmf`."""
+        ends = torch.stack([symbols, symbols + 1]) << self.precision
+        start, stop = torch.div(ends, self._sizes, rounding_mode="floor")
+        return start, stop - start
+
+    def locate(self, slots: Tensor) -> Tensor:
+        """See `Pmf`."""
+        return ((slots + 1) * self._sizes - 1) >> self.precision
+
+
+@dataclass(frozen=True)
+class _Number:
+    """A number from 0 to `sizes` - 1 on each lane, all alike; of a size of 1 it costs nothing and changes nothing.
+
+    In digits of 24 bits from the highest down, as many as the largest size has.
+    """
+
+    sizes: Tensor  # [lanes] int64
+
+    def _places(self) -> list[int]:
+        return list(range(0, (int(self.sizes.max()) - 1).bit_length(), _DIGIT))[::-1]
+
+    def _digit(self, higher: Tensor, place: int) -> FromPmf:
+        """Of the digit at a place, given the number that those before it make."""
+        left = (self.sizes - (higher << place << _DIGIT) - 1 >> place) + 1
+        return FromPmf(_Uniforms(left.clamp(max=1 << _DIGIT)))
+
+    def push(self, message: Message, symbols: Tensor) -> None:
+        """See `Codec`."""
+        for place in reversed(self._places()):
+            higher = symbols >> place >> _DIGIT
+            self._digit(higher, place).push(message, (symbols >> place) - (higher << _DIGIT))
+
+    def pop(self, message: Message) -> Tensor:
+        """See `Codec`."""
+        number = torch.zeros_like(self.sizes)
+        for place in self._places():
+            number = (number << _DIGIT) + self._digit(number, place).pop(message)
+        return number
+
+
+class _Halving:
+    """0, 1, 2, ... with probabilities 1/2, 1/4, ..., where the last of `counts` numbers takes what is left."""
+
+    precision = _PRECISION
+
+    def __init__(self, counts: Tensor) -> None:
+        self._last = counts - 1  # [lanes] int64
+        self.size = int(counts.max())
+
+    def interval(self, symbols: Tensor) -> tuple[Tensor, Tensor]:
+        """See `Pmf`."""
+        left = 1 << (self.precision - symbols)
+        return (1 << self.precision) - left, torch.where(symbols == self._last, left, left >> 1)
+
+    def locate(self, slots: Tensor) -> Tensor:
+        """See `Pmf`."""
+        starts = (1 << self.precision) - (1 << (self.precision - torch.arange(self.size, device=slots.device)))
+        return torch.minimum(torch.searchsorted(starts, slots, right=True) - 1, self._last)
+
+
+class _OnGrid:
+    """Independent values of one family, on a grid, as int64 indices of the parameters' shape.
+
+    Args:
+        means: of any shape [...].
+        scales: above 0, of the same shape or one that is expanded to it.
+        bits: the step of the grid is 2^-bits.
+        bounds: the first index and the one after the last, of a distribution that is cut off there. At least 2^12
+            indices, and 32 scales; means outside are moved to the ends.
+
+    Raises:
+        DistributionError: parameters are not finite, a scale is not positive, a mean is 2^52 steps from 0 or further,
+            the bounds are too near.
+    """
+
+    kind: ClassVar[int]
+    """Of the family, in `portable`."""
+
+    mixture: ClassVar[type[GaussianMixture | LogisticMixture]]
+    """Of the family, in `pmf`."""
+
+    per_scale: ClassVar[int]
+    """log2 of the least number of bins in a scale."""
+
+    def __init__(self, means: Tensor, scales: Tensor, bits: int, bounds: tuple[int, int] | None = None) -> None:
+        self._shape = means.shape
+        scales = scales.double().expand(means.shape)
+        wrong = ~((scales > 0) & torch.isfinite(scales))
+        if bool(wrong.any()):
+            place = [int(i) for i in wrong.nonzero()[0]]
+            raise DistributionError(f"scale {float(scales[tuple(place)])} at {place}; it has to be above 0 and finite")
+        self._means, self._scales = _in_steps(means, bits).reshape(-1), (scales * 2.0**bits).reshape(-1)
+        self._bounds = bounds
+        if bounds is not None:
+            self._check_bounds(*bounds)
+            self._means = self._means.clamp(*bounds)
+        if self._scales.numel() and float(self._scales.max()) >= _NEAR:
+            raise DistributionError(f"a scale of {float(self._scales.max())} steps; the most is 2^52")
+
+    def _check_bounds(self, low: int, high: int) -> None:
+        room = high - low
+        if room < 4 * _WINDOW or low < -_NEAR or high > _NEAR:
+            raise DistributionError(
+                f"bounds {low} and {high}: at least {4 * _WINDOW} steps apart, and at most 2^52 from 0"
+            )
+        widest = float(self._scales.max()) if self._scales.numel() else 0.0
+        if widest * 32 > room:
+            raise DistributionError(f"a scale of {widest:.6g} steps in bounds that are {room} apart; the most is 1/32")
+
+    def _on_lanes(self, first: int, stop: int) -> _OnLanes:
+        return _OnLanes(_Window(type(self), self._means[first:stop], self._scales[first:stop], self._bounds))
+
+    def push(self, message: Message, symbols: Tensor) -> None:
+        """See `Codec`. Raises SymbolError for indices outside the bounds, or 2^56 and more from 0."""
+        if symbols.shape != self._shape:
+            raise SymbolError(f"indices {list(symbols.shape)} for a distribution over {list(self._shape)}")
+        flat = symbols.reshape(-1)
+        _check_range(flat, *(self._bounds or (-_FAR, _FAR)))
+        Spread(self._on_lanes, len(flat)).push(message, flat)
+
+    def pop(self, message: Message) -> Tensor:
+        """See `Codec`."""
+        return Spread(self._on_lanes, len(self._means)).pop(message).reshape(self._shape)
+
+
+def _check_range(flat: Tensor, low: int, high: int) -> None:
+    if len(flat) and (int(flat.min()) < low or int(flat.max()) >= high):
+        place = int(((flat < low) | (flat >= high)).nonzero()[0])
+        raise SymbolError(f"index {int(flat[place])} at {place} is outside the grid: {low} to {high - 1}")
+
+
+class GaussianGrid(_OnGrid):
+    """Normal distributions on a grid; scales are standard deviations. At most 1.2e-4 bits a value over the ideal."""
+
+    kind, mixture, per_scale = portable.GAUSSIAN, GaussianMixture, 5
+
+
+class LogisticGrid(_OnGrid):
+    """Logistic distributions on a grid. At most 1.8e-4 bits a value over the ideal."""
+
+    kind, mixture, per_scale = portable.LOGISTIC, LogisticMixture, 4
+
+
+class _Window:
+    """The bins about each mean. Symbols: 0 is below the window, 1 to 1024 are its bins, 1025 is above it.
+
+    Positions are in bins from its first, so that no digits are lost far from 0.
+    """
+
+    def __init__(
+        self, kind: type[_OnGrid], means: Tensor, scales: Tensor, bounds: tuple[int, int] | None
+    ) -> None:  # means and scales in steps, [lanes]
+        self.low, self.high = (-_FAR, _FAR) if bounds is None else bounds
+        _, exponent = torch.frexp(scales)  # 2^(exponent - 1) <= scale < 2^exponent
+        most = (self.high - self.low).bit_length() - _WINDOW_BITS - 2
+        self.shift = (exponent.long() - 1 - kind.per_scale).clamp(0, most)  # [lanes] log2 of the steps of a bin
+        floor = torch.floor(means)
+        centre = floor.long()
+        first = (((centre >> self.shift) - _WINDOW // 2) << self.shift).clamp(min=self.low + 1)
+        # Some indices are beyond each end, so that every symbol stands for one.
+        self.first = torch.minimum(first, self.high - 1 - (_WINDOW << self.shift))  # [lanes] index
+        self.stop = self.first + (_WINDOW << self.shift)
+        mean = torch.ldexp((means - floor) + (centre - self.first), -self.shift)
+        scale = torch.ldexp(scales, -self.shift)
+        if bounds is None:
+            one = mean[:, None] + 0.5  # a mixture's symbol 1 is from 1/2 to 3/2
+            self.pmf: Pmf = kind.mixture(torch.zeros_like(one), one, scale[:, None], _WINDOW + 2, _PRECISION)
+        else:
+            ends = torch.stack([self.low - self.first, self.high - self.first]).double()
+            self.pmf = _CutOff(kind.kind, mean, scale, torch.ldexp(ends, -self.shift))
+
+
+class _CutOff(CumulativePmf):
+    """The bins of a distribution that ends in the first and in the last of them."""
+
+    def __init__(self, kind: int, means: Tensor, scales: Tensor, ends: Tensor) -> None:
+        super().__init__(_WINDOW + 2, _PRECISION)
+        self._kind, self._means, self._scales = kind, means, scales
+        self._ends: Tensor = portable.standard(kind, (ends - means) / scales)  # [2, lanes]
+
+    def cdf(self, edges: Tensor) -> Tensor:
+        """See `CumulativePmf`."""
+        mass = portable.standard(self._kind, (edges.double() - 1 - self._means) / self._scales)
+        cut: Tensor = (mass - self._ends[0]) / (self._ends[1] - self._ends[0])
+        return cut
+
+
+@dataclass(frozen=True)
+class _OnLanes:
+    """One index on each lane: its bin, which part of what is beyond, and the place there."""
+
+    window: _Window
+
+    def _beyond(self, bins: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Which lanes are below and which above the window; and how many indices there are, 1 for the others."""
+        window = self.window
+        below, above = bins == 0, bins == _WINDOW + 1
+        room = torch.where(below, window.first - window.low, torch.where(above, window.high - window.stop, 1))
+        return below, above, room
+
+    def _part(self, distance: Tensor) -> Tensor:
+        """The part that is so far beyond the end."""
+        starts = torch.tensor(_GROWTH, device=distance.device)
+        return torch.searchsorted(starts, distance >> (self.window.shift + _WINDOW_BITS), right=True) - 1
+
+    def _parts(self, room: Tensor) -> FromPmf:
+        return FromPmf(_Halving(self._part(room - 1) + 1))
+
+    def _extent(self, part: Tensor, room: Tensor) -> tuple[Tensor, Tensor]:
+        """Where a part starts, counted from the window's end, and its size."""
+        shift = self.window.shift + _WINDOW_BITS
+        start = torch.tensor(_GROWTH, device=part.device)[part] << shift
+        return start, torch.minimum(room - start, 1 << (shift + 2 * part))
+
+    def push(self, message: Message, symbols: Tensor) -> None:
+        """See `Codec`."""
+        window = self.window
+        offset = symbols - window.first
+        bins = ((offset >> window.shift) + 1).clamp(0, _WINDOW + 1)
+        below, above, room = self._beyond(bins)
+        outside = below | above
+        place, size = offset & ((1 << window.shift) - 1), 1 << window.shift
+        if bool(outside.any()):
+            distance = torch.where(below, window.first - 1 - symbols, symbols - window.stop)
+            distance = torch.where(outside, distance, 0)
+            part = self._part(distance)
+            start, extent = self._extent(part, room)
+            place, size = torch.where(outside, distance - start, place), torch.where(outside, extent, size)
+            _Number(size).push(message, place)
+            self._parts(room).push(message, part)
+        else:
+            _Number(size).push(message, place)
+        FromPmf(window.pmf).push(message, bins)
+
+    def pop(self, message: Message) -> Tensor:
+        """See `Codec`."""
+        window = self.window
+        bins = FromPmf(window.pmf).pop(message)
+        below, above, room = self._beyond(bins)
+        outside = below | above
+        if not bool(outside.any()):
+            return window.first + ((bins - 1) << window.shift) + _Number(1 << window.shift).pop(message)
+        part = self._parts(room).pop(message)
+        start, extent = self._extent(part, room)
+        place = _Number(torch.where(outside, extent, 1 << window.shift)).pop(message)
+        inside = window.first + ((bins - 1) << window.shift) + place
+        return torch.where(
+            below, window.first - 1 - start - place, torch.where(above, window.stop + start + place, inside)
+        )
+
+
+@dataclass(frozen=True)
+class UniformGrid:
+    """Values that are uniform on [0, 1), as indices of a shape: `bits` bits each, exactly."""
+
+    shape: tuple[int, ...]
+    bits: int
+
+    def _on_lanes(self, device: torch.device) -> Callable[[int, int], Codec[Tensor]]:
+        def codec(first: int, stop: int) -> Codec[Tensor]:
+            return _Number(torch.full((stop - first,), 1 << self.bits, device=device))
+
+        return codec
+
+    def push(self, message: Message, symbols: Tensor) -> None:
+        """See `Codec`."""
+        flat = symbols.reshape(-1)
+        _check_range(flat, 0, 1 << self.bits)
+        Spread(self._on_lanes(message.device), len(flat)).push(message, flat)
+
+    def pop(self, message: Message) -> Tensor:
+        """See `Codec`."""
+        count = int(torch.Size(self.shape).numel())
+        return Spread(self._on_lanes(message.device), count).pop(message).reshape(self.shape)

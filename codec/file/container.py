@@ -1,0 +1,341 @@
+"""The bytes of a .dz file: parse and serialise, nothing else. `FORMAT.md` is this file in prose.
+
+Standard library only, so that reading a header needs no other import.
+"""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import IntEnum
+
+from ..errors import (
+    BadMagicError,
+    ChecksumError,
+    HeaderError,
+    LimitError,
+    TrailingDataError,
+    TruncatedError,
+    UnsupportedVersionError,
+)
+from ..fields import Reader, text, varint
+from ..images.modes import CHANNELS, CHECKSUM_BYTES, MODES, NATURAL_BITS, SUB_BITS, Chunk
+
+__all__ = [
+    "FORMAT_VERSION",
+    "MAGIC",
+    "Box",
+    "Container",
+    "Header",
+    "Payload",
+    "boxes",
+    "parse",
+    "serialise",
+]
+
+MAGIC = b"\x89DZ\n"
+FORMAT_VERSION = 3
+OLDEST_VERSION = 2
+# A file has the oldest version that says what it says: coded batches came with version 3.
+BATCH_VERSION = 3
+
+CRC_BYTES = 4
+DIGEST_BYTES = 4
+# A tile's entry in the header takes at least one byte of length and four of CRC.
+MIN_TILE_ENTRY = 1 + CRC_BYTES
+MAX_SIDE = 2**32 - 1
+# Metadata larger than this is refused on both sides, so that a small file cannot ask for much memory.
+MAX_METADATA = 2**26
+
+KIND_MASK = 0x07
+FLAG_TILED = 0x08
+FLAG_METADATA = 0x10
+FLAG_LOSSY = 0x20
+ARRAY_SHIFT = 6
+
+Box = tuple[int, int, int, int]  # top, left, bottom, right
+
+
+class Payload(IntEnum):
+    """What the tiles are."""
+
+    MODEL = 0  # coded by a portable model
+    WEBP = 1  # lossless WebP
+    PNG = 2  # PNG, pixels only
+    STORED = 3  # the bytes of the input file
+    BATCH = 4  # images of one size below one another, coded together by a model that runs elsewhere
+
+
+@dataclass(frozen=True)
+class Header:
+    """Everything in a .dz file that is not a tile.
+
+    Attributes:
+        payload: what the tiles are.
+        mode: one of `MODES`.
+        width: in pixels.
+        height: in pixels.
+        checksum: BLAKE2b with 8 bytes of output, over the samples (over the stored file for STORED).
+        tile_width: in pixels; the right-most tiles may be narrower.
+        tile_height: in pixels; the lowest tiles may be lower.
+        bits: bits per sample of the source.
+        array_ndim: 0 where an image went in, 2 or 3 for an array [H, W] or [H, W, C].
+        lossy: the input file was lossy, and is stored.
+        model: name of the model; empty unless the payload is a model's.
+        digest: 4 bytes that name the model's weights; empty unless the payload is a model's.
+        stored_format: extension of the stored file without a dot; empty unless the payload is STORED.
+        chunks: metadata, as (name, data) of PNG chunks.
+    """
+
+    payload: Payload
+    mode: str
+    width: int
+    height: int
+    checksum: bytes
+    tile_width: int
+    tile_height: int
+    bits: int
+    array_ndim: int = 0
+    lossy: bool = False
+    model: str = ""
+    digest: bytes = b""
+    stored_format: str = ""
+    chunks: tuple[Chunk, ...] = ()
+
+    @property
+    def channels(self) -> int:
+        """Samples per pixel."""
+        return CHANNELS[self.mode]
+
+    @property
+    def sample_bytes(self) -> int:
+        """1 or 2."""
+        return 2 if self.mode.endswith(";16") else 1
+
+    @property
+    def tiles(self) -> int:
+        """Number of tiles."""
+        return -(-self.width // self.tile_width) * -(-self.height // self.tile_height)
+
+    def boxes(self) -> list[Box]:
+        """The tiles, row by row."""
+        return boxes(self.height, self.width, self.tile_height, self.tile_width)
+
+
+@dataclass(frozen=True)
+class Container:
+    """A parsed .dz file.
+
+    Attributes:
+        header: its header.
+        version: its format version.
+        size: of the whole file in bytes.
+    """
+
+    header: Header
+    version: int
+    size: int
+    _parts: tuple[tuple[memoryview, int], ...]
+
+    def tile(self, index: int) -> memoryview:
+        """The bytes of one tile, after its CRC has been checked.
+
+        Raises:
+            ChecksumError: the tile is damaged.
+        """
+        data, expected = self._parts[index]
+        found = zlib.crc32(data)
+        if found != expected:
+            raise ChecksumError(
+                f"tile {index + 1} of {len(self._parts)} is damaged: "
+                f"its CRC is {found:08x}, the header says {expected:08x}"
+            )
+        return data
+
+
+def boxes(height: int, width: int, tile_height: int, tile_width: int) -> list[Box]:
+    """The tiles of an image, row by row; the last of each row and column may be smaller."""
+    return [
+        (top, left, min(top + tile_height, height), min(left + tile_width, width))
+        for top in range(0, height, tile_height)
+        for left in range(0, width, tile_width)
+    ]
+
+
+def serialise(header: Header, tiles: Sequence[bytes]) -> bytes:
+    """Lay out a .dz file.
+
+    Raises:
+        LimitError: a side or the metadata is larger than the format allows.
+    """
+    if max(header.width, header.height) > MAX_SIDE:
+        raise LimitError(f"an image of {header.width}x{header.height} pixels: sides end at {MAX_SIDE}")
+    if header.tiles != len(tiles):
+        raise ValueError(f"{len(tiles)} tiles for a grid of {header.tiles}")
+    tiled = len(tiles) > 1
+    version = BATCH_VERSION if header.payload is Payload.BATCH else OLDEST_VERSION
+    body = bytearray()
+    body.append(
+        header.payload
+        | (FLAG_TILED if tiled else 0)
+        | (FLAG_METADATA if header.chunks else 0)
+        | (FLAG_LOSSY if header.lossy else 0)
+        | (max(0, header.array_ndim - 1) << ARRAY_SHIFT)
+    )
+    natural = NATURAL_BITS.get(header.mode, 16)
+    body.append(MODES.index(header.mode) | (0 if header.bits == natural else header.bits) << 4)
+    body += varint(header.width) + varint(header.height)
+    if header.payload in (Payload.MODEL, Payload.BATCH):
+        body += text(header.model) + header.digest
+    if header.payload is Payload.STORED:
+        body += text(header.stored_format)
+    if tiled:
+        body += varint(header.tile_width) + varint(header.tile_height)
+    body += header.checksum
+    for tile in tiles:
+        body += varint(len(tile)) + zlib.crc32(tile).to_bytes(CRC_BYTES, "little")
+    if header.chunks:
+        body += _pack_chunks(header.chunks)
+    head = MAGIC + bytes([version]) + varint(len(body)) + body
+    return b"".join([head, zlib.crc32(head).to_bytes(CRC_BYTES, "little"), *tiles])
+
+
+def parse(data: bytes | bytearray | memoryview) -> Container:
+    """Read a .dz file's header and find its tiles, whose CRCs are checked when they are taken.
+
+    Allocates no more than the header's own length, and `MAX_METADATA` bytes of metadata.
+
+    Raises:
+        BadMagicError: not a .dz file.
+        UnsupportedVersionError: a version that this reader does not know.
+        TruncatedError: the data ends too early.
+        TrailingDataError: the data goes on after the last tile.
+        ChecksumError: the header is damaged.
+        HeaderError: the header says something impossible.
+    """
+    view = memoryview(data).cast("B")
+    magic = bytes(view[: len(MAGIC)])
+    if magic != MAGIC[: len(magic)]:
+        raise BadMagicError(f"not a densezip file: it begins with {magic.hex(' ')}, not {MAGIC.hex(' ')}")
+    if len(view) <= len(MAGIC):
+        raise TruncatedError(f"the file ends after {len(view)} bytes, inside its first field")
+    version = view[len(MAGIC)]
+    if not OLDEST_VERSION <= version <= FORMAT_VERSION:
+        known = f"{OLDEST_VERSION} to {FORMAT_VERSION}"
+        raise UnsupportedVersionError(f"format version {version}; this program reads versions {known}")
+    outer = Reader(view, len(MAGIC) + 1, TruncatedError)
+    length = outer.varint("header length")
+    body = outer.take(length, "header")
+    crc = zlib.crc32(view[: outer.position])
+    expected = int.from_bytes(outer.take(CRC_BYTES, "header CRC"), "little")
+    if crc != expected:
+        raise ChecksumError(f"the header is damaged: its CRC is {crc:08x}, the file says {expected:08x}")
+    header, entries = _parse_body(Reader(body, 0, HeaderError))
+    if header.payload is Payload.BATCH and version < BATCH_VERSION:
+        raise HeaderError(f"a batch in format version {version}; they came with version {BATCH_VERSION}")
+    parts = []
+    for number, (size, tile_crc) in enumerate(entries, 1):
+        parts.append((outer.take(size, f"tile {number} of {len(entries)}"), tile_crc))
+    if outer.position != len(view):
+        raise TrailingDataError(f"{len(view) - outer.position} bytes follow the end of the file's last part")
+    return Container(header, version, len(view), tuple(parts))
+
+
+def _parse_body(reader: "Reader") -> tuple[Header, list[tuple[int, int]]]:  # noqa: PLR0915
+    flags = reader.take(1, "flags")[0]
+    try:
+        payload = Payload(flags & KIND_MASK)
+    except ValueError:
+        raise HeaderError(f"payload kind {flags & KIND_MASK} is not one of 0 to {max(Payload)}") from None
+    code = reader.take(1, "mode")[0]
+    if code & 15 >= len(MODES):
+        raise HeaderError(f"pixel mode {code & 15} is not one of 0 to {len(MODES) - 1}")
+    mode = MODES[code & 15]
+    if code >> 4 not in SUB_BITS.get(mode, (0,)):
+        raise HeaderError(f"{code >> 4} bits per sample in mode {mode}")
+    width, height = reader.varint("width"), reader.varint("height")
+    if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE):
+        raise HeaderError(f"an image of {width}x{height} pixels: sides are 1 to {MAX_SIDE}")
+    lossy = bool(flags & FLAG_LOSSY)
+    if lossy and payload is not Payload.STORED:
+        raise HeaderError(f"a lossy source with a payload of kind {payload}: its file would have been stored")
+    model, digest = "", b""
+    if payload in (Payload.MODEL, Payload.BATCH):
+        model = reader.text("model name")
+        digest = bytes(reader.take(DIGEST_BYTES, "model digest"))
+    stored_format = reader.text("stored format") if payload is Payload.STORED else ""
+    if payload is Payload.STORED and not stored_format.isalnum():
+        raise HeaderError(f"a stored file with the extension {stored_format!r}")
+    tile_width, tile_height = width, height
+    if flags & FLAG_TILED:
+        tile_width, tile_height = reader.varint("tile width"), reader.varint("tile height")
+    if not (1 <= tile_width <= width and 1 <= tile_height <= height):
+        raise HeaderError(f"tiles of {tile_width}x{tile_height} pixels in an image of {width}x{height}")
+    ndim = (flags >> ARRAY_SHIFT) + 1 if flags >> ARRAY_SHIFT else 0
+    if ndim > 3 or (ndim == 2 and CHANNELS[mode] > 1) or (ndim and mode in ("1", "P")):
+        raise HeaderError(f"an array of {ndim} dimensions in mode {mode}")
+    checksum = bytes(reader.take(CHECKSUM_BYTES, "pixel checksum"))
+    bits = code >> 4 or NATURAL_BITS.get(mode, 16)
+    header = Header(payload, mode, width, height, checksum, tile_width, tile_height, bits, ndim)
+    header = replace(header, lossy=lossy, model=model, digest=digest, stored_format=stored_format)
+    count = header.tiles
+    whole = payload in (Payload.STORED, Payload.BATCH)
+    if bool(flags & FLAG_TILED) != (count > 1) or (whole and count > 1):
+        raise HeaderError(f"{count} tiles of {tile_width}x{tile_height} pixels where the flags say otherwise")
+    if count * MIN_TILE_ENTRY > reader.left:
+        raise HeaderError(f"{count} tiles announced in the last {reader.left} bytes of a header")
+    entries = []
+    for number in range(1, count + 1):
+        size = reader.varint(f"length of tile {number}")
+        entries.append((size, int.from_bytes(reader.take(CRC_BYTES, f"CRC of tile {number}"), "little")))
+    if flags & FLAG_METADATA:
+        header = replace(header, chunks=_unpack_chunks(reader))
+    palette = dict(header.chunks).get("PLTE", b"")
+    if mode == "P" and payload is not Payload.STORED and (len(palette) % 3 or not 3 <= len(palette) <= 768):
+        raise HeaderError(f"a palette of {len(palette)} bytes in mode P")
+    if reader.left:
+        raise HeaderError(f"{reader.left} bytes follow the header's last field")
+    return header, entries
+
+
+def _pack_chunks(chunks: Sequence[Chunk]) -> bytes:
+    raw = b"".join(text(name) + varint(len(data)) + data for name, data in chunks)
+    if len(raw) > MAX_METADATA:
+        raise LimitError(f"{len(raw)} bytes of metadata: the limit is {MAX_METADATA}; strip it to compress the image")
+    deflated = zlib.compress(raw, 9)
+    if len(deflated) < len(raw):
+        return varint(len(raw) << 1 | 1) + varint(len(deflated)) + deflated
+    return varint(len(raw) << 1) + raw
+
+
+def _unpack_chunks(reader: "Reader") -> tuple[Chunk, ...]:
+    code = reader.varint("metadata length")
+    length = code >> 1
+    if length > MAX_METADATA:
+        raise HeaderError(f"{length} bytes of metadata: the limit is {MAX_METADATA}")
+    if code & 1:
+        deflated = reader.take(reader.varint("compressed metadata length"), "metadata")
+        inflater = zlib.decompressobj()
+        try:
+            # One byte more than announced, so that a longer stream shows.
+            raw = inflater.decompress(deflated, length + 1)
+        except zlib.error as error:
+            raise HeaderError(f"the metadata does not inflate: {error}") from None
+        if len(raw) != length or not inflater.eof or inflater.unused_data:
+            raise HeaderError(f"the metadata does not inflate to the {length} bytes announced")
+    else:
+        raw = bytes(reader.take(length, "metadata"))
+    inner = Reader(memoryview(raw), 0, HeaderError)
+    chunks = []
+    while inner.left:
+        name = inner.text("metadata name")
+        if not _is_chunk_name(name):
+            raise HeaderError(f"metadata called {name[:16]!r}, which is no ancillary PNG chunk, nor PLTE")
+        chunks.append((name, bytes(inner.take(inner.varint(f"length of {name}"), name))))
+    if not chunks:
+        raise HeaderError("an empty list of metadata")
+    return tuple(chunks)
+
+
+def _is_chunk_name(name: str) -> bool:
+    """Four letters, the first of which is small but in PLTE: no chunk that would make or end a PNG file."""
+    return len(name) == 4 and name.isalpha() and (name[0].islower() or name == "PLTE")

@@ -1,0 +1,16 @@
+"""The kinds of pixels, and what names what lies beside them. Standard library only."""
+
+__all__ = ["CHANNELS", "CHECKSUM_BYTES", "MODES", "NATURAL_BITS", "SUB_BITS", "Chunk"]
+
+# The code of a mode is its position: never reorder.
+MODES = ("1", "L", "LA", "RGB", "RGBA", "P", "I;16", "LA;16", "RGB;16", "RGBA;16")
+CHANNELS = {"1": 1, "L": 1, "LA": 2, "RGB": 3, "RGBA": 4, "P": 1, "I;16": 1, "LA;16": 2, "RGB;16": 3, "RGBA;16": 4}
+# Sample depths below the mode's own: 2- and 4-bit grey, 1-, 2- and 4-bit palette indices.
+SUB_BITS = {"1": (0,), "L": (0, 2, 4), "P": (0, 1, 2, 4)}
+NATURAL_BITS = {"1": 1, "L": 8, "LA": 8, "RGB": 8, "RGBA": 8, "P": 8}
+
+# Of a picture's checksum, BLAKE2b.
+CHECKSUM_BYTES = 8
+
+Chunk = tuple[str, bytes]
+"""Metadata: the name and the data of a PNG chunk."""

@@ -1,0 +1,258 @@
+"""`Picture`: the pixels of an image as samples, with all that is needed to give the same image back.
+
+Metadata is held as PNG chunks, whatever file it came from: a published vocabulary for palettes, colour keys, ICC,
+EXIF, XMP, text, gamma and resolution, and exact for PNG files, whose chunks are kept byte for byte.
+"""
+
+import hashlib
+import struct
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from io import BytesIO
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from ..errors import UnreadableImageError, UnsupportedImageError
+from . import png
+from .modes import CHANNELS, CHECKSUM_BYTES, Chunk
+
+__all__ = ["Array", "Picture", "checksum", "chunks_of_info", "digest", "from_array", "from_pil", "to_image"]
+
+Array: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+
+MODES_OF_CHANNELS = {
+    (1, np.dtype(np.uint8)): "L",
+    (2, np.dtype(np.uint8)): "LA",
+    (3, np.dtype(np.uint8)): "RGB",
+    (4, np.dtype(np.uint8)): "RGBA",
+    (1, np.dtype(np.uint16)): "I;16",
+    (2, np.dtype(np.uint16)): "LA;16",
+    (3, np.dtype(np.uint16)): "RGB;16",
+    (4, np.dtype(np.uint16)): "RGBA;16",
+}
+PIL_MODES = frozenset(["1", "L", "LA", "RGB", "RGBA", "P", "I;16"])
+PIL_16_BIT_GREY = frozenset(["I;16", "I;16B", "I;16L", "I;16N"])
+WHY_NOT = {
+    "CMYK": "CMYK",
+    "F": "floating-point samples",
+    "I": "32-bit integer samples",
+    "LAB": "the LAB colour space",
+    "HSV": "the HSV colour space",
+    "YCbCr": "the YCbCr colour space",
+    "PA": "a palette with an alpha plane",
+    "La": "premultiplied alpha",
+    "RGBa": "premultiplied alpha",
+    "RGBX": "padded RGB",
+}
+XMP_KEYWORD = b"XML:com.adobe.xmp"
+EXIF_PREFIX = b"Exif\0\0"
+METRES_PER_INCH = 0.0254
+# Copying out of Pillow goes by bands of about this many pixels, so that only one copy of the image is made.
+BAND_PIXELS = 2**20
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image.
+
+    Attributes:
+        pixels: [H, W, C], uint8 or uint16; 0 and 1 in mode "1", palette indices in mode "P".
+        mode: one of `modes.MODES`.
+        bits: bits per sample in the source: 1, 2, 4, 8 or 16. Grey samples of 2 and 4 bits are scaled to 0..255.
+        chunks: PLTE, tRNS and metadata as PNG chunks.
+        array_ndim: 0 for an image; 2 or 3 for an array [H, W] or [H, W, C].
+    """
+
+    pixels: Array
+    mode: str
+    bits: int
+    chunks: tuple[Chunk, ...] = ()
+    array_ndim: int = 0
+
+    def stripped(self) -> "Picture":
+        """The same pixels, without the metadata that does not alter them."""
+        return replace(self, chunks=tuple(chunk for chunk in self.chunks if chunk[0] in png.STRUCTURAL))
+
+
+def checksum(pixels: Array) -> bytes:
+    """BLAKE2b with 8 bytes of output, over the samples in C order, 16-bit ones little-endian. About 1 GB a second."""
+    if pixels.dtype == np.uint16:
+        pixels = pixels.astype("<u2", copy=False)
+    return digest(np.ascontiguousarray(pixels).data)
+
+
+def digest(data: bytes | memoryview) -> bytes:
+    """BLAKE2b with 8 bytes of output."""
+    return hashlib.blake2b(data, digest_size=CHECKSUM_BYTES).digest()
+
+
+def from_array(array: npt.NDArray[Any]) -> Picture:
+    """A picture of an array [H, W] or [H, W, C], uint8 or uint16; no copy is made of a contiguous one.
+
+    Raises:
+        UnsupportedImageError: another dtype, or another shape.
+    """
+    pixels = array[:, :, None] if array.ndim == 2 else array
+    if pixels.ndim != 3 or (pixels.shape[2], pixels.dtype.newbyteorder("=")) not in MODES_OF_CHANNELS:
+        raise UnsupportedImageError(
+            f"an array of shape {list(array.shape)} and type {array.dtype}: "
+            "wanted uint8 or uint16, [H, W] or [H, W, C] with C from 1 to 4"
+        )
+    if 0 in pixels.shape:
+        raise UnsupportedImageError(f"an array of shape {list(array.shape)} has no pixels")
+    samples = cast(Array, np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("=")))
+    return Picture(samples, MODES_OF_CHANNELS[samples.shape[2], samples.dtype], 8 * samples.itemsize, (), array.ndim)
+
+
+def from_pil(image: Image.Image) -> Picture:
+    """A picture of a PIL image's pixels, palette, transparency and metadata.
+
+    Raises:
+        UnsupportedImageError: a mode that is not coded, or an animation.
+        UnreadableImageError: its file, which Pillow reads only now, is damaged.
+    """
+    if getattr(image, "n_frames", 1) > 1:
+        raise UnsupportedImageError(f"{image.n_frames} frames: animations and multi-page files are not coded")  # type: ignore[attr-defined]
+    for tile in getattr(image, "tile", ()):
+        if ";16" in str(tile[3]) and image.mode not in PIL_16_BIT_GREY:
+            raise UnsupportedImageError(
+                f"Pillow opens this 16-bit image as 8-bit {image.mode}: give its path, or an array of its samples"
+            )
+    if image.mode not in PIL_MODES | PIL_16_BIT_GREY:
+        raise UnsupportedImageError(f"mode {image.mode}: {WHY_NOT.get(image.mode, 'it')} is not coded")
+    if not image.width or not image.height:
+        raise UnsupportedImageError(f"an image of {image.width}x{image.height} pixels")
+    try:
+        image.load()
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise UnreadableImageError(f"damaged, or cut short: {error}") from error
+    mode = "I;16" if image.mode in PIL_16_BIT_GREY else image.mode
+    bits = {"1": 1, "I;16": 16}.get(mode, 8)
+    return Picture(_samples(image), mode, bits, chunks_of_info(image))
+
+
+def _samples(image: Image.Image) -> Array:
+    """The samples of a loaded PIL image, [H, W, C], native byte order."""
+    sixteen = image.mode in PIL_16_BIT_GREY
+    channels = 1 if sixteen else CHANNELS[image.mode]
+    out = cast(Array, np.empty((image.height, image.width, channels), np.uint16 if sixteen else np.uint8))
+    rows = max(1, BAND_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        bottom = min(top + rows, image.height)
+        # `crop` of another class than ImageFile keeps the mode; asarray turns "1" to booleans and I;16B to ">u2".
+        band = np.asarray(image.crop((0, top, image.width, bottom)))
+        out[top:bottom] = band.reshape(bottom - top, image.width, channels)
+    return out
+
+
+def chunks_of_info(image: Image.Image) -> tuple[Chunk, ...]:
+    """The palette and metadata of a PIL image as PNG chunks; unknown entries of `info` are left out."""
+    info: Mapping[Any, Any] = image.info
+    chunks: list[Chunk] = []
+    if image.mode == "P":
+        alpha_palette = image.palette is not None and image.palette.mode == "RGBA"
+        entries = bytes(image.getpalette("RGBA" if alpha_palette else "RGB") or b"")
+        if alpha_palette:
+            table = np.frombuffer(entries, np.uint8).reshape(-1, 4)
+            chunks += [("PLTE", table[:, :3].tobytes()), ("tRNS", table[:, 3].tobytes())]
+        else:
+            chunks.append(("PLTE", entries or b"\0\0\0"))
+    key = info.get("transparency")
+    if key is not None and not any(name == "tRNS" for name, _ in chunks):
+        chunks.append(("tRNS", _transparency(key, image.mode)))
+    if info.get("icc_profile"):
+        chunks.append(("iCCP", b"ICC Profile\0\0" + zlib.compress(info["icc_profile"], 9)))
+    gamma, intent, chromaticity, dpi = (info.get(name) for name in ("gamma", "srgb", "chromaticity", "dpi"))
+    if isinstance(gamma, int | float):
+        chunks.append(("gAMA", struct.pack(">I", round(gamma * 100_000))))
+    if isinstance(intent, int):
+        chunks.append(("sRGB", bytes([intent & 255])))
+    if isinstance(chromaticity, tuple) and len(chromaticity) == 8:
+        chunks.append(("cHRM", struct.pack(">8I", *(round(value * 100_000) for value in chromaticity))))
+    if isinstance(dpi, tuple) and len(dpi) == 2 and all(0 < value < 10**7 for value in dpi):
+        chunks.append(("pHYs", struct.pack(">IIB", *(round(float(value) / METRES_PER_INCH) for value in dpi), 1)))
+    exif = info.get("exif") or b""
+    if not exif and image.format != "TIFF" and len(image.getexif()):
+        exif = image.getexif().tobytes()
+    if exif.removeprefix(EXIF_PREFIX):
+        chunks.append(("eXIf", exif.removeprefix(EXIF_PREFIX)))
+    texts = _texts(image)
+    xmp = info.get("xmp")
+    if xmp and XMP_KEYWORD.decode() not in texts:
+        chunks.append(("iTXt", XMP_KEYWORD + b"\0\0\0\0\0" + (xmp.encode() if isinstance(xmp, str) else xmp)))
+    chunks += [_text_chunk(keyword, text) for keyword, text in texts.items()]
+    return tuple(chunks)
+
+
+def _texts(image: Image.Image) -> Mapping[str, str]:
+    """PNG text: of the file where the image was opened, in `info` where it was made in memory."""
+    if image.format is not None:
+        return getattr(image, "text", None) or {}
+    return {
+        key: text
+        for key, text in image.info.items()
+        if isinstance(key, str) and isinstance(text, str) and 0 < len(key) < 80 and key != "xmp"
+    }
+
+
+def _transparency(key: object, mode: str) -> bytes:
+    """A `transparency` entry of PIL's info as the body of a tRNS chunk."""
+    if isinstance(key, bytes):
+        return key
+    if isinstance(key, int) and mode == "P":
+        return b"\xff" * key + b"\0"
+    if isinstance(key, int) and mode == "1":
+        return struct.pack(">H", 1 if key else 0)
+    samples = key if isinstance(key, tuple | list) else (key,)
+    try:
+        return struct.pack(f">{len(samples)}H", *samples)
+    except struct.error:
+        raise UnsupportedImageError(f"a transparency entry of {key!r} in mode {mode}") from None
+
+
+def _text_chunk(keyword: str, text: str) -> Chunk:
+    language, translated = getattr(text, "lang", "") or "", getattr(text, "tkey", "") or ""
+    try:
+        if not language and not translated:
+            return "tEXt", keyword.encode("latin-1") + b"\0" + text.encode("latin-1")
+    except UnicodeEncodeError:
+        pass
+    head = keyword.encode("latin-1", "replace") + b"\0\0\0" + language.encode() + b"\0" + translated.encode() + b"\0"
+    return "iTXt", head + text.encode()
+
+
+def to_image(picture: Picture) -> Image.Image | Array:
+    """The PIL image, or the array where an array went in or Pillow has no such mode (16-bit colour)."""
+    pixels = picture.pixels
+    if picture.array_ndim:
+        return pixels[:, :, 0] if picture.array_ndim == 2 else pixels
+    if picture.mode not in PIL_MODES:
+        return pixels
+    height, width, channels = pixels.shape
+    flat = pixels[:, :, 0] if channels == 1 else pixels
+    if picture.mode == "1":
+        image = Image.fromarray(flat.astype(bool))
+    elif picture.mode == "I;16":
+        image = Image.frombytes("I;16", (width, height), flat.astype("<u2", copy=False).tobytes())
+    else:
+        image = Image.frombytes(picture.mode, (width, height), np.ascontiguousarray(flat))
+    if picture.mode == "P":
+        image.putpalette(dict(picture.chunks).get("PLTE", b""))
+    image.info = _info(picture, picture.chunks)
+    return image
+
+
+def _info(picture: Picture, chunks: tuple[Chunk, ...]) -> dict[Any, Any]:
+    """What Pillow makes of the chunks: it reads them from a file of one pixel, as it would from the whole image's."""
+    probe = png.write(np.zeros_like(picture.pixels[:1, :1]), picture.mode, picture.bits, chunks)
+    try:
+        with Image.open(BytesIO(probe), formats=["PNG"]) as one:
+            one.load()
+            return dict(one.info)
+    except Exception:  # Pillow refuses a chunk, in one way or another: the image is none the worse for it.
+        plain = tuple(chunk for chunk in chunks if chunk[0] in png.STRUCTURAL)
+        return _info(picture, plain) if plain != chunks else {}

@@ -1,0 +1,194 @@
+"""Ensembles: the average of a density over transformed images, or over several models.
+
+An image has eight transforms: flips, and transposes of those. A model that scans from the upper left has a density of
+every one, and their average is a density too (`ensemble_log_prob`, which is what is reported). What of that can be
+coded, and how:
+
+- Several models of one order of steps: the average of the distributions *of each element* is a distribution of that
+  order again, coded like any model (`Mixture`). It is not the average of the densities of whole images.
+- Transforms have different orders, so there is no order in which elements of the average could be coded. Either the
+  best transform is chosen for every image (`TransformCodec`, mode "best"): at most 3 bits an image more than the best,
+  and at most 3 bits more than the average. Or the transform is a latent variable, drawn from its posterior (mode
+  "exact"): by bits-back that costs what the average says, to the bit, but encoder and decoder have to compute the same
+  posterior, so both have to be one build on one kind of machine.
+
+Source: Theis and Bethge, *Generative image modeling using spatial LSTMs* (2015), on ensembles.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from ...codec.entropy.codecs import Codec, Independent
+from ...codec.entropy.pmf import Categorical, GaussianMixture, Pmf, Uniform
+from ...codec.entropy.portable import exp
+from ...codec.entropy.rans import Message
+from ...codec.errors import UsageError
+from .density import AutoregressiveModel, Scan
+from .pixels import PixelModel, PixelScan
+
+__all__ = [
+    "TRANSFORMS",
+    "Mixture",
+    "MixtureConfig",
+    "TransformCodec",
+    "best_transform",
+    "ensemble_log_prob",
+    "transform",
+    "transform_log_probs",
+    "undo",
+]
+
+TRANSFORMS = 8
+"""Bit 0 flips left and right, bit 1 up and down, bit 2 transposes after that."""
+
+
+def transform(x: Tensor, number: int) -> Tensor:
+    """One of the eight transforms of images [..., H, W]."""
+    x = x.flip([axis for bit, axis in ((1, -1), (2, -2)) if number & bit])
+    return x.transpose(-1, -2) if number & 4 else x
+
+
+def undo(x: Tensor, number: int) -> Tensor:
+    """The inverse of `transform`."""
+    x = x.transpose(-1, -2) if number & 4 else x
+    return x.flip([axis for bit, axis in ((1, -1), (2, -2)) if number & bit])
+
+
+def transform_log_probs(model: AutoregressiveModel, x: Tensor, count: int = TRANSFORMS) -> Tensor:
+    """Log-probability of every transform, or the first `count`, of images [B, C, H, W], in nats: [count, B]."""
+    return torch.stack([model.log_prob(transform(x, number).contiguous()) for number in range(count)])
+
+
+def ensemble_log_prob(model: AutoregressiveModel, x: Tensor) -> Tensor:
+    """Logarithm of the average of the densities of all transforms of images [B, C, H, W], in nats: [B]."""
+    return torch.logsumexp(transform_log_probs(model, x), 0) - math.log(TRANSFORMS)
+
+
+def best_transform(model: AutoregressiveModel, x: Tensor) -> tuple[Tensor, Tensor]:
+    """The transform of most density for each of the images [B, C, H, W], and its log-probability in nats: [B], [B]."""
+    log_probs, numbers = transform_log_probs(model, x).max(0)
+    return numbers, log_probs
+
+
+@dataclass(frozen=True)
+class TransformCodec:
+    """A codec of images [B, C, H, W] that codes each in one of its transforms.
+
+    In mode "exact" it keeps the law of codecs both ways, and needs 3 bits an image in the message to begin with. In
+    mode "best" pop undoes push but not the reverse: of a stream in which an image stands in another transform than its
+    best, which no push writes, the transform is forgotten.
+
+    Attributes:
+        codec: (batch, height, width) -> a codec of so many images of this size, int64 [b, C, h, w].
+        log_probs: images [B, C, H, W] -> nats of each of their transforms [8, B]; see `transform_log_probs`.
+        shape: of the images, (B, C, H, W).
+        mode: "best" or "exact".
+    """
+
+    codec: Callable[[int, int, int], Codec[Tensor]]
+    log_probs: Callable[[Tensor], Tensor]
+    shape: tuple[int, int, int, int]
+    mode: Literal["best", "exact"] = "best"
+
+    def push(self, message: Message, symbols: Tensor) -> None:
+        """See `Codec`."""
+        exact = self.mode == "exact"
+        numbers = self._posterior(symbols).pop(message) if exact else self.log_probs(symbols).argmax(0)
+        for number, members, codec in reversed(self._groups(numbers)):
+            codec.push(message, transform(symbols[members], number).contiguous())
+        self._prior.push(message, numbers)
+
+    def pop(self, message: Message) -> Tensor:
+        """See `Codec`."""
+        numbers = self._prior.pop(message)
+        symbols = torch.zeros(self.shape, dtype=torch.int64, device=message.device)
+        for number, members, codec in self._groups(numbers):
+            symbols[members] = undo(codec.pop(message), number)
+        if self.mode == "exact":
+            self._posterior(symbols).push(message, numbers)
+        return symbols
+
+    @property
+    def _prior(self) -> Independent:
+        return Independent(lambda first, stop: Uniform(TRANSFORMS), self.shape[0])
+
+    def _posterior(self, symbols: Tensor) -> Independent:
+        log_probs = self.log_probs(symbols).T  # [B, 8]
+        return Independent(lambda first, stop: Categorical.from_logits(log_probs[first:stop]), self.shape[0])
+
+    def _groups(self, numbers: Tensor) -> list[tuple[int, Tensor, Codec[Tensor]]]:
+        """The images of each transform, and their codec."""
+        groups = []
+        for number in range(TRANSFORMS):
+            members = (numbers == number).nonzero()[:, 0]
+            if len(members):
+                height, width = self.shape[2:] if number < 4 else self.shape[:1:-1]
+                groups.append((number, members, self.codec(len(members), height, width)))
+        return groups
+
+
+@dataclass(frozen=True)
+class MixtureConfig:
+    """What a mixture of models is made of.
+
+    Attributes:
+        members: for each model the name of its class and its configuration.
+    """
+
+    members: tuple[tuple[str, dict[str, Any]], ...]
+
+
+class Mixture(AutoregressiveModel):
+    """The average, element by element, of models that share their order: MCGSMs and RIDEs of one radius.
+
+    The mixture of mixtures is a mixture of Gaussians again: logits of all models side by side.
+
+    Args:
+        members: two or more models.
+
+    Raises:
+        UsageError: they differ in channels or radius.
+    """
+
+    def __init__(self, members: Sequence[PixelModel]) -> None:
+        super().__init__()
+        orders = {(member.channels, member.radius) for member in members}
+        if len(orders) != 1:
+            raise UsageError(f"a mixture of models of different orders: (channels, radius) are {sorted(orders)}")
+        self.config = MixtureConfig(tuple((type(member).__name__, asdict(member.config)) for member in members))
+        self.members: Sequence[PixelModel] = nn.ModuleList(members)  # type: ignore[assignment]
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """See `AutoregressiveModel`."""
+        each = torch.stack([member.log_probs(x) for member in self.members])  # [M, B, C, H, W]
+        return (torch.logsumexp(each, 0) - math.log(len(each))).flatten(1).sum(1)
+
+    def scan(self, batch: int, height: int, width: int) -> Scan:
+        """See `AutoregressiveModel`."""
+        return _MixtureScan([member.pixel_scan(batch, height, width) for member in self.members])
+
+
+class _MixtureScan(Scan):
+    """Scans of all members; their parameters side by side."""
+
+    def __init__(self, scans: list[PixelScan]) -> None:
+        self.scans, self.steps = scans, scans[0].steps
+        self.grid = torch.cat([scan.grid for scan in scans])
+
+    def parameters(self, step: int, known: Tensor) -> Tensor:
+        """See `Scan`."""
+        return torch.cat([scan.parameters(step, known) for scan in self.scans], 1)
+
+    def pmf(self, parameters: Tensor) -> Pmf:
+        """See `Scan`. Logits of each member come as logarithms of weights, so that all members count alike."""
+        parts = torch.split(parameters, [len(scan.grid) for scan in self.scans], -1)
+        mixtures = [scan.mixture(part) for scan, part in zip(self.scans, parts, strict=True)]
+        logits, means, log_scales = (torch.cat(values, -1) for values in zip(*mixtures, strict=True))
+        return GaussianMixture(logits, means, exp(log_scales), 256)

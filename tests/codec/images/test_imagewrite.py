@@ -1,0 +1,160 @@
+"""Writing image files: all of the picture, or a refusal."""
+
+from io import BytesIO
+
+import numpy as np
+import pytest
+from densezip.codec.errors import OutputFormatError
+from densezip.codec.images import png
+from densezip.codec.images.imagefile import FORMATS, read
+from densezip.codec.images.imagewrite import write
+from densezip.codec.images.picture import Picture, from_array, from_pil
+from densezip.codec.images.strip import strip
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from samples import MODES, array, file_of, picture, png_of, raw_png
+
+LIMIT = 2**20
+SECRET = b"taken at home"
+EXIF = b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0" + SECRET
+
+
+def pictures() -> dict[str, Picture]:
+    every = {mode: from_pil(picture(mode)) for mode in MODES}
+    return every | {f"{channels} channels of 16 bits": from_array(array(channels, "u2")) for channels in (2, 3, 4)}
+
+
+HELD = {
+    "png": set(pictures()),
+    "webp": {"RGB", "RGBA"},
+    "tiff": {"1", "L", "LA", "RGB", "RGBA", "P", "I;16", "3 channels of 16 bits", "4 channels of 16 bits"},
+    "ppm": {"1", "L", "RGB", "I;16", "3 channels of 16 bits"},
+    "bmp": {"1", "L", "RGB", "P"},
+    "gif": {"L", "P"},
+    "qoi": {"RGB", "RGBA"},
+    "jpg": set(),
+}
+
+
+@pytest.mark.parametrize("extension", HELD)
+@pytest.mark.parametrize("name", pictures())
+def test_a_format_holds_the_picture_or_is_refused(extension: str, name: str) -> None:
+    wanted = pictures()[name]
+    if name not in HELD[extension]:
+        with pytest.raises(OutputFormatError):
+            write(wanted, extension)
+        return
+    found = read(write(wanted, extension), LIMIT).picture
+    assert found.mode == wanted.mode
+    assert np.array_equal(found.pixels, wanted.pixels)
+    palette = dict(wanted.chunks).get("PLTE", b"")
+    assert dict(found.chunks).get("PLTE", b"").startswith(palette)
+
+
+@pytest.mark.parametrize("extension", ["xyz", "", "jp2", "png.exe"])
+def test_an_unknown_extension_is_refused(extension: str) -> None:
+    with pytest.raises(OutputFormatError, match="no format is known"):
+        write(from_pil(picture("L")), extension)
+
+
+@pytest.mark.parametrize("extension", ["webp", "tiff", "bmp", "ppm"])
+def test_a_colour_key_is_not_lost_silently(extension: str) -> None:
+    keyed = Picture(array(3), "RGB", 8, (("tRNS", bytes(6)),))
+    with pytest.raises(OutputFormatError, match="transparency"):
+        write(keyed, extension)
+    assert dict(read(write(keyed, "png"), LIMIT).picture.chunks) == dict(keyed.chunks)
+
+
+@pytest.mark.parametrize("extension", ["png", "webp", "tiff"])
+def test_metadata_goes_where_the_format_has_room(extension: str) -> None:
+    image = picture("RGB")
+    exif = Image.Exif()
+    exif[0x010E] = "a hill"
+    image.info = {"icc_profile": b"p" * 200, "exif": exif.tobytes(), "xmp": b"<x:xmpmeta/>"}
+    back = read(write(from_pil(image), extension), LIMIT).picture
+    with Image.open(BytesIO(write(back, "png"))) as found:
+        found.load()
+        assert found.info["icc_profile"] == b"p" * 200
+        assert found.getexif()[0x010E] == "a hill"
+        assert found.info["xmp"] == b"<x:xmpmeta/>"
+
+
+@given(
+    depth=st.sampled_from([1, 2, 4, 8]),
+    width=st.integers(1, 40),
+    height=st.integers(1, 12),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_png_of_any_depth_and_size_reads_back(depth: int, width: int, height: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    indices = rng.integers(0, 2**depth, (height, width, 1), dtype=np.uint8)
+    chunks = (("PLTE", rng.bytes(3 * 2**depth)), ("tRNS", rng.bytes(2**depth)))
+    found = read(png.write(indices, "P", depth, chunks), LIMIT).picture
+    assert np.array_equal(found.pixels, indices)
+    assert found.chunks == chunks
+    assert found.bits == depth
+
+
+@given(channels=st.integers(1, 4), dtype=st.sampled_from(["u1", "u2"]), seed=st.integers(0, 2**32 - 1))
+def test_png_of_noise_reads_back(channels: int, dtype: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    height, width = rng.integers(1, 20, 2)
+    top = np.iinfo(dtype).max + 1
+    samples = rng.choice([0, 1, top // 2, top - 1], (height, width, channels)).astype(dtype)
+    wanted = from_array(samples)
+    assert np.array_equal(read(write(wanted, "png"), LIMIT).picture.pixels, samples)
+
+
+def test_filters_make_png_about_as_small_as_pillow_does() -> None:
+    image = picture("RGB", 200, 300)
+    assert len(write(from_pil(image), "png")) <= 1.02 * len(file_of(image, "PNG"))
+
+
+def test_png_filters_go_on_across_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = write(from_array(array(3, "u2")), "png")
+    monkeypatch.setattr(png, "FILTER_BLOCK", 31 * 6 * 2)
+    assert np.array_equal(read(write(from_array(array(3, "u2")), "png"), LIMIT).picture.pixels, array(3, "u2"))
+    assert len(write(from_array(array(3, "u2")), "png")) <= len(whole) + 12 * 12
+
+
+SECRETIVE = {
+    "PNG": png_of("RGB", exif=EXIF),
+    "JPEG": file_of(picture("RGB"), "JPEG", exif=EXIF, comment=SECRET, icc_profile=SECRET * 10),
+    "progressive JPEG": file_of(picture("RGB"), "JPEG", exif=EXIF, progressive=True, restart_marker_blocks=1),
+    "WebP": file_of(picture("RGBA"), "WEBP", exif=EXIF, xmp=SECRET),
+    "lossless WebP": file_of(picture("RGBA"), "WEBP", lossless=True, exif=EXIF, icc_profile=SECRET),
+}
+
+
+@pytest.mark.parametrize("name", SECRETIVE)
+def test_a_stripped_file_has_the_same_pixels_and_no_metadata(name: str) -> None:
+    data = SECRETIVE[name]
+    kind = name.rsplit(" ", maxsplit=1)[-1]
+    assert SECRET in data
+    found = strip(data, kind)
+    assert found is not None
+    assert SECRET not in found
+    assert np.array_equal(read(found, LIMIT).picture.pixels, read(data, LIMIT).picture.pixels)
+    assert strip(found, kind) == found
+
+
+def test_what_follows_a_jpeg_image_is_stripped_too() -> None:
+    data = file_of(picture("L"), "JPEG")
+    assert strip(data + SECRET, "JPEG") == strip(data, "JPEG")
+
+
+def test_strip_keeps_what_alters_pixels() -> None:
+    data = raw_png(1, 1, 8, 3, b"\0\0", ((b"gAMA", b"\0\0\xb1\x8f"), (b"PLTE", b"\1\2\3"), (b"tRNS", b"\7")))
+    found = strip(data, "PNG")
+    assert found is not None
+    assert png.parse(found).chunks == (("PLTE", b"\1\2\3"), ("tRNS", b"\7"))
+
+
+def test_formats_whose_metadata_is_not_known_are_not_stripped() -> None:
+    assert {kind for kind in FORMATS if strip(file_of(picture("1"), "BMP"), kind) is None} >= {
+        "TIFF",
+        "BMP",
+        "GIF",
+        "PNM",
+    }

@@ -1,0 +1,124 @@
+"""The laws that every coder and every distribution keeps, stated once."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from densezip.codec.entropy import rangecoder
+from densezip.codec.entropy.codecs import Codec
+from densezip.codec.entropy.pmf import Pmf as TensorPmf
+from densezip.codec.entropy.rans import Message
+from numba import njit
+from numpy.typing import NDArray
+
+__all__ = ["Pmf", "check_codec", "check_pmf", "check_range_coder", "check_tensor_pmf"]
+
+Integers = NDArray[np.int64]
+
+
+class Pmf(Protocol):
+    """A distribution in integers: symbol i has the interval [start, start + freq) of 2^precision."""
+
+    @property
+    def precision(self) -> int:
+        """Bits."""
+        ...
+
+    def interval(self, symbols: Integers) -> tuple[Integers, Integers]:
+        """(start, freq) of each symbol."""
+        ...
+
+    def locate(self, slots: Integers) -> Integers:
+        """The symbol whose interval holds each slot."""
+        ...
+
+
+def check_pmf(pmf: Pmf, size: int, seed: int = 0) -> None:
+    """Intervals of the symbols 0 to size - 1 fill 2^precision without gaps, and `locate` inverts `interval`."""
+    symbols = np.arange(size)
+    start, freq = pmf.interval(symbols)
+    assert start[0] == 0
+    assert freq.min() >= 1
+    assert (start[1:] == start[:-1] + freq[:-1]).all()
+    assert start[-1] + freq[-1] == 1 << pmf.precision
+    if pmf.precision <= 16:
+        assert (pmf.locate(np.arange(1 << pmf.precision)) == np.repeat(symbols, freq)).all()
+        return
+    inside = start + np.random.default_rng(seed).integers(0, freq)
+    for slots in (start, start + freq - 1, inside):
+        assert (pmf.locate(slots) == symbols).all()
+
+
+@njit(error_model="numpy")
+def _encode(start: Any, freq: Any, precision: Any, state: Any, out: Any) -> Any:
+    for i in range(start.size):
+        rangecoder.encode(state, out, start[i], freq[i], precision[i])
+    return rangecoder.finish(state, out)
+
+
+@njit(error_model="numpy")
+def _decode(start: Any, freq: Any, precision: Any, state: Any, data: Any) -> Any:
+    """The number of symbols until the first whose slot is outside its interval."""
+    rangecoder.start_decoding(state, data)
+    for i in range(start.size):
+        slot = rangecoder.slot(state, precision[i])
+        if slot < start[i] or slot >= start[i] + freq[i]:
+            return i
+        rangecoder.consume(state, data, start[i], freq[i], precision[i])
+    return start.size
+
+
+def check_range_coder(start: Integers, freq: Integers, precision: Integers) -> bytes:
+    """Every symbol is found again, in as few bytes as the probabilities allow; returns the bytes."""
+    out = np.zeros((start.size + 1) * rangecoder.FLUSH_BYTES, np.uint8)
+    length = _encode(start, freq, precision, rangecoder.new_state(), out)
+    ideal = float((precision - np.log2(freq)).sum())
+    assert length * 8 <= ideal * 1.001 + 64
+    state, data = rangecoder.new_state(), out[:length].copy()
+    assert _decode(start, freq, precision, state, data) == start.size
+    assert int(state[rangecoder.POSITION]) - length <= 2 * rangecoder.FLUSH_BYTES
+    return data.tobytes()
+
+
+def check_tensor_pmf(pmf: TensorPmf, size: int, lanes: int) -> None:
+    """The law of `check_pmf` on every lane of a distribution over tensors."""
+    ends = [pmf.interval(torch.full((lanes,), symbol)) for symbol in range(size)]
+    start, freq = (torch.stack([end[side] for end in ends]) for side in (0, 1))  # [size, lanes]
+    assert (start[0] == 0).all()
+    assert (freq >= 1).all()
+    assert torch.equal(start[1:], start[:-1] + freq[:-1])
+    assert (start[-1] + freq[-1] == 1 << pmf.precision).all()
+    if pmf.precision <= 6:
+        for slot in range(1 << pmf.precision):
+            assert torch.equal(pmf.locate(torch.full((lanes,), slot)), (start <= slot).sum(0) - 1)
+        return
+    for symbol in range(size):
+        for slots in (start[symbol], start[symbol] + freq[symbol] - 1):
+            assert (pmf.locate(slots) == symbol).all()
+
+
+def check_codec(codec: Codec[Any], symbols: Any, lanes: int, words: int = 4096) -> float:
+    """Pop undoes push and push undoes pop, on a full message and after it was written down; returns the bits pushed."""
+    message = Message.random(lanes, words)
+    before, begun = message.to_bytes(), message.bits
+    codec.push(message, symbols)
+    net, data = message.bits - begun, message.to_bytes()
+    message = Message.from_bytes(data)
+    _same(codec.pop(message), symbols)
+    assert message.to_bytes() == before
+    drawn = codec.pop(message)
+    codec.push(message, drawn)
+    assert message.to_bytes() == before
+    return net
+
+
+def _same(found: Any, expected: Any) -> None:
+    if isinstance(expected, torch.Tensor):
+        assert found.dtype == expected.dtype
+        assert torch.equal(found, expected)
+        return
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        _same(one, other)

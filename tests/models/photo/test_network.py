@@ -1,0 +1,182 @@
+"""The compiled network is the one that was trained: same outputs, same gradients, same code length."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+from densezip.codec.entropy.rangecoder import FLUSH_BYTES, POSITION
+from densezip.models.photo import network
+from densezip.models.photo.engine import ENCODE, Session, advance, new_session
+from densezip.models.photo.mixture import new_alphabet
+from densezip.models.photo.network import BATCH
+from densezip.models.photo.observe import Observations, observe
+from densezip.models.photo.tile import _encode_group, _weights
+from densezip.models.photo.weights import GROUPS, MODELS, PhotoWeights
+from leaves import dead_leaves
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+NETWORKS = [(name, group) for name in MODELS for group in GROUPS]
+
+
+def _frozen(name: str, group: str, rate: float = 0.0) -> PhotoWeights:
+    weights = _weights(name, group)
+    return weights._replace(spec=dataclasses.replace(weights.spec, schedule=(rate, rate, 1.0)))
+
+
+def _picture(group: str, height: int) -> NDArray[Any]:
+    """[H, BATCH, C], so that the last row is the network's last batch."""
+    pixels: NDArray[Any] = dead_leaves(height, BATCH, GROUPS[group], seed=11)
+    return pixels
+
+
+def _coded(weights: PhotoWeights, pixels: NDArray[Any]) -> Session:
+    channels = weights.shape.channels
+    session = new_session(weights, new_alphabet([np.arange(256)] * channels), pixels.shape[1], 8)
+    data = np.zeros(pixels.size * FLUSH_BYTES, np.uint8)
+    advance(session, ENCODE, pixels.astype(np.uint16), 0, pixels.shape[0], data, True)
+    return session
+
+
+def _observations(weights: PhotoWeights, pixels: NDArray[Any]) -> Observations:
+    return observe(pixels, weights.spec, np.ones(pixels.shape[0], bool))
+
+
+def _torch_net(weights: PhotoWeights) -> Any:
+    torch = pytest.importorskip("torch")
+    from densezip.models.photo.torchnet import PhotoNet
+
+    net = PhotoNet(weights.shape)
+    for (name, (rows, columns)), (at, _, _, bias) in zip(
+        weights.shape.matrices().items(), _places(weights), strict=True
+    ):
+        key = name.replace(".", "_")
+        net.weight[key].data = torch.from_numpy(_part(weights.parameters, at, rows, columns).copy())
+        net.bias[key].data = torch.from_numpy(weights.parameters[bias : bias + columns].copy())
+    return net
+
+
+def _places(weights: PhotoWeights) -> Any:
+    return network.new_network(weights.shape, weights.parameters, weights.square).place
+
+
+def _part(flat: Floats, at: int, rows: int, columns: int) -> Floats:
+    return flat[at : at + rows * columns].reshape(rows, columns)
+
+
+def _inputs(session: Session, weights: PhotoWeights) -> tuple[Floats, list[Floats]]:
+    """Inputs of the trunk and extra inputs of the heads but the first, of the last batch."""
+    shape, net = weights.shape, session.network
+    extras = [net.joined[c, :, shape.width : shape.width + shape.extras[c]] for c in range(1, shape.channels)]
+    return net.inputs[:, : shape.inputs], extras
+
+
+@pytest.mark.parametrize(("name", "group"), NETWORKS)
+def test_training_sees_what_the_engine_sees(name: str, group: str) -> None:
+    weights = _frozen(name, group)
+    pixels = _picture(group, 6)
+    trunk, extras = _inputs(_coded(weights, pixels), weights)
+    seen = _observations(weights, pixels)
+    # Training data is kept in half precision.
+    np.testing.assert_array_equal(seen.trunk[-BATCH:], trunk.astype(np.float16))
+    np.testing.assert_array_equal(
+        seen.extras[-BATCH:], np.concatenate([seen.extras[-BATCH:, :0], *extras], 1).astype(np.float16)
+    )
+
+
+@pytest.mark.parametrize(("name", "group"), NETWORKS)
+def test_compiled_forward_equals_torch(name: str, group: str) -> None:
+    torch = pytest.importorskip("torch")
+    weights = _frozen(name, group)
+    session = _coded(weights, _picture(group, 6))
+    trunk, extras = _inputs(session, weights)
+    with torch.no_grad():
+        expected = _torch_net(weights)(torch.from_numpy(trunk), [torch.from_numpy(e) for e in extras])
+    used = 3 * weights.shape.components
+    for c, out in enumerate(expected):
+        np.testing.assert_allclose(
+            session.network.out[c, :, :used], out.reshape(BATCH, used).numpy(), rtol=1e-5, atol=1e-5
+        )
+
+
+@pytest.mark.parametrize(("name", "group"), NETWORKS)
+def test_compiled_gradients_equal_autograd(name: str, group: str) -> None:
+    torch = pytest.importorskip("torch")
+    from densezip.models.photo.torchnet import mixture_nats
+
+    weights = _frozen(name, group)
+    pixels = _picture(group, 6)
+    session = _coded(weights, pixels)
+    seen = _observations(weights, pixels)
+    trunk, extras = _inputs(session, weights)
+    net = _torch_net(weights)
+    outs = net(torch.from_numpy(trunk), [torch.from_numpy(e) for e in extras])
+    loss = torch.zeros(())
+    for c, out in enumerate(outs):
+        distance, activity, end = (torch.from_numpy(a[-BATCH:, c]) for a in (seen.distance, seen.activity, seen.end))
+        loss = loss + mixture_nats(out, distance, activity, end < 0, end > 0).sum()
+    loss.backward()
+    for (layer, (rows, columns)), (at, padded_rows, _, bias) in zip(
+        weights.shape.matrices().items(), _places(weights), strict=True
+    ):
+        key = layer.replace(".", "_")
+        found = _part(session.network.gradients, at, padded_rows, columns)
+        expected = net.weight[key].grad.numpy()
+        size = np.abs(expected).max() + 1e-3
+        np.testing.assert_allclose(found[:rows], expected, rtol=1e-3, atol=1e-4 * size, err_msg=layer)
+        assert (found[rows:] == 0).all(), f"{layer}: the padding learns"
+        found_bias = session.network.gradients[bias : bias + columns]
+        np.testing.assert_allclose(found_bias, net.bias[key].grad.numpy(), rtol=1e-3, atol=1e-4 * size, err_msg=layer)
+
+
+def test_a_step_is_adam_without_bias_correction() -> None:
+    weights = _frozen("photo-1", "colour", rate=0.001)
+    session = _coded(weights, _picture("colour", 1))
+    one = np.float32
+    g = session.network.gradients * one(1 / BATCH)
+    mean = g * one(1.0 - 0.9) + one(1e-30)
+    square = weights.square * one(0.99) + (g * g) * one(1.0 - 0.99) + one(1e-30)
+    np.testing.assert_array_equal(session.network.mean, mean)
+    np.testing.assert_array_equal(session.network.square, square)
+    expected = weights.parameters - one(0.001) * mean / (np.sqrt(square) + one(1e-7))
+    np.testing.assert_array_equal(session.network.parameters, expected)
+    assert np.abs(expected - weights.parameters).max() > 0
+
+
+def test_a_rate_of_zero_keeps_the_weights() -> None:
+    weights = _frozen("photo-1", "colour")
+    session = _coded(weights, _picture("colour", 2))
+    np.testing.assert_array_equal(session.network.parameters, weights.parameters)
+    assert (session.network.square != weights.square).any()
+
+
+@pytest.mark.parametrize(("name", "group"), NETWORKS)
+def test_learning_while_coding_pays(name: str, group: str) -> None:
+    pixels = _picture(group, 100)
+    bits = [_encode_group(w, pixels, 8, None, True)[3] for w in (_frozen(name, group), _weights(name, group))]
+    assert bits[1] < bits[0]
+
+
+@pytest.mark.parametrize(("name", "group"), NETWORKS)
+def test_coded_size_without_learning_is_the_trained_loss(name: str, group: str) -> None:
+    torch = pytest.importorskip("torch")
+    from densezip.models.photo.torchnet import mixture_nats
+
+    weights = _frozen(name, group)
+    pixels = _picture(group, 40)
+    seen = _observations(weights, pixels)
+    sizes = weights.shape.extras[1:]
+    with torch.no_grad():
+        trunk, beside = (torch.from_numpy(a).float() for a in (seen.trunk, seen.extras))
+        outs = _torch_net(weights)(trunk, list(torch.split(beside, list(sizes), 1)) if sizes else [])
+        nats = 0.0
+        for c, out in enumerate(outs):
+            distance, activity, end = (torch.from_numpy(a[:, c]) for a in (seen.distance, seen.activity, seen.end))
+            nats += float(mixture_nats(out, distance, activity, end < 0, end > 0).double().sum())
+    session = _coded(weights, pixels)
+    own, coded = session.tally[1], 8 * int(session.coder[POSITION])
+    assert own == pytest.approx(nats / np.log(2), rel=1e-3)
+    assert coded == pytest.approx(own, rel=1e-3, abs=64)
