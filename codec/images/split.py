@@ -1,0 +1,18 @@
+"""What a format gives when an image file is taken apart. Standard library only."""
+
+from dataclasses import dataclass
+
+__all__ = ["Split"]
+
+
+@dataclass(frozen=True)
+class Split:
+    """An image file without its pixels.
+
+    Attributes:
+        remainder: all else that its format needs to make the file again.
+        exact: whether these are the same bytes; if not, the pixels and every byte outside the pixel stream are the same.
+    """
+
+    remainder: bytes
+    exact: bool
