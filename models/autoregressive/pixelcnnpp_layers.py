@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from .pixelcnnpp import PixelCNNPPConfig
+from .pixelcnnpp_config import PixelCNNPPConfig
 
 __all__ = ["Block", "Conv", "Grow", "Stream", "above", "concat_elu", "down", "gated", "left", "right"]
 

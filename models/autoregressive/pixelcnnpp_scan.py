@@ -19,8 +19,9 @@ from torch import Tensor
 from ...codec.entropy.pmf import LogisticMixture, Pmf
 from ...codec.entropy.portable import exp
 from .density import Scan
-from .pixelcnnpp import HALF_RANGE, PixelCNNPP, log_masses
+from .pixelcnnpp_config import HALF_RANGE
 from .pixelcnnpp_layers import Block, Conv, Stream, concat_elu, gated
+from .pixelcnnpp_network import Network, log_masses
 
 __all__ = ["PixelCNNPPScan"]
 
@@ -154,7 +155,7 @@ class PixelCNNPPScan(Scan):
         features: extra feature maps [B, F, H, W] of a model that is conditional on them.
     """
 
-    def __init__(self, model: PixelCNNPP, batch: int, height: int, width: int, features: Tensor | None = None) -> None:
+    def __init__(self, model: Network, batch: int, height: int, width: int, features: Tensor | None = None) -> None:
         model.check_features(features)
         config = model.config
         self.model, self.batch, self.height, self.width = model, batch, height, width
