@@ -9,9 +9,8 @@ Importing the package imports the standard library only; numpy, Pillow and the m
 """
 
 from collections.abc import Callable
-from os import PathLike, fspath
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from os import PathLike
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeAlias
 
 from .codec.errors import (
     BadMagicError,
@@ -34,6 +33,7 @@ from .codec.errors import (
 )
 from .codec.file.container import Container, Header, Payload, parse
 from .codec.file.info import Info, describe
+from .codec.file.inputs import bytes_of, take_in
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,9 +42,11 @@ if TYPE_CHECKING:
 
     from .codec.file.payload import Coder
     from .codec.images.picture import Picture
+    from .codec.images.source import Source as SourceFile
 
     Array: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
-    Source: TypeAlias = Image.Image | Array | str | PathLike[str] | bytes
+    File: TypeAlias = str | PathLike[str] | bytes | bytearray | memoryview | BinaryIO
+    Source: TypeAlias = Image.Image | Array | File
 
 __all__ = [
     "DEFAULT_EFFORT",
@@ -53,6 +55,7 @@ __all__ = [
     "ChecksumError",
     "CorruptPayloadError",
     "DensezipError",
+    "Exported",
     "FormatError",
     "HeaderError",
     "Info",
@@ -81,43 +84,68 @@ DEFAULT_EFFORT = 5
 DEFAULT_MAX_PIXELS = 2**28
 
 
+class Exported(NamedTuple):
+    """An image file made of a .dz file.
+
+    Attributes:
+        data: the bytes of the file.
+        extension: of its format, without a dot ("png", "jpg", ...).
+        lost: what its format could not hold ("EXIF", "ICC profile", ...); empty where the source's own file came back.
+    """
+
+    data: bytes
+    extension: str
+    lost: tuple[str, ...] = ()
+
+
 def compress(
     image: "Source",
     *,
     effort: int = DEFAULT_EFFORT,
     threads: int = 0,
-    strip: bool = False,
+    strip: bool | str = False,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     progress: Callable[[float], None] | None = None,
+    notice: Callable[[str], None] | None = None,
 ) -> bytes:
     """Compress an image without loss.
 
     Args:
-        image: path of an image file, the bytes of one, a PIL image, or a uint8 or uint16 array [H, W] or
-            [H, W, C] with C = 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGBA).
+        image: path of an image file, the bytes of one, a file object open for reading bytes, a PIL image, or a uint8 or
+            uint16 array [H, W] or [H, W, C] with C = 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGBA).
         effort: 1 (fast) to 9 (small).
         threads: number of tiles coded at once; 0 for all processors.
-        strip: drop the metadata that does not alter pixels.
+        strip: True drops the metadata that does not change how the image looks; orientation, colour profile, gamma and
+            transparency stay. "all" drops these, too, but for transparency.
         max_pixels: refuse larger images before decoding them.
         progress: called with the fraction done, from 0 to 1, from any thread, one call at a time.
+        notice: called with a sentence where something deserves a word, such as why a file is kept whole.
 
     Returns:
         The bytes of a .dz file.
 
     Raises:
-        UsageError: an argument out of range.
+        UsageError: an argument out of range or of another type.
         UnreadableImageError: not an image file that we know, damaged or cut short.
-        UnsupportedImageError: animations, CMYK, floating point, ...
+        UnsupportedImageError: an image or array of a kind that is not coded (a file of such a kind is kept whole).
         LimitError: more than `max_pixels` pixels.
+        WeightsError: the weights of the model are missing or damaged.
     """
-    if not 1 <= effort <= 9:
-        raise UsageError(f"effort {effort}: from 1 (fast) to 9 (small)")
-    _check_threads(threads)
-    picture, original, extension, lossy = _take_in(image, strip, max_pixels)
-    from .codec.file.coding import encode_picture, store
+    _check_number("effort", effort, 1, 9)
+    _check_numbers(threads, max_pixels)
+    if not (isinstance(strip, bool) or strip == "all"):
+        raise UsageError(f"strip={strip!r}: False, True or 'all'")
+    say = notice or (lambda _: None)
+    taken = take_in(image, strip, max_pixels, say)
+    from .codec.file.coding import encode_picture, keep, store
 
-    if original is not None and lossy:
-        return store(picture, original, extension, lossy=True)
+    if taken.reason:
+        say(f"kept whole: {taken.reason}")
+    if taken.data is not None and (taken.lossy or taken.reason):
+        if taken.picture is None:
+            return keep(taken.data, taken.extension, lossy=taken.lossy)
+        kept = store(taken.picture, taken.data, taken.extension, lossy=taken.lossy)
+        return kept if taken.lossy else min(kept, keep(taken.data, taken.extension, lossy=False), key=len)
 
     def photo(height: int, width: int, depth: int) -> "Coder":
         from .models.coders import coder_for_effort
@@ -129,25 +157,25 @@ def compress(
 
         return indexed_coder(height, width)
 
-    data = encode_picture(picture, photo, indexed, threads, progress)
-    if original is not None and len(original) < len(data):
-        data = min(data, store(picture, original, extension, lossy=False), key=len)
+    data = encode_picture(taken.picture, photo, indexed, threads, progress, taken.source)
+    if taken.data is not None and len(taken.data) < len(data):
+        data = min(data, store(taken.picture, taken.data, taken.extension, lossy=False), key=len)
     if progress is not None:
         progress(1.0)
     return data
 
 
 def decompress(
-    data: bytes,
+    source: "File",
     *,
     threads: int = 0,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     progress: Callable[[float], None] | None = None,
 ) -> "Image.Image | Array":
-    """Decode a .dz file to the image that went in.
+    """Decode a .dz file to an image.
 
     Args:
-        data: bytes of a .dz file.
+        source: a .dz file: its path, its bytes, or a file object open for reading bytes.
         threads: number of tiles decoded at once; 0 for all processors.
         max_pixels: refuse larger images before anything is allocated.
         progress: called with the fraction done, from 0 to 1, from any thread, one call at a time.
@@ -158,147 +186,156 @@ def decompress(
     Raises:
         FormatError: damaged, or not a .dz file (see its subclasses).
         LimitError: more than `max_pixels` pixels.
+        UnsupportedImageError: the file was kept whole because its pixels cannot be read; `export` gives it back.
     """
-    container = _open(data, threads, max_pixels)
+    container = _open(source, threads, max_pixels)
     from .codec.images.picture import to_image
 
-    if container.header.payload is Payload.STORED:
-        return to_image(_stored_picture(container, max_pixels))
-    return to_image(_decode(container, threads, progress))
+    return to_image(_picture(container, threads, max_pixels, progress))
 
 
 def export(
-    data: bytes,
+    source: "File",
     extension: str | None = None,
     *,
     threads: int = 0,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     progress: Callable[[float], None] | None = None,
-) -> tuple[bytes, str]:
+) -> Exported:
     """Decode a .dz file to the bytes of an image file.
 
     Args:
-        data: bytes of a .dz file.
-        extension: "png", "webp", "tiff", "ppm", "bmp", ... with or without a dot; None for the bytes of the
-            original file where they are stored, and PNG otherwise.
+        source: as for `decompress`.
+        extension: "png", "webp", "tiff", "ppm", "bmp", ... with or without a dot. None for the file that went in, byte
+            for byte or at least its pixels and every byte outside them (`Info.exact`); for images and arrays PNG.
         threads: as for `decompress`.
         max_pixels: as for `decompress`.
         progress: as for `decompress`.
 
     Returns:
-        The bytes of the image file, and its extension without a dot ("png", "jpg", ...).
+        The file, its extension, and what its format could not hold.
 
     Raises:
-        OutputFormatError: that format is unknown or cannot hold this image losslessly.
+        OutputFormatError: that format is unknown or cannot hold these pixels.
         FormatError: damaged, or not a .dz file (see its subclasses).
         LimitError: more than `max_pixels` pixels.
     """
-    container = _open(data, threads, max_pixels)
+    container = _open(source, threads, max_pixels)
+    header = container.header
     from .codec.file.coding import stored_bytes
-    from .codec.images.imagewrite import format_of_extension, write
+    from .codec.images.imagewrite import convert, format_of_extension, own_format
+    from .codec.images.source import put_together
 
-    if container.header.payload is Payload.STORED:
-        stored = container.header.stored_format
-        if extension is None or format_of_extension(extension) == format_of_extension(stored):
-            return stored_bytes(container), stored
-        return write(_stored_picture(container, max_pixels), extension), extension.lower().removeprefix(".")
-    wanted = (extension or "png").lower().removeprefix(".")
-    format_of_extension(wanted)  # before the work, not after it
-    return write(_decode(container, threads, progress), wanted), wanted
+    own = header.stored_format or header.source_format
+    wanted = (extension or own or "png").lower().removeprefix(".")
+    same = bool(own) and (extension is None or own_format(wanted, own))
+    if header.payload in (Payload.STORED, Payload.FILE) and same:
+        return Exported(stored_bytes(container, _most_bytes(max_pixels)), own)
+    if not same or header.remainder is None:
+        format_of_extension(wanted)  # before the work, not after it
+    picture = _picture(container, threads, max_pixels, progress, with_metadata=not same)
+    if same and header.remainder is not None:
+        return Exported(put_together(_source(header), picture), own)
+    if extension is None:
+        try:
+            return Exported(*convert(picture, wanted))
+        except OutputFormatError:
+            wanted = "png"
+    return Exported(*convert(picture, wanted))
 
 
-def info(data: bytes) -> Info:
+def info(source: "File") -> Info:
     """Read the header of a .dz file, and of a batch how many images it has.
 
     Args:
-        data: bytes of a .dz file.
+        source: as for `decompress`.
 
     Raises:
         FormatError: damaged, or not a .dz file. Pixels are neither decoded nor checked: see `verify`.
     """
-    return describe(parse(data))
+    return describe(parse(bytes_of(source)[0]))
 
 
 def verify(
-    data: bytes,
+    source: "File",
     *,
+    original: "File | None" = None,
     threads: int = 0,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     progress: Callable[[float], None] | None = None,
 ) -> Info:
-    """Decode a .dz file, check every checksum, and throw the pixels away.
+    """Decode a .dz file, check every checksum, put its source together, and throw it all away.
 
     Args:
-        data: bytes of a .dz file.
+        source: as for `decompress`.
+        original: the file that went in: it has to come back, byte for byte, or in its pixels and every byte outside the
+            pixel stream. Of a file whose metadata was stripped, the pixels have to.
         threads: as for `decompress`.
         max_pixels: as for `decompress`.
         progress: as for `decompress`.
 
     Raises:
         FormatError: damaged, or not a .dz file (see its subclasses).
+        ChecksumError: among them: `original` does not come back.
         LimitError: more than `max_pixels` pixels.
     """
-    container = _open(data, threads, max_pixels)
-    if container.header.payload is Payload.STORED:
-        _stored_picture(container, max_pixels)
+    container = _open(source, threads, max_pixels)
+    header = container.header
+    wanted = None if original is None else bytes_of(original)[0]
+    from .codec.file.coding import stored_bytes
+    from .codec.images.source import gives_back, put_together, same_pixels
+
+    if header.payload is Payload.FILE:
+        back = wanted is None or stored_bytes(container, _most_bytes(max_pixels)) == wanted
     else:
-        _decode(container, threads, progress)
+        picture = _picture(container, threads, max_pixels, progress, with_metadata=False)
+        if header.payload is Payload.STORED:
+            back = wanted is None or stored_bytes(container, _most_bytes(max_pixels)) == wanted
+        elif header.remainder is None:
+            back = wanted is None or same_pixels(picture, wanted)
+        elif wanted is None:
+            back = bool(put_together(_source(header), picture))
+        else:
+            back = gives_back(_source(header), picture, wanted)
+    if not back:
+        raise ChecksumError("this is not what the original file becomes: it would not come back")
     return describe(container)
 
 
-def _check_threads(threads: int) -> None:
-    if threads < 0:
-        raise UsageError(f"{threads} threads: 0 for all processors, or a number of them")
+def _check_number(name: str, value: object, least: int, most: int | None = None) -> None:
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise UsageError(f"{name}={value!r}: an integer is wanted, not {type(value).__name__}")
+    if int(value) < least or (most is not None and int(value) > most):  # type: ignore[call-overload]
+        raise UsageError(f"{name} {value}: from {least}" + ("" if most is None else f" to {most}"))
 
 
-def _take_in(image: "Source", strip: bool, max_pixels: int) -> "tuple[Picture, bytes | None, str, bool]":
-    """The picture; and where a file may be stored as it is, its bytes, extension, and whether it is lossy."""
-    import numpy as np
-    from PIL import Image
-
-    from .codec.images import imagefile
-    from .codec.images.picture import from_array, from_pil
-
-    if isinstance(image, np.ndarray | Image.Image):
-        height, width = image.shape[:2] if isinstance(image, np.ndarray) and image.ndim >= 2 else (0, 0)
-        if isinstance(image, Image.Image):
-            width, height = image.size
-        imagefile.check_pixels(width, height, max_pixels)
-        picture = from_array(image) if isinstance(image, np.ndarray) else from_pil(image)
-        return picture.stripped() if strip else picture, None, "", False
-    suffix = ""
-    if isinstance(image, bytes | bytearray | memoryview):
-        data = bytes(image)
-    else:
-        try:
-            path = Path(fspath(image))
-            data = path.read_bytes()
-        except TypeError:
-            raise UsageError(f"an image of type {type(image).__name__}: wanted a path, bytes, array or image") from None
-        except (OSError, ValueError) as error:
-            raise UnreadableImageError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
-        suffix = path.suffix.lower().removeprefix(".")
-    read = imagefile.read(data, max_pixels)
-    extensions = imagefile.FORMATS[read.format][1]
-    extension = suffix if suffix in extensions else extensions[0]
-    if not strip:
-        return read.picture, data, extension, read.lossy
-    from .codec.images.strip import strip as strip_file
-
-    return read.picture.stripped(), strip_file(data, read.format), extension, read.lossy
+def _check_numbers(threads: int, max_pixels: int) -> None:
+    _check_number("threads", threads, 0)
+    _check_number("max_pixels", max_pixels, 0)
 
 
-def _open(data: bytes, threads: int, max_pixels: int) -> Container:
+def _open(source: "File", threads: int, max_pixels: int) -> Container:
     """Parse, and refuse what is too large before anything is allocated."""
-    _check_threads(threads)
-    container = parse(data)
+    _check_numbers(threads, max_pixels)
+    container = parse(bytes_of(source)[0])
     width, height = container.header.width, container.header.height
     if width * height > max_pixels:
         raise LimitError(f"{width}x{height} is {width * height} pixels; the limit is {max_pixels} (--max-pixels)")
     return container
 
 
-def _decode(container: Container, threads: int, progress: Callable[[float], None] | None) -> "Picture":
+def _picture(
+    container: Container,
+    threads: int,
+    max_pixels: int,
+    progress: Callable[[float], None] | None,
+    *,
+    with_metadata: bool = True,
+) -> "Picture":
+    """The picture in a .dz file of any kind; its metadata costs a look at the remainder."""
+    header = container.header
+    if header.payload in (Payload.STORED, Payload.FILE):
+        return _stored_picture(container, max_pixels)
     from .codec.file.coding import decode_picture
 
     def known(header: Header) -> "Coder":
@@ -309,7 +346,17 @@ def _decode(container: Container, threads: int, progress: Callable[[float], None
     picture = decode_picture(container, known, threads, progress)
     if progress is not None:
         progress(1.0)
+    if with_metadata and header.remainder is not None:
+        from .codec.images.source import with_metadata as add
+
+        picture = add(_source(header), picture)
     return picture
+
+
+def _source(header: Header) -> "SourceFile":
+    from .codec.images.source import Source as SourceFile
+
+    return SourceFile(header.source_format, header.remainder, header.source_checksum)
 
 
 def _stored_picture(container: Container, max_pixels: int) -> "Picture":
@@ -317,13 +364,25 @@ def _stored_picture(container: Container, max_pixels: int) -> "Picture":
     from .codec.images.imagefile import read
 
     header = container.header
+    data = stored_bytes(container, _most_bytes(max_pixels))
     try:
-        picture = read(stored_bytes(container), max_pixels).picture
+        picture = read(data, max_pixels).picture
+    except UnsupportedImageError as error:
+        raise UnsupportedImageError(f"a {header.stored_format} file that was kept whole: {error}") from None
     except InputError as error:
         raise CorruptPayloadError(f"the stored {header.stored_format} file: {error}") from error
-    if (picture.mode, *picture.pixels.shape[:2]) != (header.mode, header.height, header.width):
+    if header.payload is Payload.STORED and (picture.mode, *picture.pixels.shape[:2]) != (
+        header.mode,
+        header.height,
+        header.width,
+    ):
         raise CorruptPayloadError(
             f"the stored {header.stored_format} file is {picture.mode} {picture.pixels.shape[1]}x"
             f"{picture.pixels.shape[0]}, the header says {header.mode} {header.width}x{header.height}"
         )
     return picture
+
+
+def _most_bytes(max_pixels: int) -> int:
+    """The longest file that is unpacked where images may have so many pixels: four samples of 16 bits for each."""
+    return 8 * max_pixels

@@ -4,15 +4,18 @@ The model is handed in as a function that makes its coder, so that this layer kn
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
-from ..errors import ChecksumError, HeaderError, UnknownModelError
+from ..errors import ChecksumError, CorruptPayloadError, HeaderError, LimitError, UnknownModelError
 from ..images.picture import Array, Picture, checksum, digest
+from ..images.source import Source
 from .container import Container, Header, Payload, serialise
+from .packing import PLAIN, pack, unpack
 from .payload import Coder, Progress, decode_tiles, encode_tiles, png_coder, webp_coder, webp_size
 
-__all__ = ["count_colours", "decode_picture", "encode_picture", "store", "stored_bytes"]
+__all__ = ["count_colours", "decode_picture", "encode_picture", "keep", "store", "stored_bytes"]
 
 # Which candidates are tried: these rules spare time, and break no promise about WebP or the input file.
 # A photograph has more colours than this and takes WebP this many bits per sample: else the photo model is spared.
@@ -38,6 +41,7 @@ def encode_picture(
     indexed_coder: Callable[[int, int], Coder],
     threads: int,
     report: Callable[[float], None] | None,
+    source: Source | None = None,
 ) -> bytes:
     """The smallest .dz file among the candidates.
 
@@ -47,6 +51,7 @@ def encode_picture(
         indexed_coder: (height, width) -> the coder for images of at most `FEW_COLOURS` colours.
         threads: number of tiles coded at once; 0 for all processors.
         report: called with the fraction done.
+        source: the file that the picture came from. With its remainder, the picture's metadata is in that.
     """
     pixels, mode = picture.pixels, picture.mode
     height, width, channels = pixels.shape
@@ -91,8 +96,12 @@ def encode_picture(
         array_ndim=picture.array_ndim,
         model=coder.model,
         digest=coder.digest,
-        chunks=picture.chunks,
+        chunks=picture.chunks if source is None or source.remainder is None else (),
     )
+    if source is not None:
+        header = replace(
+            header, source_format=source.format, source_checksum=source.checksum, remainder=source.remainder
+        )
     return serialise(header, tiles)
 
 
@@ -167,14 +176,33 @@ def store(picture: Picture, original: bytes, extension: str, *, lossy: bool) -> 
     return serialise(header, [original])
 
 
-def stored_bytes(container: Container) -> bytes:
+def keep(original: bytes, extension: str, *, lossy: bool) -> bytes:
+    """A .dz file that holds an input file into which nobody looked, packed unless its own coding is a lossy one."""
+    method, packed = (PLAIN, original) if lossy else pack(original)
+    header = Header(Payload.FILE, "", 0, 0, digest(original), 0, 0, 0, lossy=lossy)
+    header = replace(header, stored_format=extension, packing=(method, len(original)))
+    return serialise(header, [packed])
+
+
+def stored_bytes(container: Container, most: int) -> bytes:
     """The input file that a stored one holds.
+
+    Args:
+        container: with a payload of the kind STORED or FILE.
+        most: bytes.
 
     Raises:
         ChecksumError: it is damaged.
+        CorruptPayloadError: it cannot be unpacked.
+        LimitError: it is longer than `most`.
     """
-    data = bytes(container.tile(0))
-    _check(digest(data), container.header.checksum, "bytes of the stored file")
+    header, data = container.header, bytes(container.tile(0))
+    if header.payload is Payload.FILE:
+        method, length = header.packing
+        if length > most:
+            raise LimitError(f"a file of {length} bytes; the limit is {most} (--max-pixels)")
+        data = unpack(method, data, length, CorruptPayloadError)
+    _check(digest(data), header.checksum, "bytes of the stored file")
     return data
 
 

@@ -18,7 +18,9 @@ from ..errors import (
     UnsupportedVersionError,
 )
 from ..fields import Reader, text, varint
-from ..images.modes import CHANNELS, CHECKSUM_BYTES, MODES, NATURAL_BITS, SUB_BITS, Chunk
+from ..images.modes import CHANNELS, CHECKSUM_BYTES, MODES, NATURAL_BITS, SOURCE_FORMATS, SUB_BITS, Chunk
+from .metadata import MAX_METADATA, pack_chunks, unpack_chunks
+from .packing import METHODS, pack, unpack
 
 __all__ = [
     "FORMAT_VERSION",
@@ -33,24 +35,31 @@ __all__ = [
 ]
 
 MAGIC = b"\x89DZ\n"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 OLDEST_VERSION = 2
-# A file has the oldest version that says what it says: coded batches came with version 3.
+# A file has the oldest version that says what it says: coded batches came with version 3, and with version 4 the file
+# that an image came from.
 BATCH_VERSION = 3
+SOURCE_VERSION = 4
 
 CRC_BYTES = 4
 DIGEST_BYTES = 4
 # A tile's entry in the header takes at least one byte of length and four of CRC.
 MIN_TILE_ENTRY = 1 + CRC_BYTES
 MAX_SIDE = 2**32 - 1
-# Metadata larger than this is refused on both sides, so that a small file cannot ask for much memory.
-MAX_METADATA = 2**26
 
 KIND_MASK = 0x07
 FLAG_TILED = 0x08
 FLAG_METADATA = 0x10
 FLAG_LOSSY = 0x20
 ARRAY_SHIFT = 6
+# Of the byte that says what file an image came from.
+FORMAT_MASK = 0x1F
+FLAG_EXACT = 0x20
+FLAG_REMAINDER = 0x40
+SOURCE_CHECKSUM_BYTES = 4
+# A length and the method of packing share a number.
+METHOD_SHIFT = 2
 
 Box = tuple[int, int, int, int]  # top, left, bottom, right
 
@@ -63,6 +72,7 @@ class Payload(IntEnum):
     PNG = 2  # PNG, pixels only
     STORED = 3  # the bytes of the input file
     BATCH = 4  # images of one size below one another, coded together by a model that runs elsewhere
+    FILE = 5  # the bytes of an input file whose pixels were not looked at, packed
 
 
 @dataclass(frozen=True)
@@ -71,10 +81,10 @@ class Header:
 
     Attributes:
         payload: what the tiles are.
-        mode: one of `MODES`.
-        width: in pixels.
-        height: in pixels.
-        checksum: BLAKE2b with 8 bytes of output, over the samples (over the stored file for STORED).
+        mode: one of `MODES`; empty for a FILE.
+        width: in pixels; 0 for a FILE.
+        height: in pixels; 0 for a FILE.
+        checksum: BLAKE2b with 8 bytes of output, over the samples (over the stored file for STORED and FILE).
         tile_width: in pixels; the right-most tiles may be narrower.
         tile_height: in pixels; the lowest tiles may be lower.
         bits: bits per sample of the source.
@@ -82,8 +92,12 @@ class Header:
         lossy: the input file was lossy, and is stored.
         model: name of the model; empty unless the payload is a model's.
         digest: 4 bytes that name the model's weights; empty unless the payload is a model's.
-        stored_format: extension of the stored file without a dot; empty unless the payload is STORED.
-        chunks: metadata, as (name, data) of PNG chunks.
+        stored_format: extension of the stored file without a dot; empty unless the payload is STORED or FILE.
+        chunks: metadata, as (name, data) of PNG chunks. That of a file is in its remainder, not here.
+        source_format: one of `SOURCE_FORMATS`: that of the file that the image came from; empty for images and arrays.
+        source_checksum: BLAKE2b with 4 bytes of output over that file, if it comes back byte for byte; else empty.
+        remainder: all of that file but its pixels; None if it is not kept.
+        packing: how a FILE is packed, and its length unpacked.
     """
 
     payload: Payload
@@ -100,11 +114,15 @@ class Header:
     digest: bytes = b""
     stored_format: str = ""
     chunks: tuple[Chunk, ...] = ()
+    source_format: str = ""
+    source_checksum: bytes = b""
+    remainder: bytes | None = None
+    packing: tuple[int, int] = (0, 0)
 
     @property
     def channels(self) -> int:
         """Samples per pixel."""
-        return CHANNELS[self.mode]
+        return CHANNELS.get(self.mode, 0)
 
     @property
     def sample_bytes(self) -> int:
@@ -114,6 +132,8 @@ class Header:
     @property
     def tiles(self) -> int:
         """Number of tiles."""
+        if self.payload is Payload.FILE:
+            return 1
         return -(-self.width // self.tile_width) * -(-self.height // self.tile_height)
 
     def boxes(self) -> list[Box]:
@@ -171,8 +191,30 @@ def serialise(header: Header, tiles: Sequence[bytes]) -> bytes:
         raise LimitError(f"an image of {header.width}x{header.height} pixels: sides end at {MAX_SIDE}")
     if header.tiles != len(tiles):
         raise ValueError(f"{len(tiles)} tiles for a grid of {header.tiles}")
-    tiled = len(tiles) > 1
-    version = BATCH_VERSION if header.payload is Payload.BATCH else OLDEST_VERSION
+    body = _file_fields(header) if header.payload is Payload.FILE else _image_fields(header, len(tiles) > 1)
+    for tile in tiles:
+        body += varint(len(tile)) + zlib.crc32(tile).to_bytes(CRC_BYTES, "little")
+    if header.chunks:
+        body += pack_chunks(header.chunks)
+    if header.remainder is not None:
+        body += _pack_remainder(header.remainder)
+    head = MAGIC + bytes([_version(header)]) + varint(len(body)) + body
+    return b"".join([head, zlib.crc32(head).to_bytes(CRC_BYTES, "little"), *tiles])
+
+
+def _version(header: Header) -> int:
+    if header.source_format or header.payload is Payload.FILE:
+        return SOURCE_VERSION
+    return BATCH_VERSION if header.payload is Payload.BATCH else OLDEST_VERSION
+
+
+def _file_fields(header: Header) -> bytes:
+    method, length = header.packing
+    flags = bytes([header.payload | (FLAG_LOSSY if header.lossy else 0)])
+    return flags + text(header.stored_format) + varint(length << METHOD_SHIFT | method) + header.checksum
+
+
+def _image_fields(header: Header, tiled: bool) -> bytes:
     body = bytearray()
     body.append(
         header.payload
@@ -183,6 +225,12 @@ def serialise(header: Header, tiles: Sequence[bytes]) -> bytes:
     )
     natural = NATURAL_BITS.get(header.mode, 16)
     body.append(MODES.index(header.mode) | (0 if header.bits == natural else header.bits) << 4)
+    if header.source_format:
+        body.append(
+            SOURCE_FORMATS.index(header.source_format)
+            | (FLAG_EXACT if header.source_checksum else 0)
+            | (0 if header.remainder is None else FLAG_REMAINDER)
+        )
     body += varint(header.width) + varint(header.height)
     if header.payload in (Payload.MODEL, Payload.BATCH):
         body += text(header.model) + header.digest
@@ -190,13 +238,32 @@ def serialise(header: Header, tiles: Sequence[bytes]) -> bytes:
         body += text(header.stored_format)
     if tiled:
         body += varint(header.tile_width) + varint(header.tile_height)
-    body += header.checksum
-    for tile in tiles:
-        body += varint(len(tile)) + zlib.crc32(tile).to_bytes(CRC_BYTES, "little")
-    if header.chunks:
-        body += _pack_chunks(header.chunks)
-    head = MAGIC + bytes([version]) + varint(len(body)) + body
-    return b"".join([head, zlib.crc32(head).to_bytes(CRC_BYTES, "little"), *tiles])
+    return bytes(body + header.checksum + header.source_checksum)
+
+
+def _pack_remainder(remainder: bytes) -> bytes:
+    if len(remainder) > MAX_METADATA:
+        raise LimitError(f"{len(remainder)} bytes beside the pixels: the limit is {MAX_METADATA}")
+    method, packed = pack(remainder)
+    number = varint(len(remainder) << METHOD_SHIFT | method)
+    return number + (varint(len(packed)) if method else b"") + packed
+
+
+def _unpack_remainder(reader: Reader) -> bytes:
+    length, method = _packing(reader, "what is beside the pixels")
+    if length > MAX_METADATA:
+        raise HeaderError(f"{length} bytes beside the pixels: the limit is {MAX_METADATA}")
+    size = reader.varint("length of what is beside the pixels") if method else length
+    return unpack(method, reader.take(size, "what is beside the pixels"), length, HeaderError)
+
+
+def _packing(reader: Reader, what: str) -> tuple[int, int]:
+    """A length, and the method of packing."""
+    number = reader.varint(f"length of {what}")
+    length, method = number >> METHOD_SHIFT, number & (1 << METHOD_SHIFT) - 1
+    if method >= METHODS:
+        raise HeaderError(f"{what}: method of packing {method} is not one of 0 to {METHODS - 1}")
+    return length, method
 
 
 def parse(data: bytes | bytearray | memoryview) -> Container:
@@ -229,9 +296,9 @@ def parse(data: bytes | bytearray | memoryview) -> Container:
     expected = int.from_bytes(outer.take(CRC_BYTES, "header CRC"), "little")
     if crc != expected:
         raise ChecksumError(f"the header is damaged: its CRC is {crc:08x}, the file says {expected:08x}")
-    header, entries = _parse_body(Reader(body, 0, HeaderError))
-    if header.payload is Payload.BATCH and version < BATCH_VERSION:
-        raise HeaderError(f"a batch in format version {version}; they came with version {BATCH_VERSION}")
+    header, entries = _parse_body(Reader(body, 0, HeaderError), version)
+    if version < _version(header):
+        raise HeaderError(f"format version {version} for what came with version {_version(header)}")
     parts = []
     for number, (size, tile_crc) in enumerate(entries, 1):
         parts.append((outer.take(size, f"tile {number} of {len(entries)}"), tile_crc))
@@ -240,18 +307,68 @@ def parse(data: bytes | bytearray | memoryview) -> Container:
     return Container(header, version, len(view), tuple(parts))
 
 
-def _parse_body(reader: "Reader") -> tuple[Header, list[tuple[int, int]]]:  # noqa: PLR0915
+def _parse_body(reader: Reader, version: int) -> tuple[Header, list[tuple[int, int]]]:
     flags = reader.take(1, "flags")[0]
     try:
         payload = Payload(flags & KIND_MASK)
     except ValueError:
         raise HeaderError(f"payload kind {flags & KIND_MASK} is not one of 0 to {max(Payload)}") from None
+    header = _parse_file(reader, flags) if payload is Payload.FILE else _parse_image(reader, flags, payload, version)
+    count = header.tiles
+    if count * MIN_TILE_ENTRY > reader.left:
+        raise HeaderError(f"{count} tiles announced in the last {reader.left} bytes of a header")
+    entries = []
+    for number in range(1, count + 1):
+        size = reader.varint(f"length of tile {number}")
+        entries.append((size, int.from_bytes(reader.take(CRC_BYTES, f"CRC of tile {number}"), "little")))
+    if flags & FLAG_METADATA:
+        header = replace(header, chunks=unpack_chunks(reader))
+    if header.remainder is not None:
+        header = replace(header, remainder=_unpack_remainder(reader))
+    palette = dict(header.chunks).get("PLTE", b"")
+    whole = payload is Payload.STORED or header.remainder is not None
+    if header.mode == "P" and not whole and (len(palette) % 3 or not 3 <= len(palette) <= 768):
+        raise HeaderError(f"a palette of {len(palette)} bytes in mode P")
+    if reader.left:
+        raise HeaderError(f"{reader.left} bytes follow the header's last field")
+    return header, entries
+
+
+def _parse_file(reader: Reader, flags: int) -> Header:
+    if flags & ~(KIND_MASK | FLAG_LOSSY):
+        raise HeaderError(f"flags {flags:#04x} of a file that was not looked into")
+    extension = reader.text("stored format")
+    if not extension.isalnum():
+        raise HeaderError(f"a stored file with the extension {extension!r}")
+    length, method = _packing(reader, "the file")
+    checksum = bytes(reader.take(CHECKSUM_BYTES, "checksum of the file"))
+    header = Header(Payload.FILE, "", 0, 0, checksum, 0, 0, 0, lossy=bool(flags & FLAG_LOSSY))
+    return replace(header, stored_format=extension, packing=(method, length))
+
+
+def _parse_source(reader: Reader, payload: Payload, flags: int) -> tuple[str, bool, bool]:
+    """The format of the source, whether it comes back byte for byte, and whether there is a remainder."""
+    code = reader.take(1, "source")[0]
+    number, exact, remainder = code & FORMAT_MASK, bool(code & FLAG_EXACT), bool(code & FLAG_REMAINDER)
+    if not 1 <= number < len(SOURCE_FORMATS) or code > (FORMAT_MASK | FLAG_EXACT | FLAG_REMAINDER):
+        raise HeaderError(f"a source of kind {code:#04x}")
+    if payload in (Payload.STORED, Payload.BATCH) or flags >> ARRAY_SHIFT:
+        raise HeaderError(f"a source of kind {code:#04x} with a payload of kind {payload}, or with an array")
+    if exact and not remainder:
+        raise HeaderError("a file that comes back byte for byte, of which nothing but the pixels is there")
+    return SOURCE_FORMATS[number], exact, remainder
+
+
+def _parse_image(reader: Reader, flags: int, payload: Payload, version: int) -> Header:
+    """The header up to its list of tiles. A remainder that will follow them stands in it as b""."""
     code = reader.take(1, "mode")[0]
     if code & 15 >= len(MODES):
         raise HeaderError(f"pixel mode {code & 15} is not one of 0 to {len(MODES) - 1}")
     mode = MODES[code & 15]
     if code >> 4 not in SUB_BITS.get(mode, (0,)):
         raise HeaderError(f"{code >> 4} bits per sample in mode {mode}")
+    source = _parse_source(reader, payload, flags) if version >= SOURCE_VERSION else ("", False, False)
+    source_format, exact, remainder = source
     width, height = reader.varint("width"), reader.varint("height")
     if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE):
         raise HeaderError(f"an image of {width}x{height} pixels: sides are 1 to {MAX_SIDE}")
@@ -277,65 +394,12 @@ def _parse_body(reader: "Reader") -> tuple[Header, list[tuple[int, int]]]:  # no
     bits = code >> 4 or NATURAL_BITS.get(mode, 16)
     header = Header(payload, mode, width, height, checksum, tile_width, tile_height, bits, ndim)
     header = replace(header, lossy=lossy, model=model, digest=digest, stored_format=stored_format)
+    if source_format:
+        source_checksum = bytes(reader.take(SOURCE_CHECKSUM_BYTES, "checksum of the source")) if exact else b""
+        header = replace(header, source_format=source_format, source_checksum=source_checksum)
+        header = replace(header, remainder=b"" if remainder else None)
     count = header.tiles
     whole = payload in (Payload.STORED, Payload.BATCH)
     if bool(flags & FLAG_TILED) != (count > 1) or (whole and count > 1):
         raise HeaderError(f"{count} tiles of {tile_width}x{tile_height} pixels where the flags say otherwise")
-    if count * MIN_TILE_ENTRY > reader.left:
-        raise HeaderError(f"{count} tiles announced in the last {reader.left} bytes of a header")
-    entries = []
-    for number in range(1, count + 1):
-        size = reader.varint(f"length of tile {number}")
-        entries.append((size, int.from_bytes(reader.take(CRC_BYTES, f"CRC of tile {number}"), "little")))
-    if flags & FLAG_METADATA:
-        header = replace(header, chunks=_unpack_chunks(reader))
-    palette = dict(header.chunks).get("PLTE", b"")
-    if mode == "P" and payload is not Payload.STORED and (len(palette) % 3 or not 3 <= len(palette) <= 768):
-        raise HeaderError(f"a palette of {len(palette)} bytes in mode P")
-    if reader.left:
-        raise HeaderError(f"{reader.left} bytes follow the header's last field")
-    return header, entries
-
-
-def _pack_chunks(chunks: Sequence[Chunk]) -> bytes:
-    raw = b"".join(text(name) + varint(len(data)) + data for name, data in chunks)
-    if len(raw) > MAX_METADATA:
-        raise LimitError(f"{len(raw)} bytes of metadata: the limit is {MAX_METADATA}; strip it to compress the image")
-    deflated = zlib.compress(raw, 9)
-    if len(deflated) < len(raw):
-        return varint(len(raw) << 1 | 1) + varint(len(deflated)) + deflated
-    return varint(len(raw) << 1) + raw
-
-
-def _unpack_chunks(reader: "Reader") -> tuple[Chunk, ...]:
-    code = reader.varint("metadata length")
-    length = code >> 1
-    if length > MAX_METADATA:
-        raise HeaderError(f"{length} bytes of metadata: the limit is {MAX_METADATA}")
-    if code & 1:
-        deflated = reader.take(reader.varint("compressed metadata length"), "metadata")
-        inflater = zlib.decompressobj()
-        try:
-            # One byte more than announced, so that a longer stream shows.
-            raw = inflater.decompress(deflated, length + 1)
-        except zlib.error as error:
-            raise HeaderError(f"the metadata does not inflate: {error}") from None
-        if len(raw) != length or not inflater.eof or inflater.unused_data:
-            raise HeaderError(f"the metadata does not inflate to the {length} bytes announced")
-    else:
-        raw = bytes(reader.take(length, "metadata"))
-    inner = Reader(memoryview(raw), 0, HeaderError)
-    chunks = []
-    while inner.left:
-        name = inner.text("metadata name")
-        if not _is_chunk_name(name):
-            raise HeaderError(f"metadata called {name[:16]!r}, which is no ancillary PNG chunk, nor PLTE")
-        chunks.append((name, bytes(inner.take(inner.varint(f"length of {name}"), name))))
-    if not chunks:
-        raise HeaderError("an empty list of metadata")
-    return tuple(chunks)
-
-
-def _is_chunk_name(name: str) -> bool:
-    """Four letters, the first of which is small but in PLTE: no chunk that would make or end a PNG file."""
-    return len(name) == 4 and name.isalpha() and (name[0].islower() or name == "PLTE")
+    return header

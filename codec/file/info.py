@@ -1,12 +1,12 @@
-"""What the header of a .dz file says, for people. Standard library only."""
+"""What the header of a .dz file says, for people. Standard library only, but for the metadata of a source."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..errors import CorruptPayloadError, TruncatedError
+from ..errors import CorruptPayloadError, DensezipError, TruncatedError
 from ..fields import Reader
 from ..images.modes import Chunk
-from .container import Container, Payload
+from .container import Container, Header, Payload
 
 __all__ = ["Info", "describe"]
 
@@ -38,7 +38,8 @@ class Info:
         depth: bits per sample in the source: 1, 2, 4, 8 or 16.
         channels: samples per pixel; 1 for a palette image.
         source: "image", or "array" where `decompress` gives an ndarray.
-        payload: "model", "webp", "png" or "stored".
+        payload: "model", "webp", "png", "stored", "batch", or "file": one that was not looked into, whose width,
+            height, depth, channels and bpsp are 0 and whose mode is empty.
         model: name of the model, or None where the payload is not a model's.
         model_digest: 8 hexadecimal digits that name the model's weights, or None.
         portable: whether the file decodes to the same pixels on every machine.
@@ -49,9 +50,13 @@ class Info:
         tile_size: (width, height) of a tile in pixels.
         stored_format: the extension of a stored file without its dot, such as "jpg", or None.
         lossy_source: the input was a lossy file (JPEG, lossy WebP), whose bytes are stored as they were.
+        source_format: the extension of the file that the image came from, without a dot ("png", "tif"); None for
+            images and arrays.
+        exact: "file" if that file comes back byte for byte, "picture" if its pixels and every byte outside the pixel
+            stream do, None if there was no file or its metadata was stripped.
         size: of the .dz file, in bytes.
         bpsp: bits of file per sub-pixel (per sample).
-        ratio: raw size of the samples over the file's size.
+        ratio: raw size of the samples over the file's size; of a file that was not looked into, its size.
         metadata: name of each part kept -> bytes, before compression. A stored file keeps its metadata itself.
     """
 
@@ -72,6 +77,8 @@ class Info:
     tile_size: tuple[int, int]
     stored_format: str | None
     lossy_source: bool
+    source_format: str | None
+    exact: str | None
     size: int
     bpsp: float
     ratio: float
@@ -83,7 +90,7 @@ def describe(container: Container) -> Info:
     header = container.header
     samples = header.width * header.height * header.channels
     metadata: dict[str, int] = {}
-    for chunk in header.chunks:
+    for chunk in _chunks(header):
         metadata[_name(chunk)] = metadata.get(_name(chunk), 0) + len(chunk[1])
     images, exceptions = _batch(container) if header.payload is Payload.BATCH else (1, 0)
     return Info(
@@ -104,11 +111,31 @@ def describe(container: Container) -> Info:
         tile_size=(header.tile_width, header.tile_height),
         stored_format=header.stored_format or None,
         lossy_source=header.lossy,
+        source_format=header.stored_format or header.source_format or None,
+        exact=_exact(header),
         size=container.size,
-        bpsp=8 * container.size / samples,
-        ratio=samples * header.bits / 8 / container.size,
+        bpsp=8 * container.size / samples if samples else 0.0,
+        ratio=(samples * header.bits / 8 if samples else header.packing[1]) / container.size,
         metadata=metadata,
     )
+
+
+def _chunks(header: Header) -> tuple[Chunk, ...]:
+    """The metadata. That of a file is read from its remainder, which takes more than the standard library."""
+    if not header.remainder:
+        return header.chunks
+    from ..images.source import Source, metadata
+
+    try:
+        return metadata(Source(header.source_format, header.remainder))
+    except DensezipError:
+        return ()  # pixels may come back all the same: `verify` says what is wrong
+
+
+def _exact(header: Header) -> str | None:
+    if header.source_checksum or header.payload in (Payload.STORED, Payload.FILE):
+        return "file"
+    return None if header.remainder is None else "picture"
 
 
 def _batch(container: Container) -> tuple[int, int]:

@@ -1,6 +1,6 @@
 """The kinds of pixels, and what names what lies beside them. Standard library only."""
 
-__all__ = ["CHANNELS", "CHECKSUM_BYTES", "MODES", "NATURAL_BITS", "SUB_BITS", "Chunk"]
+__all__ = ["CHANNELS", "CHECKSUM_BYTES", "MODES", "NATURAL_BITS", "SOURCE_FORMATS", "SUB_BITS", "Chunk"]
 
 # The code of a mode is its position: never reorder.
 MODES = ("1", "L", "LA", "RGB", "RGBA", "P", "I;16", "LA;16", "RGB;16", "RGBA;16")
@@ -14,3 +14,6 @@ CHECKSUM_BYTES = 8
 
 Chunk = tuple[str, bytes]
 """Metadata: the name and the data of a PNG chunk."""
+
+# The formats that are taken apart, by their files' extension. The code of a format is its position: never reorder.
+SOURCE_FORMATS = ("", "png", "tif", "bmp", "gif", "webp", "pnm", "tga", "qoi")

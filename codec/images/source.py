@@ -1,0 +1,170 @@
+"""The file that a picture came from: taken apart into pixels and everything else, and put together again."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from types import ModuleType
+
+import numpy as np
+
+from ..errors import ChecksumError, DensezipError
+from . import bmp, gif, png, pnm, qoi, tga, tiff, webp
+from .imagefile import FORMATS, InputImage, read
+from .modes import Chunk
+from .picture import Picture
+
+__all__ = [
+    "Source",
+    "extensions",
+    "format_name",
+    "gives_back",
+    "metadata",
+    "put_together",
+    "same_pixels",
+    "take_apart",
+    "with_metadata",
+]
+
+# By the name that a header has for it: the name that the reader has for the format, and the module of its files.
+_FORMATS: dict[str, tuple[str, ModuleType]] = {
+    "png": ("PNG", png),
+    "tif": ("TIFF", tiff),
+    "bmp": ("BMP", bmp),
+    "gif": ("GIF", gif),
+    "webp": ("WebP", webp),
+    "pnm": ("PNM", pnm),
+    "tga": ("TGA", tga),
+    "qoi": ("QOI", qoi),
+}
+_CHECKSUM_BYTES = 4
+
+
+@dataclass(frozen=True)
+class Source:
+    """An image file without its pixels.
+
+    Attributes:
+        format: one of `modes.SOURCE_FORMATS`.
+        remainder: all but the pixels; None where that was left out on purpose.
+        checksum: of the whole file, if it comes back byte for byte; else empty.
+    """
+
+    format: str
+    remainder: bytes | None = None
+    checksum: bytes = b""
+
+
+def format_name(kind: str) -> str:
+    """The name that a header has for a format of the reader's; empty for one that is not taken apart."""
+    return next((name for name, (known, _) in _FORMATS.items() if known == kind), "")
+
+
+def take_apart(data: bytes, found: InputImage) -> Source | None:
+    """Everything but the pixels of a file, proved to be enough: the file was put together from it.
+
+    Args:
+        data: the file.
+        found: what `read` made of it.
+
+    Returns:
+        None where the format does not take this file apart: it can only be kept whole.
+    """
+    name = format_name(found.format)
+    if not name:
+        return None
+    module = _FORMATS[name][1]
+    picture = _bare(found.picture)
+    split = module.split(data, found.picture)
+    if split is None:
+        return None
+    try:
+        again = module.join(picture, split.remainder)
+        if again == data:
+            return Source(name, split.remainder, _checksum(data))
+        if split.exact or not _same(again, name, picture, split.remainder):
+            return None
+    except DensezipError:
+        return None
+    return Source(name, split.remainder)
+
+
+def put_together(source: Source, picture: Picture) -> bytes:
+    """The file again.
+
+    Args:
+        source: with a remainder.
+        picture: the pixels.
+
+    Raises:
+        CorruptPayloadError: the remainder makes no sense.
+        ChecksumError: the file came out wrong.
+    """
+    if source.remainder is None:
+        raise ValueError("a source whose remainder was left out")
+    data: bytes = _FORMATS[source.format][1].join(_bare(picture), source.remainder)
+    if source.checksum and _checksum(data) != source.checksum:
+        raise ChecksumError(
+            f"the {source.format} file came out wrong: its checksum is {_checksum(data).hex()}, "
+            f"not {source.checksum.hex()}"
+        )
+    return data
+
+
+def metadata(source: Source) -> tuple[Chunk, ...]:
+    """What a remainder says about the picture, as PNG chunks, its palette among them."""
+    if source.remainder is None:
+        return ()
+    module = _FORMATS[source.format][1]
+    chunks: tuple[Chunk, ...] = module.metadata(module.skeleton(source.remainder))
+    return chunks
+
+
+def gives_back(source: Source, picture: Picture, original: bytes) -> bool:
+    """Whether a source and its pixels make this file: the same bytes, or the pixels and every byte outside them."""
+    again = put_together(source, picture)
+    if again == original:
+        return True
+    if source.checksum or source.remainder is None:
+        return False
+    return _same(original, source.format, picture, source.remainder)
+
+
+def with_metadata(source: Source, picture: Picture) -> Picture:
+    """A picture with what its source's remainder says about it, its palette included.
+
+    Raises:
+        CorruptPayloadError: the remainder makes no sense.
+    """
+    return replace(picture, chunks=metadata(source))
+
+
+def same_pixels(picture: Picture, data: bytes) -> bool:
+    """Whether an image file has these pixels."""
+    height, width = picture.pixels.shape[:2]
+    found = read(data, height * width).picture
+    return (found.mode, found.bits) == (picture.mode, picture.bits) and np.array_equal(found.pixels, picture.pixels)
+
+
+def extensions(source_format: str) -> tuple[str, ...]:
+    """The extensions that files of a source's format carry, the usual one first."""
+    return FORMATS[_FORMATS[source_format][0]][1]
+
+
+def _same(data: bytes, name: str, picture: Picture, remainder: bytes) -> bool:
+    """Whether a file has these pixels, and this remainder."""
+    kind, module = _FORMATS[name]
+    height, width = picture.pixels.shape[:2]
+    found = read(data, height * width)
+    if found.format != kind or (found.picture.mode, found.picture.bits) != (picture.mode, picture.bits):
+        return False
+    if not np.array_equal(found.picture.pixels, picture.pixels):
+        return False
+    split = module.split(data, found.picture)
+    return split is not None and split.remainder == remainder
+
+
+def _bare(picture: Picture) -> Picture:
+    return Picture(picture.pixels, picture.mode, picture.bits)
+
+
+def _checksum(data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=_CHECKSUM_BYTES).digest()
