@@ -15,6 +15,7 @@ from densezip.codec.errors import (
 )
 from densezip.codec.fields import varint
 from densezip.codec.file.container import FLAG_METADATA, MAX_METADATA, Header, Payload, parse, serialise
+from densezip.codec.file.packing import METHODS
 from densezip.codec.images.modes import MODES, NATURAL_BITS
 from hypothesis import given
 from hypothesis import strategies as st
@@ -88,11 +89,61 @@ def test_parse_inverts_serialise(
         {"array_ndim": 3},
         {"array_ndim": 2, "mode": "L"},
         {"chunks": CHUNKS},
+        {"source_format": "png"},
+        {"source_format": "tif", "remainder": b""},
+        {"source_format": "qoi", "remainder": b"", "source_checksum": b"\1\2\3\4"},
+        {"source_format": "bmp", "remainder": bytes(1000), "source_checksum": b"\1\2\3\4", "tile_width": 33},
+        {"source_format": "gif", "remainder": b"palette", "mode": "P", "bits": 4},
+        {"source_format": "png", "chunks": CHUNKS},
     ],
 )
 def test_every_field_survives(changes: dict[str, object]) -> None:
     made = header(**changes)
-    assert parse(serialise(made, [b"tile"])).header == made
+    assert parse(serialise(made, [b"tile"] * made.tiles)).header == made
+
+
+@pytest.mark.parametrize("method", range(METHODS))
+@pytest.mark.parametrize("lossy", [False, True])
+def test_a_file_that_was_not_looked_into_survives(method: int, lossy: bool) -> None:
+    made = Header(Payload.FILE, "", 0, 0, bytes(8), 0, 0, 0, lossy=lossy, stored_format="dcm", packing=(method, 123456))
+    found = parse(serialise(made, [b"packed"]))
+    assert (found.header, found.version, bytes(found.tile(0))) == (made, 4, b"packed")
+
+
+def test_a_file_has_the_oldest_version_that_says_what_it_says() -> None:
+    assert serialise(header(), [b"tile"])[4] == 2
+    assert serialise(header(payload=Payload.BATCH), [b"tile"])[4] == 3
+    assert serialise(header(source_format="png"), [b"tile"])[4] == 4
+
+
+def test_what_is_beside_the_pixels_costs_few_bytes() -> None:
+    plain = len(serialise(header(), [b"tile"]))
+    kept = header(source_format="png", remainder=b"12345678", source_checksum=b"\1\2\3\4")
+    assert len(serialise(kept, [b"tile"])) - plain <= 14
+
+
+@pytest.mark.parametrize(
+    ("position", "value"),
+    [(2, 0x00), (2, 0x1F), (2, 0x80), (2, 0x21), (0, 0x03), (0, 0x44), (0, 0x06), (0, 0x07)],
+)
+def test_an_impossible_source_is_an_error(position: int, value: int) -> None:
+    data = serialise(header(source_format="png"), [b"tile"])
+    body = bytearray(body_of(data))
+    assert body[2] == 1
+    body[position] = value
+    with pytest.raises(HeaderError):
+        parse(resealed(data, bytes(body)))
+
+
+def test_too_much_beside_the_pixels_is_refused_on_both_sides() -> None:
+    with pytest.raises(LimitError, match="beside the pixels"):
+        serialise(header(source_format="png", remainder=bytes(MAX_METADATA + 1)), [b"tile"])
+    data = serialise(header(source_format="png", remainder=b"x"), [b"tile"])
+    body = body_of(data)
+    assert body[-2:] == b"\x04x"
+    for bomb in (varint(MAX_METADATA + 1 << 2 | 1), varint(5 << 2 | 3), varint(5 << 2 | 1) + b"\x02x\0", b"\x08x"):
+        with pytest.raises(HeaderError):
+            parse(resealed(data, body[:-2] + bomb))
 
 
 def test_boxes_cover_every_pixel_once() -> None:
