@@ -13,8 +13,9 @@ from PIL import Image
 
 from ..errors import DensezipError, OutputFormatError
 from . import png
+from .exif import EXIF_PREFIX
 from .imagefile import FORMATS, read
-from .picture import EXIF_PREFIX, Picture, to_image
+from .picture import Picture, to_image
 
 __all__ = ["format_of_extension", "write"]
 

@@ -1,6 +1,6 @@
 """The kinds of pixels, and what names what lies beside them. Standard library only."""
 
-__all__ = ["CHANNELS", "CHECKSUM_BYTES", "MODES", "NATURAL_BITS", "SOURCE_FORMATS", "SUB_BITS", "Chunk"]
+__all__ = ["CHANNELS", "CHECKSUM_BYTES", "LOOK", "MODES", "NATURAL_BITS", "SOURCE_FORMATS", "SUB_BITS", "Chunk"]
 
 # The code of a mode is its position: never reorder.
 MODES = ("1", "L", "LA", "RGB", "RGBA", "P", "I;16", "LA;16", "RGB;16", "RGBA;16")
@@ -14,6 +14,10 @@ CHECKSUM_BYTES = 8
 
 Chunk = tuple[str, bytes]
 """Metadata: the name and the data of a PNG chunk."""
+
+# Metadata that changes how a picture looks: profile, gamma, primaries, coding-independent code points, the light of the
+# display that it was made on. (Orientation does, too, and is a part of EXIF.)
+LOOK = frozenset(["iCCP", "gAMA", "cHRM", "sRGB", "cICP", "mDCV", "mDCv", "cLLI", "cLLi"])
 
 # The formats that are taken apart, by their files' extension. The code of a format is its position: never reorder.
 SOURCE_FORMATS = ("", "png", "tif", "bmp", "gif", "webp", "pnm", "tga", "qoi")

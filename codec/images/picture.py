@@ -18,7 +18,8 @@ from PIL import Image
 
 from ..errors import UnreadableImageError, UnsupportedImageError
 from . import png
-from .modes import CHANNELS, CHECKSUM_BYTES, Chunk
+from .exif import EXIF_PREFIX, only_orientation
+from .modes import CHANNELS, CHECKSUM_BYTES, LOOK, Chunk
 
 __all__ = ["Array", "Picture", "checksum", "chunks_of_info", "digest", "from_array", "from_pil", "to_image"]
 
@@ -49,7 +50,6 @@ WHY_NOT = {
     "RGBX": "padded RGB",
 }
 XMP_KEYWORD = b"XML:com.adobe.xmp"
-EXIF_PREFIX = b"Exif\0\0"
 METRES_PER_INCH = 0.0254
 # Copying out of Pillow goes by bands of about this many pixels, so that only one copy of the image is made.
 BAND_PIXELS = 2**20
@@ -73,9 +73,19 @@ class Picture:
     chunks: tuple[Chunk, ...] = ()
     array_ndim: int = 0
 
-    def stripped(self) -> "Picture":
-        """The same pixels, without the metadata that does not alter them."""
-        return replace(self, chunks=tuple(chunk for chunk in self.chunks if chunk[0] in png.STRUCTURAL))
+    def stripped(self, *, look: bool = False) -> "Picture":
+        """The same pixels, without the metadata that does not alter them.
+
+        Args:
+            look: keep what changes how they look, too: orientation, colour profile, gamma.
+        """
+        kept: list[Chunk] = []
+        for name, data in self.chunks:
+            if name in png.STRUCTURAL or (look and name in LOOK):
+                kept.append((name, data))
+            elif look and name == "eXIf" and only_orientation(data):
+                kept.append((name, only_orientation(data)))
+        return replace(self, chunks=tuple(kept))
 
 
 def checksum(pixels: Array) -> bytes:

@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 from densezip.codec.errors import OutputFormatError
 from densezip.codec.images import png
-from densezip.codec.images.imagefile import FORMATS, read
+from densezip.codec.images.imagefile import read
 from densezip.codec.images.imagewrite import write
 from densezip.codec.images.picture import Picture, from_array, from_pil
-from densezip.codec.images.strip import strip
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from samples import MODES, array, file_of, picture, png_of, raw_png
+from samples import MODES, array, file_of, picture
 
 LIMIT = 2**20
 SECRET = b"taken at home"
@@ -116,45 +115,3 @@ def test_png_filters_go_on_across_blocks(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(png, "FILTER_BLOCK", 31 * 6 * 2)
     assert np.array_equal(read(write(from_array(array(3, "u2")), "png"), LIMIT).picture.pixels, array(3, "u2"))
     assert len(write(from_array(array(3, "u2")), "png")) <= len(whole) + 12 * 12
-
-
-SECRETIVE = {
-    "PNG": png_of("RGB", exif=EXIF),
-    "JPEG": file_of(picture("RGB"), "JPEG", exif=EXIF, comment=SECRET, icc_profile=SECRET * 10),
-    "progressive JPEG": file_of(picture("RGB"), "JPEG", exif=EXIF, progressive=True, restart_marker_blocks=1),
-    "WebP": file_of(picture("RGBA"), "WEBP", exif=EXIF, xmp=SECRET),
-    "lossless WebP": file_of(picture("RGBA"), "WEBP", lossless=True, exif=EXIF, icc_profile=SECRET),
-}
-
-
-@pytest.mark.parametrize("name", SECRETIVE)
-def test_a_stripped_file_has_the_same_pixels_and_no_metadata(name: str) -> None:
-    data = SECRETIVE[name]
-    kind = name.rsplit(" ", maxsplit=1)[-1]
-    assert SECRET in data
-    found = strip(data, kind)
-    assert found is not None
-    assert SECRET not in found
-    assert np.array_equal(read(found, LIMIT).picture.pixels, read(data, LIMIT).picture.pixels)
-    assert strip(found, kind) == found
-
-
-def test_what_follows_a_jpeg_image_is_stripped_too() -> None:
-    data = file_of(picture("L"), "JPEG")
-    assert strip(data + SECRET, "JPEG") == strip(data, "JPEG")
-
-
-def test_strip_keeps_what_alters_pixels() -> None:
-    data = raw_png(1, 1, 8, 3, b"\0\0", ((b"gAMA", b"\0\0\xb1\x8f"), (b"PLTE", b"\1\2\3"), (b"tRNS", b"\7")))
-    found = strip(data, "PNG")
-    assert found is not None
-    assert png.parse(found).chunks == (("PLTE", b"\1\2\3"), ("tRNS", b"\7"))
-
-
-def test_formats_whose_metadata_is_not_known_are_not_stripped() -> None:
-    assert {kind for kind in FORMATS if strip(file_of(picture("1"), "BMP"), kind) is None} >= {
-        "TIFF",
-        "BMP",
-        "GIF",
-        "PNM",
-    }
