@@ -54,6 +54,7 @@ KNOWN_BUT_NOT_READ = (
     (b"\0\0\1\0", "ICO"),
 )
 
+PALETTE = frozenset(["PLTE"])
 TIFF_BITS, TIFF_COMPRESSION, TIFF_PHOTOMETRIC, TIFF_ORIENTATION = 258, 259, 262, 274
 TIFF_SAMPLES, TIFF_PLANAR, TIFF_COLOUR_MAP, TIFF_EXTRA, TIFF_FORMAT, TIFF_ICC = 277, 284, 320, 338, 339, 34675
 TIFF_LOSSY_COMPRESSIONS = frozenset([6, 7, 34887, 34892, 50001, 50002])
@@ -194,7 +195,8 @@ def _read_png(data: bytes, max_pixels: int) -> InputImage:
             raise UnreadableImageError(f"a PNG file that decodes to {samples.shape}")
         mode = {1: "I;16", 2: "LA;16", 3: "RGB;16", 4: "RGBA;16"}[channels]
         return InputImage(Picture(samples, mode, 16, file.chunks), "PNG", lossy=False)
-    with _open(data, "PNG", max_pixels) as image:
+    # Pillow refuses a picture for ancillary chunks that are malformed, or larger than it likes: it gets none of them.
+    with _open(png.rebuild(data, PALETTE), "PNG", max_pixels) as image:
         picture = from_pil(image)
     return InputImage(Picture(picture.pixels, picture.mode, file.depth, file.chunks), "PNG", lossy=False)
 

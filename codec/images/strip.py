@@ -3,7 +3,7 @@
 import struct
 import zlib
 
-from . import png
+from . import pngchunks
 from .exif import EXIF_PREFIX, only_orientation
 from .modes import LOOK
 
@@ -38,12 +38,12 @@ def strip(data: bytes, kind: str, *, look: bool = False) -> bytes | None:
 
 def _strip_png(data: bytes, look: bool) -> bytes:
     """Goes through the chunks up to IEND."""
-    out, position, kind = bytearray(png.SIGNATURE), len(png.SIGNATURE), ""
+    out, position, kind = bytearray(pngchunks.SIGNATURE), len(pngchunks.SIGNATURE), ""
     while position < len(data) and kind != "IEND":
         length = int.from_bytes(data[position : position + 4], "big")
         kind = data[position + 4 : position + 8].decode("latin-1")
         end = position + 12 + length
-        if kind in ("IHDR", "IDAT", "IEND") or kind in png.STRUCTURAL or (look and kind in LOOK):
+        if kind in ("IHDR", "IDAT", "IEND") or kind in pngchunks.STRUCTURAL or (look and kind in LOOK):
             out += data[position:end]
         elif look and kind == "eXIf":
             exif = only_orientation(data[position + 8 : end - 4])

@@ -5,7 +5,7 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from densezip.codec.images import png
+from densezip.codec.images import pngchunks
 from densezip.codec.images.exif import only_orientation
 from densezip.codec.images.imagefile import FORMATS, read
 from densezip.codec.images.picture import from_pil
@@ -56,7 +56,7 @@ def test_strip_keeps_what_alters_pixels() -> None:
     data = raw_png(1, 1, 8, 3, b"\0\0", ((b"gAMA", b"\0\0\xb1\x8f"), (b"PLTE", b"\1\2\3"), (b"tRNS", b"\7")))
     found = strip(data, "PNG")
     assert found is not None
-    assert png.parse(found).chunks == (("PLTE", b"\1\2\3"), ("tRNS", b"\7"))
+    assert pngchunks.parse(found).chunks == (("PLTE", b"\1\2\3"), ("tRNS", b"\7"))
 
 
 def test_formats_whose_metadata_is_not_known_are_not_stripped() -> None:
