@@ -15,6 +15,7 @@ from PIL import Image, ImageFile
 
 from ..errors import InputError, LimitError, UnreadableImageError, UnsupportedImageError
 from . import png
+from .limits import check_pixels
 from .modes import Chunk
 from .picture import Array, Picture, chunks_of_info, from_pil
 
@@ -154,16 +155,6 @@ class _StrictPillow:
 
 
 _STRICT = _StrictPillow()
-
-
-def check_pixels(width: int, height: int, max_pixels: int) -> None:
-    """Refuse an image that is too large.
-
-    Raises:
-        LimitError: more than `max_pixels` pixels.
-    """
-    if width * height > max_pixels:
-        raise LimitError(f"{width}x{height} is {width * height} pixels; the limit is {max_pixels} (--max-pixels)")
 
 
 def _open(data: bytes, kind: str, max_pixels: int) -> Image.Image:
