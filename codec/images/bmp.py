@@ -21,15 +21,12 @@ from .modes import Chunk
 from .picture import Array, Picture
 from .rawrows import (
     Bytes,
-    blob,
-    finish,
     narrowed,
     pack_bits,
     patch,
     patched,
     reader,
     remaking,
-    take_blob,
     unpack_bits,
     widened,
 )

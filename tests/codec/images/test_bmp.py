@@ -169,7 +169,7 @@ def test_any_bit_masks_come_back(name: str) -> None:
 )
 def test_masks_that_no_channels_are_behind_are_refused(masks: tuple[int, ...]) -> None:
     bits = 32 if max(masks) > 2**30 else 16
-    with pytest.raises(UnsupportedImageError, match="mask|bits per sample"):
+    with pytest.raises(UnsupportedImageError, match=r"mask|bits per sample"):
         bmp.read(bmp_file(4, 4, bits, noise(4, 4, bits), compression=BITFIELDS, masks=masks), LIMIT)
 
 
