@@ -73,9 +73,9 @@ def image_suffixes() -> frozenset[str]:
     Going by the name and not by the content keeps to a rule that a person can predict: a damaged photo.png is an error
     that they hear of, a notes.txt is passed over.
     """
-    from ..codec.images.imagefile import FORMATS
+    from ..codec.images.imagefile import extensions
 
-    return frozenset(f".{extension}" for _, extensions in FORMATS.values() for extension in extensions)
+    return frozenset(f".{extension}" for extension in extensions())
 
 
 def densezip_suffixes() -> frozenset[str]:

@@ -1,7 +1,8 @@
 """Read an image file exactly, or say why not.
 
-Pillow reads what it reads exactly; 16-bit colour, which it rounds to 8 bits without a word, goes through imagecodecs.
-Everything is judged by the file's header before pixels are decoded.
+Each format has its own module; Pillow reads what it reads exactly. Everything is judged by the file's header before
+pixels are decoded. A file that is sound but not coded is unsupported: it can still be kept whole. One that is damaged
+is unreadable.
 """
 
 import struct
@@ -14,21 +15,24 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from ..errors import InputError, LimitError, UnreadableImageError, UnsupportedImageError
-from . import png
+from . import bmp, jpegscan, opaque, png, pnm
+from .limits import check_pixels
 from .modes import Chunk
-from .picture import Array, Picture, chunks_of_info, from_pil
+from .opaque import OPAQUE, Kind
+from .picture import Picture, chunks_of_info, from_pil
 
-__all__ = ["FORMATS", "InputImage", "check_pixels", "read"]
+__all__ = ["FORMATS", "InputImage", "Kind", "check_pixels", "extensions", "read", "recognise"]
 
-# name: (Pillow's names, the extensions that a file of this format may carry; the first is the default)
+# Formats that are read: (Pillow's names, the extensions that a file may carry; the first is the default).
+# `opaque.OPAQUE` has those that are kept whole.
 FORMATS = {
     "PNG": (("PNG",), ("png",)),
-    "JPEG": (("JPEG", "MPO"), ("jpg", "jpeg", "jpe", "jfif")),
+    "JPEG": (("JPEG", "MPO"), ("jpg", "jpeg", "jpe", "jfif", "mpo")),
     "WebP": (("WEBP",), ("webp",)),
     "TIFF": (("TIFF",), ("tif", "tiff")),
     "BMP": (("BMP",), ("bmp", "dib")),
     "GIF": (("GIF",), ("gif",)),
-    "PNM": (("PPM",), ("ppm", "pgm", "pbm", "pnm")),
+    "PNM": (("PPM",), ("ppm", "pgm", "pbm", "pnm", "pam")),
     "QOI": (("QOI",), ("qoi",)),
 }
 MAGIC = (
@@ -42,17 +46,8 @@ MAGIC = (
     (b"GIF8", "GIF"),
     (b"qoif", "QOI"),
 )
-KNOWN_BUT_NOT_READ = (
-    (b"\xff\x0a", "JPEG XL"),
-    (b"\0\0\0\x0cJXL ", "JPEG XL"),
-    (b"\0\0\0\x0cjP  ", "JPEG 2000"),
-    (b"\xff\x4f\xff\x51", "JPEG 2000"),
-    (b"8BPS", "Photoshop"),
-    (b"\x76\x2f\x31\x01", "OpenEXR"),
-    (b"%!PS", "PostScript"),
-    (b"%PDF", "PDF"),
-    (b"\0\0\1\0", "ICO"),
-)
+LOSSY = frozenset(["JPEG"])
+NOT_IMAGES = ((b"%!PS", "PostScript"), (b"%PDF", "PDF"))
 
 PALETTE = frozenset(["PLTE"])
 TIFF_BITS, TIFF_COMPRESSION, TIFF_PHOTOMETRIC, TIFF_ORIENTATION = 258, 259, 262, 274
@@ -79,6 +74,23 @@ class InputImage:
     lossy: bool
 
 
+def extensions() -> tuple[str, ...]:
+    """The extensions of all files that are coded or kept whole."""
+    coded = [extension for _, every in FORMATS.values() for extension in every]
+    return (*coded, *(extension for every in OPAQUE.values() for extension in every))
+
+
+def recognise(data: bytes) -> Kind | None:
+    """What a file is by its first bytes, without decoding it; None for what is no image that we know."""
+    kind = opaque.recognise(data)
+    if kind is not None:
+        return kind
+    name = _sniff(data)
+    if name == "JPEG" and _is_jpeg_ls(data):
+        return Kind("JPEG-LS", OPAQUE["JPEG-LS"], opaque=True)
+    return Kind(name, FORMATS[name][1], opaque=False, lossy=name in LOSSY) if name else None
+
+
 def read(data: bytes, max_pixels: int) -> InputImage:
     """Read an image file.
 
@@ -88,44 +100,62 @@ def read(data: bytes, max_pixels: int) -> InputImage:
 
     Raises:
         UnreadableImageError: not an image file that we know, damaged or cut short.
-        UnsupportedImageError: an image that cannot be read exactly, or is not coded.
+        UnsupportedImageError: a sound image that cannot be read exactly, or is not coded.
         LimitError: more than `max_pixels` pixels.
     """
-    kind = _sniff(data)
+    found = recognise(data)
+    if found is None:
+        raise UnreadableImageError(_no_image(data))
+    if found.opaque and found.name != "JPEG-LS":
+        raise UnsupportedImageError(f"{found.name} files are not decoded")
+    kind = "JPEG" if found.name == "JPEG-LS" else found.name
     try:
         with _STRICT:
             if kind == "PNG":
                 return _read_png(data, max_pixels)
-            if kind == "PNM":
-                return _read_pnm(data, max_pixels)
             if kind == "TIFF":
                 return _read_tiff(data, max_pixels)
+            if kind == "JPEG":
+                return _read_jpeg(data, max_pixels)
+            if kind in READERS:
+                return InputImage(READERS[kind](data, max_pixels), kind, lossy=False)
             with _open(data, kind, max_pixels) as image:
                 if kind == "WebP" and image.mode not in ("RGB", "RGBA"):
                     raise UnsupportedImageError(f"a WebP file that Pillow opens in mode {image.mode}")
-                return InputImage(from_pil(image), kind, kind == "JPEG" or (kind == "WebP" and _is_lossy_webp(data)))
+                return InputImage(from_pil(image), kind, kind == "WebP" and _is_lossy_webp(data))
     except (InputError, LimitError, MemoryError):
         raise
     except Exception as error:  # Pillow's plugins raise whatever a damaged file leads them to.
-        raise UnreadableImageError(f"a damaged {kind} file: {error or type(error).__name__}") from error
+        raise UnreadableImageError(f"a damaged {kind} file{_reason(error)}") from error
 
 
-def _sniff(data: bytes) -> str:
+READERS = {"BMP": bmp.read, "PNM": pnm.read}
+
+
+def _sniff(data: bytes) -> str | None:
     for magic, kind in MAGIC:
         if data.startswith(magic):
             return kind
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WebP"
-    if data[:1] == b"P" and data[1:2] in b"123456" and data[2:3].isspace():
+    if data[:1] == b"P" and data[1:2] in (b"1", b"2", b"3", b"4", b"5", b"6") and data[2:3].isspace():
         return "PNM"
-    if data[4:8] == b"ftyp":
-        raise UnsupportedImageError("AVIF and HEIF files are not read")
-    for magic, kind in KNOWN_BUT_NOT_READ:
-        if data.startswith(magic):
-            raise UnsupportedImageError(f"{kind} files are not read")
+    return "PNM" if data.startswith(b"P7\n") else None
+
+
+def _no_image(data: bytes) -> str:
     if not data:
-        raise UnreadableImageError("an empty file")
-    raise UnreadableImageError(f"not an image file that densezip reads ({', '.join(FORMATS)})")
+        return "an empty file"
+    for magic, kind in NOT_IMAGES:
+        if data.startswith(magic):
+            return f"a {kind} file: not an image file"
+    return f"not an image file that densezip knows ({', '.join((*FORMATS, *OPAQUE))})"
+
+
+def _reason(error: Exception) -> str:
+    """What an exception of a library says, unless that is nothing that a user can read."""
+    words = str(error).strip()
+    return "" if not words or " at 0x" in words or isinstance(error, KeyError | IndexError) else f": {words}"
 
 
 class _StrictPillow:
@@ -157,21 +187,33 @@ class _StrictPillow:
 _STRICT = _StrictPillow()
 
 
-def check_pixels(width: int, height: int, max_pixels: int) -> None:
-    """Refuse an image that is too large.
-
-    Raises:
-        LimitError: more than `max_pixels` pixels.
-    """
-    if width * height > max_pixels:
-        raise LimitError(f"{width}x{height} is {width * height} pixels; the limit is {max_pixels} (--max-pixels)")
-
-
 def _open(data: bytes, kind: str, max_pixels: int) -> Image.Image:
     """Open with the one plugin that the file's first bytes call for; refuse what the header gives away."""
     image = Image.open(BytesIO(data), formats=FORMATS[kind][0])
     check_pixels(*image.size, max_pixels)
     return image
+
+
+def _is_jpeg_ls(data: bytes) -> bool:
+    try:
+        return jpegscan.scan(data).frame == jpegscan.JPEG_LS
+    except UnreadableImageError:
+        return False
+
+
+def _read_jpeg(data: bytes, max_pixels: int) -> InputImage:
+    """Decode an ordinary JPEG file; what Pillow cannot decode is kept whole, if only its markers are all there."""
+    file = jpegscan.scan(data)
+    if file.uncommon:
+        raise UnsupportedImageError(f"{file.uncommon}: not decoded")
+    check_pixels(file.width, file.height, max_pixels)
+    try:
+        with _open(data, "JPEG", max_pixels) as image:
+            return InputImage(from_pil(image), "JPEG", lossy=True)
+    except (LimitError, MemoryError):
+        raise
+    except Exception as error:
+        raise UnsupportedImageError(f"a JPEG file that Pillow does not decode{_reason(error)}") from error
 
 
 def _is_lossy_webp(data: bytes) -> bool:
@@ -199,47 +241,6 @@ def _read_png(data: bytes, max_pixels: int) -> InputImage:
     with _open(png.rebuild(data, PALETTE), "PNG", max_pixels) as image:
         picture = from_pil(image)
     return InputImage(Picture(picture.pixels, picture.mode, file.depth, file.chunks), "PNG", lossy=False)
-
-
-def _read_pnm(data: bytes, max_pixels: int) -> InputImage:
-    kind, fields, offset = _pnm_header(data)
-    width, height = fields[:2]
-    check_pixels(width, height, max_pixels)
-    maximum = fields[2] if len(fields) > 2 else 255
-    if maximum not in (255, 65535) or (maximum == 65535 and kind in b"23"):
-        raise UnsupportedImageError(f"a PNM file with a maximum of {maximum}: 255 is coded, and 65535 in binary files")
-    channels = 3 if kind == b"6" else 1
-    row = (width + 7) // 8 if kind == b"4" else width * channels * (2 if maximum > 255 else 1)
-    if kind in b"456" and data[offset + row * height :].strip():
-        raise UnsupportedImageError("a PNM file with more than one image in it")
-    if maximum == 255:
-        with _open(data, "PNM", max_pixels) as image:
-            return InputImage(from_pil(image), "PNM", lossy=False)
-    if len(data) - offset < row * height:
-        raise UnreadableImageError(f"a PNM file that is cut short: {len(data) - offset} of {row * height} bytes")
-    samples: Array = (
-        np.frombuffer(data, ">u2", row * height // 2, offset).astype(np.uint16).reshape(height, width, channels)
-    )
-    return InputImage(Picture(samples, "RGB;16" if channels == 3 else "I;16", 16), "PNM", lossy=False)
-
-
-def _pnm_header(data: bytes) -> tuple[bytes, list[int], int]:
-    """The digit of the kind, the numbers of the header, and where the samples begin."""
-    kind, position = data[1:2], 2
-    fields: list[int] = []
-    while len(fields) < (2 if kind in b"14" else 3):
-        while data[position : position + 1].isspace() or data[position : position + 1] == b"#":
-            comment = data[position : position + 1] == b"#"
-            position = data.find(b"\n", position) + 1 or len(data) if comment else position + 1
-        start = position
-        while data[position : position + 1].isdigit():
-            position += 1
-        if not 0 < position - start < 10:
-            raise UnreadableImageError(f"a damaged PNM file: no number at byte {start} of the header")
-        fields.append(int(data[start:position]))
-    if 0 in fields:
-        raise UnreadableImageError(f"a damaged PNM file: its header says {fields}")
-    return kind, fields, position + 1
 
 
 def _read_tiff(data: bytes, max_pixels: int) -> InputImage:

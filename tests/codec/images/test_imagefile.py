@@ -42,7 +42,11 @@ def test_pixels_are_those_that_pillow_reads(kind: str, mode: str) -> None:
     options = {"lossless": True} if kind == "WEBP" else {}
     data = file_of(picture(mode), kind, **options)
     found = read(data, LIMIT)
-    assert np.array_equal(found.picture.pixels.squeeze(), pillow_samples(data))
+    wanted = pillow_samples(data)
+    # Pillow drops the fourth byte of a BMP file's pixels, which some writers keep an alpha channel in.
+    colours = found.picture.pixels[:, :, :3] if (kind, mode) == ("BMP", "RGBA") else found.picture.pixels
+    assert np.array_equal(colours.squeeze(), wanted)
+    assert found.picture.mode == mode or kind in ("GIF", "WEBP")
     assert not found.lossy
 
 
@@ -74,23 +78,6 @@ def test_16_bit_tiff_keeps_every_bit(order: str, channels: int) -> None:
     data = tiff16(samples, byteorder=order, **options)
     assert data.startswith(b"II" if order == "<" else b"MM")
     assert np.array_equal(read(data, LIMIT).picture.pixels, samples)
-
-
-@pytest.mark.parametrize(("magic", "channels"), [(b"P5", 1), (b"P6", 3)])
-def test_16_bit_pnm_keeps_every_bit(magic: bytes, channels: int) -> None:
-    samples = array(channels, "u2")
-    data = magic + b"\n# made\n31 23\n65535\n" + samples.astype(">u2").tobytes()
-    assert np.array_equal(read(data, LIMIT).picture.pixels, samples)
-    with pytest.raises(UnreadableImageError, match="cut short"):
-        read(data[:-1], LIMIT)
-    with pytest.raises(UnsupportedImageError, match="more than one"):
-        read(data + data, LIMIT)
-
-
-@pytest.mark.parametrize("maximum", [1, 15, 254, 1023, 65534])
-def test_pnm_with_another_maximum_is_refused(maximum: int) -> None:
-    with pytest.raises(UnsupportedImageError, match=str(maximum)):
-        read(b"P5 2 2 %d\n" % maximum + bytes(8), LIMIT)
 
 
 def test_a_16_bit_image_that_pillow_has_opened_as_8_bit_is_refused() -> None:

@@ -29,7 +29,7 @@ HELD = {
     "webp": {"RGB", "RGBA"},
     "tiff": {"1", "L", "LA", "RGB", "RGBA", "P", "I;16", "3 channels of 16 bits", "4 channels of 16 bits"},
     "ppm": {"1", "L", "RGB", "I;16", "3 channels of 16 bits"},
-    "bmp": {"1", "L", "RGB", "P"},
+    "bmp": {"1", "L", "RGB", "RGBA", "P"},
     "gif": {"L", "P"},
     "qoi": {"RGB", "RGBA"},
     "jpg": set(),
