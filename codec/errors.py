@@ -16,6 +16,7 @@ __all__ = [
     "IntervalError",
     "LimitError",
     "MessageExhaustedError",
+    "NativeCoreError",
     "OutputError",
     "OutputFormatError",
     "SymbolError",
@@ -129,6 +130,10 @@ class LimitError(DensezipError):
     """The image is larger than the caller allows (`max_pixels`), or larger than the format can say."""
 
     exit_code = 4
+
+
+class NativeCoreError(DensezipError):
+    """The compiled core is missing, cannot be loaded or is of another build."""
 
 
 class OutputError(DensezipError):

@@ -1,0 +1,116 @@
+"""The compiled core: finds the shared library beside the package, checks that it is ours, and hands out its functions.
+
+Calls go through ctypes, which releases the interpreter's lock. The library is loaded at the first use.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import zlib
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from .errors import NativeCoreError, UsageError
+
+__all__ = ["LEVELS", "function", "kernel", "level", "library"]
+
+ABI = 1
+"""What `dz_abi` in native.c has to say."""
+
+LEVELS = {"x86-64": 1, "x86-64-v3": 3, "x86-64-v4": 4}
+"""Values of the environment variable DENSEZIP_KERNELS, which keeps this processor to older instructions."""
+
+_ROOT = Path(__file__).resolve().parent.parent
+_BUILD = "compile it with `python native/build.py` in the folder of the sources, or reinstall densezip"
+
+
+def _digest() -> int | None:
+    """The number of the C sources, as in native/build.py, or None for an installed package, which has none."""
+    if not (_ROOT / "native" / "build.py").exists():
+        return None
+    files = [file for room in ("codec", "models") for kind in ("*.c", "*.h") for file in (_ROOT / room).rglob(kind)]
+    number = 0
+    for file in sorted(files, key=lambda file: file.relative_to(_ROOT).as_posix()):
+        number = zlib.crc32(file.relative_to(_ROOT).as_posix().encode() + b"\0" + file.read_bytes(), number)
+    return number
+
+
+def open_library(path: Path) -> ctypes.CDLL:
+    """Load a library and check that it is the one that these Python files call.
+
+    Raises:
+        NativeCoreError: it is missing, cannot be loaded, or is of another build.
+    """
+    if not path.exists():
+        raise NativeCoreError(f"the compiled core {path} is missing: {_BUILD}")
+    try:
+        core = ctypes.CDLL(str(path))
+        abi = int(core.dz_abi())
+        core.dz_sources.restype = ctypes.c_uint32
+        sources = int(core.dz_sources())
+    except (OSError, AttributeError) as error:
+        raise NativeCoreError(f"the compiled core {path} cannot be loaded ({error}): {_BUILD}") from error
+    if abi != ABI:
+        raise NativeCoreError(f"the compiled core {path} has interface {abi} where {ABI} is needed: {_BUILD}")
+    expected = _digest()
+    if expected not in (None, sources):
+        raise NativeCoreError(
+            f"the compiled core {path} is of other sources ({sources:08x}, not {expected:08x}): {_BUILD}"
+        )
+    return core
+
+
+@lru_cache(maxsize=1)
+def library() -> ctypes.CDLL:
+    """The library beside the package, loaded once for a process.
+
+    Raises:
+        NativeCoreError: see `open_library`.
+    """
+    name = {"darwin": "_core.dylib", "win32": "_core.dll"}.get(sys.platform, "_core.so")
+    return open_library(_ROOT / name)
+
+
+@lru_cache(maxsize=1)
+def level() -> int:
+    """The level of kernels that is used: the processor's highest, or a lower one that DENSEZIP_KERNELS asks for.
+
+    Raises:
+        UsageError: DENSEZIP_KERNELS is none of `LEVELS`.
+    """
+    highest = int(library().dz_level())
+    asked = os.environ.get("DENSEZIP_KERNELS")
+    if not asked:
+        return highest
+    if asked not in LEVELS:
+        raise UsageError(f"DENSEZIP_KERNELS is {asked!r}; it may be {', '.join(LEVELS)}")
+    return min(highest, LEVELS[asked])
+
+
+def function(name: str, restype: Any, *argtypes: Any) -> Callable[..., Any]:
+    """An exported function of the library.
+
+    Args:
+        name: begins with `dz_`.
+        restype: its result, a type of ctypes or None.
+        argtypes: its arguments.
+
+    Raises:
+        NativeCoreError: the library is missing or has no such function.
+    """
+    try:
+        # A function of one's own each time: two callers may see the arguments differently.
+        pointer = ctypes.CFUNCTYPE(restype, *argtypes)((name, library()))
+    except AttributeError as error:
+        raise NativeCoreError(f"the compiled core has no function {name}: {_BUILD}") from error
+    result: Callable[..., Any] = pointer
+    return result
+
+
+def kernel(name: str, restype: Any, *argtypes: Any) -> Callable[..., Any]:
+    """A function of a file `*.kernels.c`, as compiled for this processor; arguments as for `function`."""
+    return function(f"{name}_{level()}", restype, *argtypes)
