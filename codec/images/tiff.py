@@ -14,9 +14,10 @@ from .picture import Array, Picture, from_pil
 from .tiffdirs import Tiff, parse
 from .tifflayout import JPEG, layout
 from .tiffmeta import ORIENTATION, chunks
+from .tiffremainder import join, skeleton, split
 from .tiffsamples import gather, interpret
 
-__all__ = ["read"]
+__all__ = ["join", "read", "skeleton", "split"]
 
 
 def read(data: bytes, max_pixels: int) -> tuple[Picture, bool]:

@@ -7,11 +7,11 @@ Source: TIFF 6.0, section 2 (structure); the BigTIFF design of libtiff; Exif 2.3
 
 import struct
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from ..errors import UnreadableImageError
 
-__all__ = ["SIZES", "SUB_DIRECTORIES", "Directory", "Entry", "Field", "Tiff", "parse", "serialise", "tree"]
+__all__ = ["SIZES", "SUB_DIRECTORIES", "Directory", "Entry", "Field", "Source", "Tiff", "parse", "serialise", "tree"]
 
 # Bytes of one value, by the type of the entry.
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
@@ -23,6 +23,14 @@ SUB_DIRECTORIES = (EXIF, GPS, INTEROPERABILITY)
 MAX_ENTRIES = 4096
 # Metadata may be nested as deep as interoperability in EXIF in the first directory.
 MAX_DEPTH = 3
+
+
+class Source(Protocol):
+    """A file's bytes, or those of them that are known."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: slice, /) -> bytes: ...
 
 
 @dataclass(frozen=True)
@@ -87,7 +95,7 @@ class Tiff:
             raise UnreadableImageError(
                 f"a damaged TIFF file: tag {tag} has {entry.count} values of type {entry.kind}, not unsigned integers"
             )
-        return struct.unpack_from(f"{self.order}{entry.count}{LETTERS[entry.kind]}", self.data, entry.place)
+        return struct.unpack(f"{self.order}{entry.count}{LETTERS[entry.kind]}", self.raw(tag))
 
     def number(self, tag: int, default: int) -> int:
         """A tag's only value.
@@ -118,29 +126,30 @@ def parse(data: bytes) -> Tiff:
     return Tiff(data, order, big, _directory(data, order, big, start))
 
 
-def _directory(data: bytes, order: str, big: bool, position: int) -> Directory:
+def _directory(data: Source, order: str, big: bool, position: int) -> Directory:
     head, width, tail = ("Q", 20, 8) if big else ("H", 12, 4)
     first = position + struct.calcsize("=" + head)
     if position < (16 if big else 8) or first > len(data):
         raise UnreadableImageError(f"a TIFF file of {len(data)} bytes whose directory is at byte {position}")
-    (count,) = struct.unpack_from(order + head, data, position)
+    (count,) = struct.unpack(order + head, data[position:first])
     end = first + count * width + tail
     if not 0 < count <= MAX_ENTRIES or end > len(data):
         raise UnreadableImageError(f"a TIFF file of {len(data)} bytes with {count} entries at byte {position}")
+    body = data[first:end]
     entries = []
-    for start in range(first, end - tail, width):
-        tag, kind, values = struct.unpack_from(order + ("HHQ" if big else "HHI"), data, start)
+    for start in range(0, count * width, width):
+        tag, kind, values = struct.unpack_from(order + ("HHQ" if big else "HHI"), body, start)
         place, length, room = start + (12 if big else 8), values * SIZES.get(kind, 0), 8 if big else 4
         if inline := length <= room:
-            entries.append(Entry(tag, kind, values, place, length, inline))
+            entries.append(Entry(tag, kind, values, first + place, length, inline))
             continue
-        (place,) = struct.unpack_from(order + ("Q" if big else "I"), data, place)
+        (place,) = struct.unpack_from(order + ("Q" if big else "I"), body, place)
         if place + length > len(data):
             raise UnreadableImageError(
                 f"a TIFF file of {len(data)} bytes whose tag {tag} has {length} bytes at byte {place}"
             )
         entries.append(Entry(tag, kind, values, place, length, inline))
-    (following,) = struct.unpack_from(order + ("Q" if big else "I"), data, end - tail)
+    (following,) = struct.unpack_from(order + ("Q" if big else "I"), body, count * width)
     return Directory(position, tuple(entries), end, following)
 
 
@@ -156,23 +165,24 @@ class Field:
 Fields: TypeAlias = tuple[Field, ...]
 
 
-def tree(tiff: Tiff, entries: tuple[Entry, ...], depth: int = MAX_DEPTH) -> Fields:
+def tree(data: Source, order: str, big: bool, entries: tuple[Entry, ...], depth: int = MAX_DEPTH) -> Fields:
     """Entries with their values and, for EXIF, GPS and interoperability, what is in those directories.
 
     A sub-directory that is damaged is left out, as is an entry of an unknown type: this is for metadata alone.
     """
     fields = []
     for entry in entries:
-        content: bytes | Fields = tiff.data[entry.place : entry.place + entry.length]
-        if entry.tag in SUB_DIRECTORIES:
-            if depth == 1 or entry.count != 1 or entry.kind not in LETTERS:
-                continue
-            (position,) = struct.unpack_from(tiff.order + LETTERS[entry.kind], tiff.data, entry.place)
-            try:
-                below = _directory(tiff.data, tiff.order, tiff.big, position)
-            except UnreadableImageError:
-                continue
-            content = tree(tiff, below.entries, depth - 1)
+        try:
+            value = data[entry.place : entry.place + entry.length]
+            content: bytes | Fields = value
+            if entry.tag in SUB_DIRECTORIES:
+                if depth == 1 or entry.count != 1 or entry.kind not in LETTERS:
+                    continue
+                (position,) = struct.unpack(order + LETTERS[entry.kind], value)
+                below = _directory(data, order, big, position)
+                content = tree(data, order, big, below.entries, depth - 1)
+        except UnreadableImageError:
+            continue
         if content:
             fields.append(Field(entry.tag, entry.kind, content))
     return tuple(fields)

@@ -36,7 +36,7 @@ def chunks(tiff: Tiff) -> tuple[Chunk, ...]:
     """
     probe = Image.new("L", (1, 1))
     probe.info = {"dpi": _resolution(tiff), "icc_profile": tiff.raw(ICC) or None, "xmp": tiff.raw(XMP) or None}
-    kept = tree(tiff, tuple(entry for entry in tiff.first.entries if entry.tag in KEPT))
+    kept = tree(tiff.data, tiff.order, tiff.big, tuple(entry for entry in tiff.first.entries if entry.tag in KEPT))
     if kept:
         head = (b"II*\0" if tiff.order == "<" else b"MM\0*") + struct.pack(tiff.order + "I", 8)
         probe.info["exif"] = head + serialise(kept, tiff.order)
@@ -77,7 +77,8 @@ def fields_of_chunks(held: tuple[Chunk, ...]) -> tuple[tuple[Field, ...], str, t
     Returns:
         the tags, the order of their bytes, and the names of the chunks that no tag can hold.
     """
-    order, fields, lost = "<", {}, []
+    order, lost = "<", []
+    fields: dict[int, Field] = {}
     for name, body in held:
         if name == "eXIf":
             try:
@@ -86,7 +87,9 @@ def fields_of_chunks(held: tuple[Chunk, ...]) -> tuple[tuple[Field, ...], str, t
                 lost.append(name)
                 continue
             order = exif.order
-            fields |= {field.tag: field for field in tree(exif, exif.first.entries) if field.tag in KEPT}
+            fields |= {
+                field.tag: field for field in tree(body, exif.order, exif.big, exif.first.entries) if field.tag in KEPT
+            }
     for name, body in held:
         if name == "iCCP" and (profile := _profile(body)):
             fields[ICC] = Field(ICC, UNDEFINED, profile)

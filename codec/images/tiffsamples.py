@@ -2,7 +2,6 @@
 
 import lzma
 import zlib
-from collections.abc import Sequence
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -34,6 +33,7 @@ __all__ = ["Block", "blocks", "decode", "from_picture", "gather", "interpret", "
 Block: TypeAlias = npt.NDArray[Any]
 
 T4_OPTIONS = 292
+ZEROS, EDGE, BEFORE = 0, 1, 2
 REVERSED = bytes(int(f"{value:08b}"[::-1], 2) for value in range(256))
 
 
@@ -119,13 +119,12 @@ def _decompress(stream: bytes, layout: Layout, index: int, wanted: int, options:
         return bytes(np.ascontiguousarray(imagecodecs.webp_decode(stream)).reshape(rows, width, layout.together))
     if kind in CCITT:
         rows = layout.box(index)[5]
-        size = {"height": rows, "width": layout.across}
         if kind == 4:
-            bits = imagecodecs.ccittfax4_decode(stream, **size)
+            bits = imagecodecs.ccittfax4_decode(stream, height=rows, width=layout.across)
         elif kind == 3:
-            bits = imagecodecs.ccittfax3_decode(stream, t4options=options, **size)
+            bits = imagecodecs.ccittfax3_decode(stream, height=rows, width=layout.across, t4options=options)
         else:
-            bits = imagecodecs.ccittrle_decode(stream, **size)
+            bits = imagecodecs.ccittrle_decode(stream, height=rows, width=layout.across)
         bits = np.asarray(bits).reshape(rows, layout.across)
         return np.packbits(bits != 0, axis=1).tobytes()
     raise UnsupportedImageError(f"a TIFF file with compression {kind}")
@@ -135,16 +134,15 @@ def unpack(raw: bytes | memoryview, layout: Layout, index: int) -> Block:
     """A segment's samples from its bytes; prediction undone."""
     rows, bits = layout.box(index)[5], layout.bits
     if bits == 16:
-        samples: Block = np.frombuffer(raw, layout.order + "u2").astype(np.uint16)
+        samples = np.frombuffer(raw, layout.order + "u2").astype(np.uint16)
     else:
-        samples = np.frombuffer(raw, np.uint8)
+        values = np.frombuffer(raw, np.uint8)
         if layout.reversed_bits and layout.compression == NONE:
-            samples = np.frombuffer(bytes(raw).translate(REVERSED), np.uint8)
-        if bits == 1:
-            samples = np.unpackbits(samples)
-        elif bits < 8:
+            values = np.frombuffer(bytes(raw).translate(REVERSED), np.uint8)
+        samples: Block = np.unpackbits(values) if bits == 1 else values
+        if 1 < bits < 8:
             shifts = np.arange(8 - bits, -1, -bits, dtype=np.uint8)
-            samples = (samples[:, None] >> shifts & (2**bits - 1)).astype(np.uint8)
+            samples = (values[:, None] >> shifts & (2**bits - 1)).astype(np.uint8)
     block = samples.reshape(rows, layout.padded, layout.together)
     if layout.predictor == 2:
         block = np.add.accumulate(block, axis=1, dtype=block.dtype)
@@ -223,15 +221,27 @@ def from_picture(pixels: Array, layout: Layout) -> Array:
     return samples
 
 
-def blocks(samples: Array, layout: Layout, replicate: bool) -> Sequence[Block]:
-    """The segments of a picture's samples, padded with zeros or with the last column and row."""
-    out = []
+def blocks(samples: Array, layout: Layout, padding: int) -> list[Block]:
+    """The segments of a picture's samples.
+
+    Args:
+        samples: as the file has them.
+        layout: the file's.
+        padding: what stands right of the picture and below it: `ZEROS`; `EDGE`, its last column and row; `BEFORE`, what
+            the segment before had there, as programs do that use one buffer for all.
+    """
+    out: list[Block] = []
     for index in range(layout.segments):
         plane, top, left, rows, columns, whole = layout.box(index)
-        inside = samples[top : top + rows, left : left + columns, plane : plane + layout.together]
+        inside: Block = samples[top : top + rows, left : left + columns, plane : plane + layout.together]
         if (rows, columns) == (whole, layout.padded):
             out.append(inside)
-            continue
-        widths = (0, whole - rows), (0, layout.padded - columns), (0, 0)
-        out.append(np.pad(inside, widths, mode="edge") if replicate else np.pad(inside, widths))
+        elif padding == EDGE:
+            out.append(np.pad(inside, ((0, whole - rows), (0, layout.padded - columns), (0, 0)), mode="edge"))
+        else:
+            block: Block = np.zeros((whole, layout.padded, layout.together), samples.dtype)
+            if padding == BEFORE and out and out[-1].shape == block.shape:
+                block = out[-1].copy()
+            block[:rows, :columns] = inside
+            out.append(block)
     return out
