@@ -5,21 +5,17 @@ pixels are decoded. A file that is sound but not coded is unsupported: it can st
 is unreadable.
 """
 
-import struct
 import threading
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any
 
-import numpy as np
 from PIL import Image, ImageFile
 
 from ..errors import InputError, LimitError, UnreadableImageError, UnsupportedImageError
-from . import bmp, jpegscan, opaque, png, pnm
+from . import bmp, jpegscan, opaque, png, pnm, tiff
 from .limits import check_pixels
-from .modes import Chunk
 from .opaque import OPAQUE, Kind
-from .picture import Picture, chunks_of_info, from_pil
+from .picture import Picture, from_pil
 
 __all__ = ["FORMATS", "InputImage", "Kind", "check_pixels", "extensions", "read", "recognise"]
 
@@ -50,13 +46,6 @@ LOSSY = frozenset(["JPEG"])
 NOT_IMAGES = ((b"%!PS", "PostScript"), (b"%PDF", "PDF"))
 
 PALETTE = frozenset(["PLTE"])
-TIFF_BITS, TIFF_COMPRESSION, TIFF_PHOTOMETRIC, TIFF_ORIENTATION = 258, 259, 262, 274
-TIFF_SAMPLES, TIFF_PLANAR, TIFF_COLOUR_MAP, TIFF_EXTRA, TIFF_FORMAT, TIFF_ICC = 277, 284, 320, 338, 339, 34675
-TIFF_LOSSY_COMPRESSIONS = frozenset([6, 7, 34887, 34892, 50001, 50002])
-TIFF_UNASSOCIATED_ALPHA = 2
-# Description, make, model, orientation, software, date, artist, copyright; the EXIF and GPS directories.
-TIFF_KEPT = (270, 271, 272, TIFF_ORIENTATION, 305, 306, 315, 33432)
-EXIF_DIRECTORIES = (34665, 34853)
 
 
 @dataclass(frozen=True)
@@ -114,7 +103,8 @@ def read(data: bytes, max_pixels: int) -> InputImage:
             if kind == "PNG":
                 return _read_png(data, max_pixels)
             if kind == "TIFF":
-                return _read_tiff(data, max_pixels)
+                picture, lossy = tiff.read(data, max_pixels)
+                return InputImage(picture, "TIFF", lossy)
             if kind == "JPEG":
                 return _read_jpeg(data, max_pixels)
             if kind in READERS:
@@ -241,97 +231,3 @@ def _read_png(data: bytes, max_pixels: int) -> InputImage:
     with _open(png.rebuild(data, PALETTE), "PNG", max_pixels) as image:
         picture = from_pil(image)
     return InputImage(Picture(picture.pixels, picture.mode, file.depth, file.chunks), "PNG", lossy=False)
-
-
-def _read_tiff(data: bytes, max_pixels: int) -> InputImage:
-    with _open(data, "TIFF", max_pixels) as image:
-        if getattr(image, "n_frames", 1) > 1:
-            raise UnsupportedImageError("a TIFF file of several pages: animations and multi-page files are not coded")
-        tags: Any = image.tag_v2  # type: ignore[attr-defined]
-        bits = _tiff_bits(tags)
-        chunks = _tiff_chunks(image, tags)
-        lossy = tags.get(TIFF_COMPRESSION, 1) in TIFF_LOSSY_COMPRESSIONS
-        if tags.get(TIFF_ORIENTATION, 1) == 1 and (bits < 16 or image.mode in ("I;16", "I;16B")):
-            picture = from_pil(image)
-            palette = tuple(chunk for chunk in picture.chunks if chunk[0] == "PLTE")
-            return InputImage(Picture(picture.pixels, picture.mode, bits, palette + chunks), "TIFF", lossy)
-        if bits < 16:
-            # Pillow turns the pixels of such a file: it gets a copy that says that they are upright.
-            upright = _read_tiff(_upright(data), max_pixels).picture
-            palette = tuple(chunk for chunk in upright.chunks if chunk[0] == "PLTE")
-            return InputImage(Picture(upright.pixels, upright.mode, bits, palette + chunks), "TIFF", lossy)
-        size, channels = image.size, tags.get(TIFF_SAMPLES, 1)
-        if tags.get(TIFF_ORIENTATION, 1) > 4:
-            size = size[::-1]
-    import imagecodecs
-
-    samples = imagecodecs.tiff_decode(data)
-    if samples.dtype != np.uint16 or samples.size != size[0] * size[1] * channels:
-        raise UnreadableImageError(f"a TIFF file that decodes to {samples.dtype} {samples.shape}")
-    if tags.get(TIFF_PLANAR, 1) == 2 and channels > 1:
-        samples = np.moveaxis(samples.reshape(channels, size[1], size[0]), 0, 2)
-    samples = np.ascontiguousarray(samples.reshape(size[1], size[0], channels))
-    mode = {1: "I;16", 2: "LA;16", 3: "RGB;16", 4: "RGBA;16"}[channels]
-    return InputImage(Picture(samples, mode, 16, chunks), "TIFF", lossy)
-
-
-def _tiff_bits(tags: Any) -> int:
-    """Bits per sample of a TIFF file whose samples can be had exactly.
-
-    Raises:
-        UnsupportedImageError: Pillow would round them, invert them or leave some out.
-    """
-    depths = set(tags.get(TIFF_BITS, (1,)))
-    channels, photometric = tags.get(TIFF_SAMPLES, 1), tags.get(TIFF_PHOTOMETRIC, 1)
-    if depths - {1, 2, 4, 8, 16} or len(depths) != 1:
-        raise UnsupportedImageError(f"a TIFF file with {sorted(depths)} bits per sample: 1, 2, 4, 8 and 16 are coded")
-    if set(tags.get(TIFF_FORMAT, (1,))) != {1}:
-        raise UnsupportedImageError("a TIFF file with signed or floating-point samples")
-    if photometric not in (0, 1, 2, 3) and not (photometric == 6 and tags.get(TIFF_COMPRESSION) == 7):
-        raise UnsupportedImageError(f"a TIFF file in colour space {photometric} (CMYK, LAB, ...)")
-    extra = tags.get(TIFF_EXTRA, ())
-    if set(extra) - {TIFF_UNASSOCIATED_ALPHA} or len(extra) > 1 or channels > 4:
-        raise UnsupportedImageError(
-            f"a TIFF file with extra samples of kind {tuple(extra)}, such as premultiplied alpha"
-        )
-    if photometric == 3 and any(
-        value not in (value // 256 * 257, value // 256 * 256) for value in tags[TIFF_COLOUR_MAP]
-    ):
-        raise UnsupportedImageError("a TIFF file with a palette of 16-bit colours")
-    depth = int(depths.pop())
-    if photometric == 0 and depth == 16:
-        raise UnsupportedImageError("a TIFF file of 16-bit samples in which 0 is white")
-    return depth
-
-
-def _tiff_chunks(image: Image.Image, tags: Any) -> tuple[Chunk, ...]:
-    """A TIFF file's metadata; its tags on the layout of the file are left out."""
-    exif = Image.Exif()
-    source = image.getexif()
-    for tag in TIFF_KEPT:
-        if tag in tags:
-            exif[tag] = tags[tag]
-    for tag in EXIF_DIRECTORIES:
-        if tag in source:
-            exif.get_ifd(tag).update(source.get_ifd(tag))
-            exif[tag] = exif.get_ifd(tag)
-    probe = Image.new("L", (1, 1))
-    probe.info = {"dpi": image.info.get("dpi"), "icc_profile": tags.get(TIFF_ICC), "xmp": image.info.get("xmp")}
-    if len(exif):
-        probe.info["exif"] = exif.tobytes()
-    return chunks_of_info(probe)
-
-
-def _upright(data: bytes) -> bytes:
-    """A copy of a TIFF file with orientation 1 in its first directory."""
-    order = "<" if data[:2] == b"II" else ">"
-    big = struct.unpack_from(order + "H", data, 2)[0] == 43
-    (start,) = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
-    (count,) = struct.unpack_from(order + ("Q" if big else "H"), data, start)
-    out = bytearray(data)
-    for index in range(count):
-        entry = start + (8 + 20 * index if big else 2 + 12 * index)
-        if struct.unpack_from(order + "H", data, entry)[0] == TIFF_ORIENTATION:
-            struct.pack_into(order + "H", out, entry + (12 if big else 8), 1)
-            return bytes(out)
-    raise UnreadableImageError("a TIFF file whose orientation is not in its first directory")

@@ -152,9 +152,10 @@ def test_an_oriented_16_bit_tiff_is_not_turned(order: str, orientation: int) -> 
     assert np.array_equal(read(tiff_16(samples, order, orientation), LIMIT).picture.pixels, samples)
 
 
-def test_a_16_bit_tiff_in_which_0_is_white_is_refused() -> None:
-    with pytest.raises(UnsupportedImageError, match="0 is white"):
-        read(tiff_16(array(1, "u2"), "<", 1, photometric=0), LIMIT)
+def test_a_16_bit_tiff_in_which_0_is_white_is_turned_about() -> None:
+    samples = array(1, "u2")
+    found = read(tiff_16(65535 - samples, "<", 1, photometric=0), LIMIT).picture
+    assert np.array_equal(found.pixels, samples)
 
 
 def animation(kind: str) -> Any:

@@ -1,0 +1,246 @@
+"""A TIFF file without its pixels: all its bytes outside the strips and tiles, mostly foretold.
+
+`split` walks over the file in a fixed order and writes what is not as expected; `join` walks the same way and makes the
+file again. What no entry points to (EXIF and other sub-directories, gaps, bytes behind the end) is kept as it is.
+"""
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..errors import CorruptPayloadError, DensezipError, TruncatedError
+from ..fields import Reader, varint
+from . import tiffstreams
+from .modes import CHANNELS
+from .picture import Picture
+from .predicted import OddNumberError, Player, Recorder, Script
+from .split import Split
+from .tiffdirs import SUB_DIRECTORIES, Field, Tiff, parse, serialise, tree
+from .tifflayout import (
+    BITS,
+    COMPRESSION,
+    FILL_ORDER,
+    FORMAT,
+    HEIGHT,
+    JPEG,
+    NONE,
+    PHOTOMETRIC,
+    PLANAR,
+    PREDICTOR,
+    ROWS_PER_STRIP,
+    SAMPLES,
+    STRIP_COUNTS,
+    STRIP_OFFSETS,
+    TILE_COUNTS,
+    TILE_HEIGHT,
+    TILE_OFFSETS,
+    TILE_WIDTH,
+    WIDTH,
+    Layout,
+    check_size,
+    layout,
+)
+from .tiffrules import SHORT, WRITERS, Writer
+from .tiffsamples import from_picture, places, raw_bytes
+from .tiffstreams import Streams
+from .tiffwalk import walk
+
+__all__ = ["join", "skeleton", "split"]
+
+# Modes and bits of a sample; their number is part of the remainder's first byte.
+KINDS = (
+    ("1", 1), ("L", 2), ("L", 4), ("L", 8), ("P", 1), ("P", 2), ("P", 4), ("P", 8), ("LA", 8), ("RGB", 8), ("RGBA", 8),
+    ("I;16", 16), ("LA;16", 16), ("RGB;16", 16), ("RGBA;16", 16),
+)  # fmt: skip
+# Tags that say how the pixels lie in the file.
+CUT_UP = frozenset([TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_COUNTS, FILL_ORDER, PREDICTOR, FORMAT, 292, 293])
+
+
+@dataclass(frozen=True)
+class _Known:
+    """The file that is taken apart."""
+
+    tiff: Tiff
+    layout: Layout
+    offsets: tuple[int, ...]
+    counts: tuple[int, ...]
+    streams: list[bytes]
+
+
+def split(data: bytes, picture: Picture) -> Split | None:
+    """Everything in a TIFF file but its pixels; None if it cannot be made again byte for byte.
+
+    Args:
+        data: the file.
+        picture: what `tiff.read` gave for it.
+    """
+    try:
+        tiff = parse(data)
+        height, width = picture.pixels.shape[:2]
+        found = layout(tiff, height * width)
+        kind = KINDS.index((found.mode, found.bits))
+        if found.compression == JPEG or (found.height, found.width, found.mode) != (height, width, picture.mode):
+            return None
+        offsets, counts = places(tiff, found)
+        known = _Known(tiff, found, offsets, counts, _streams(tiff, found, offsets, counts))
+        recorder = Recorder()
+        _layout(recorder, width, height, kind, known)
+        made = tiffstreams.record(recorder, found, from_picture(picture.pixels, found), known.streams)
+        made = _lengths(recorder, found, made, known)
+        best = b""
+        for number, writer in enumerate(WRITERS):
+            fork = recorder.fork()
+            whole = walk(fork, writer, found, tiff.big, made, (tiff, offsets, counts))
+            remainder = varint(number * len(KINDS) + kind) + varint(width) + varint(height) + fork.finish()
+            if not best or len(remainder) < len(best):
+                best = remainder
+        if whole.assemble() != data:
+            return None
+    except (DensezipError, OddNumberError, ValueError):
+        return None
+    return Split(best, exact=True)
+
+
+def join(picture: Picture, remainder: bytes) -> bytes:
+    """The file again.
+
+    Args:
+        picture: its pixels, mode and bits.
+        remainder: what `split` gave.
+
+    Raises:
+        CorruptPayloadError: the remainder makes no sense.
+    """
+    writer, width, height, kind, player = _open(remainder)
+    if (height, width) != picture.pixels.shape[:2] or KINDS[kind] != (picture.mode, picture.bits):
+        raise CorruptPayloadError(
+            f"a remainder of {width}x{height} pixels of mode {KINDS[kind]} "
+            f"for {picture.pixels.shape[1]}x{picture.pixels.shape[0]} of {(picture.mode, picture.bits)}"
+        )
+    found, big = _layout(player, width, height, kind, None)
+    try:
+        samples = from_picture(picture.pixels, found)
+    except ValueError as error:
+        raise CorruptPayloadError(f"a remainder for other pixels: {error}") from None
+    made = _lengths(player, found, tiffstreams.play(player, found, samples), None)
+    whole = walk(player, writer, found, big, made, None)
+    player.finish()
+    return whole.assemble()
+
+
+def skeleton(remainder: bytes) -> bytes:
+    """A TIFF file of one pixel with all the metadata of the whole one.
+
+    Args:
+        remainder: what `split` gave.
+
+    Raises:
+        CorruptPayloadError: the remainder makes no sense.
+    """
+    writer, width, height, kind, player = _open(remainder)
+    found, big = _layout(player, width, height, kind, None)
+    made = _lengths(player, found, tiffstreams.skip(player, found), None)
+    whole = walk(player, writer, found, big, made, None)
+    fields = {field.tag: field for field in tree(whole, found.order, big, whole.entries) if field.tag not in CUT_UP}
+    return one_pixel(found, fields)
+
+
+def one_pixel(found: Layout, fields: dict[int, Field]) -> bytes:
+    """A file of one black or white pixel with these tags beside those of its layout."""
+    order = found.order
+
+    def short(tag: int, *numbers: int) -> Field:
+        return Field(tag, SHORT, struct.pack(f"{order}{len(numbers)}H", *numbers))
+
+    size = (found.channels * found.bits + 7) // 8
+    own = [short(WIDTH, 1), short(HEIGHT, 1), short(BITS, *[found.bits] * found.channels), short(COMPRESSION, NONE)]
+    own += [short(PHOTOMETRIC, found.photometric), short(STRIP_OFFSETS, 8), short(SAMPLES, found.channels)]
+    own += [short(ROWS_PER_STRIP, 1), short(STRIP_COUNTS, size), short(PLANAR, 1)]
+    everything = {**fields, **{field.tag: field for field in own}}
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", 16) + bytes(8)
+    return head + serialise(tuple(everything[tag] for tag in sorted(everything)), order, 16)
+
+
+def _open(remainder: bytes) -> tuple[Writer, int, int, int, Player]:
+    head = Reader(memoryview(remainder), 0, TruncatedError)
+    try:
+        first, width, height = (head.varint(what) for what in ("writer", "width", "height"))
+    except DensezipError as error:
+        raise CorruptPayloadError(f"a remainder that is cut short: {error}") from None
+    number, kind = divmod(first, len(KINDS))
+    if number >= len(WRITERS) or not 0 < width < 2**32 or not 0 < height < 2**32:
+        raise CorruptPayloadError(f"a remainder with writer {number} of {len(WRITERS)}, {width}x{height} pixels")
+    return WRITERS[number], width, height, kind, Player(memoryview(remainder)[head.position :])
+
+
+def _streams(tiff: Tiff, found: Layout, offsets: tuple[int, ...], counts: tuple[int, ...]) -> list[bytes]:
+    """The bytes of the segments; of uncompressed ones only as many as there should be."""
+    lengths = [
+        min(count, raw_bytes(found, index)) if found.compression == NONE else count
+        for index, count in enumerate(counts)
+    ]
+    return [tiff.data[offset : offset + length] for offset, length in zip(offsets, lengths, strict=True)]
+
+
+def _layout(script: Script, width: int, height: int, kind: int, known: _Known | None) -> tuple[Layout, bool]:
+    """How the samples lie, and whether it is a BigTIFF file."""
+    mode, bits = KINDS[kind]
+    real = known.layout if known else None
+    number = _asker(script, real)
+    order = number(0, lambda it: int(it.order == ">"))
+    big = script.number(0, lambda: int(known is not None and known.tiff.big))
+    photometric = number({"P": 3, "RGB": 2, "RGBA": 2}.get(mode.partition(";")[0], 1), lambda it: it.photometric)
+    compression, predictor = number(NONE, lambda it: it.compression), number(1, lambda it: it.predictor)
+    planar, reverse = number(1, lambda it: it.planar), number(0, lambda it: int(it.reversed_bits))
+    tiled = number(0, lambda it: int(it.tiled))
+    across = number(256, lambda it: it.across) if tiled else width
+    down = number(256 if tiled else height, lambda it: it.down)
+    channels = CHANNELS[mode]
+    if (
+        max(order, big, reverse, tiled) > 1
+        or photometric > 3
+        or (photometric == 3) != (mode == "P")
+        or (photometric == 2) != (channels > 2)
+        or predictor not in (1, 2)
+        or planar not in ((1, 2) if channels > 1 else (1,))
+        or (predictor == 2 and bits < 8)
+        or not 0 < across < 2**31
+        or not 0 < down < 2**31
+        or (not tiled and down > height)
+    ):
+        raise CorruptPayloadError(f"a remainder with a layout that is none: {mode}, {across}x{down}, {photometric}")
+    found = Layout(
+        width, height, channels, bits, photometric, compression, predictor, planar, bool(reverse), bool(tiled),
+        across, down, ">" if order else "<",
+    )  # fmt: skip
+    if real is None:
+        check_size(found, CorruptPayloadError)
+    return found, bool(big)
+
+
+def _asker(script: Script, real: Layout | None) -> Callable[[int, Callable[[Layout], int]], int]:
+    """Numbers of a layout: written if there is a real one, read if not."""
+
+    def ask(expected: int, actual: Callable[[Layout], int]) -> int:
+        return script.number(expected, lambda: actual(real) if real else 0)
+
+    return ask
+
+
+def _lengths(script: Script, found: Layout, made: Streams, known: _Known | None) -> Streams:
+    """The lengths of the streams.
+
+    Those of compressed ones are written only if sub-directories are in the file: without pixels nobody could find them.
+    """
+    if found.compression == NONE:
+        return made
+    below = known is not None and any(entry.tag in SUB_DIRECTORIES for entry in known.tiff.first.entries)
+    if not script.number(0, lambda: int(below)):
+        return made
+    lengths, last = [], 0
+    for index in range(found.segments):
+        last = script.number(last, lambda index=index: made.lengths[index])  # type: ignore[misc]
+        lengths.append(last)
+    if made.bodies is not None and made.lengths != lengths:
+        raise CorruptPayloadError("a remainder with other lengths of the strips or tiles than they have")
+    return Streams(lengths, made.bodies)
