@@ -30,6 +30,7 @@ from .codec.errors import (
     UnsupportedImageError,
     UnsupportedVersionError,
     UsageError,
+    WeightsError,
 )
 from .codec.file.container import Container, Header, Payload, parse
 from .codec.file.info import Info, describe
@@ -70,6 +71,7 @@ __all__ = [
     "UnsupportedImageError",
     "UnsupportedVersionError",
     "UsageError",
+    "WeightsError",
     "__version__",
     "compress",
     "decompress",

@@ -27,6 +27,7 @@ __all__ = [
     "UnsupportedImageError",
     "UnsupportedVersionError",
     "UsageError",
+    "WeightsError",
 ]
 
 
@@ -140,3 +141,9 @@ class OutputError(DensezipError):
     """An output file cannot be written, or exists and may not be replaced."""
 
     exit_code = 5
+
+
+class WeightsError(DensezipError):
+    """A file of weights that came with densezip is missing, damaged or another; nothing is coded with it."""
+
+    exit_code = 7

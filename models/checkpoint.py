@@ -18,8 +18,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ..codec.errors import InputError, OutputError
+from ..codec.errors import InputError, OutputError, WeightsError
+from .autoregressive.coding import weights_digest
 from .registry import build
+from .shipped import known_digest
 
 __all__ = ["load_model", "read_checkpoint", "write_checkpoint"]
 
@@ -76,6 +78,7 @@ def load_model(path: Path, device: str = "cpu") -> tuple[nn.Module, dict[str, An
 
     Raises:
         InputError: as for `read_checkpoint`, and where weights do not fit the configuration.
+        WeightsError: a checkpoint that comes with densezip has other weights than it came with.
     """
     tensors, about = read_checkpoint(path, device)
     model = build(about["model"], about["config"])
@@ -85,6 +88,12 @@ def load_model(path: Path, device: str = "cpu") -> tuple[nn.Module, dict[str, An
         model.load_state_dict(weights)
     except RuntimeError as error:
         raise InputError(f"{path}: {error}") from error
+    known, found = known_digest(path), weights_digest(model).hex()
+    if known is not None and found != known:
+        raise WeightsError(
+            f"the weights {path} are damaged: their digest begins with {found[:16]}, not {known[:16]}; "
+            "install densezip again (pip install --force-reinstall densezip)"
+        )
     return model.to(device).eval(), about
 
 

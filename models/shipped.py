@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
-from ..codec.errors import InputError
+from ..codec.errors import InputError, WeightsError
 
-__all__ = ["FOLDER", "Entry", "entries", "find_checkpoint"]
+__all__ = ["FOLDER", "Entry", "entries", "find_checkpoint", "known_digest"]
 
 FOLDER = Path(__file__).with_name("checkpoints")
 
@@ -38,20 +38,44 @@ class Entry:
 
 
 def entries() -> list[Entry]:
-    """All architectures, then all shipped checkpoints."""
+    """All architectures, then all shipped checkpoints.
+
+    Raises:
+        WeightsError: a shipped checkpoint is damaged.
+    """
     from .registry import MODELS
 
     found = [Entry(name, name, "autoregressive") for name in MODELS]
     for path in sorted(FOLDER.glob("*.safetensors")):
-        with safe_open(path, "np") as file:
-            about = json.loads(file.metadata()["densezip"])
-            count = sum(_size(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118 (no mapping)
-        measured = path.with_suffix(".json")
-        figures = json.loads(measured.read_text(encoding="utf-8")) if measured.exists() else None
-        trained_on = about.get("data", {})
+        try:
+            with safe_open(path, "np") as file:
+                about = json.loads((file.metadata() or {})["densezip"])
+                count = sum(_size(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118 (no mapping)
+            trained_on, family = about.get("data", {}), about["model"]
+        except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise WeightsError(
+                f"the checkpoint {path} is damaged: {error}; install densezip again "
+                "(pip install --force-reinstall densezip)"
+            ) from error
         name = trained_on.get("name") if isinstance(trained_on, dict) else str(trained_on)
-        found.append(Entry(path.stem, about["model"], "autoregressive", name, count, figures))
+        found.append(Entry(path.stem, family, "autoregressive", name, count, _figures(path)))
     return found
+
+
+def _figures(path: Path) -> dict[str, Any] | None:
+    """What was measured of a shipped checkpoint, from the file beside it."""
+    beside = path.with_suffix(".json")
+    try:
+        figures = json.loads(beside.read_text(encoding="utf-8")) if beside.exists() else None
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"the figures {beside} are damaged: {error}; install densezip again") from error
+    return figures if isinstance(figures, dict) else None
+
+
+def known_digest(path: Path) -> str | None:
+    """The digest of a shipped checkpoint's weights, hexadecimal, as it was when it was measured; None for others."""
+    figures = _figures(path) if path.parent == FOLDER else None
+    return figures["digest"] if figures and isinstance(figures.get("digest"), str) else None
 
 
 def _size(shape: list[int]) -> int:

@@ -5,9 +5,10 @@ EXIF, XMP, text, gamma and resolution, and exact for PNG files, whose chunks are
 """
 
 import hashlib
+import numbers
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import Any, TypeAlias, cast
@@ -21,7 +22,17 @@ from . import pngchunks, pngwrite
 from .exif import EXIF_PREFIX, only_orientation
 from .modes import CHANNELS, CHECKSUM_BYTES, LOOK, Chunk
 
-__all__ = ["Array", "Picture", "checksum", "chunks_of_info", "digest", "from_array", "from_pil", "to_image"]
+__all__ = [
+    "Array",
+    "Picture",
+    "check_palette",
+    "checksum",
+    "chunks_of_info",
+    "digest",
+    "from_array",
+    "from_pil",
+    "to_image",
+]
 
 Array: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
@@ -51,6 +62,10 @@ WHY_NOT = {
 }
 XMP_KEYWORD = b"XML:com.adobe.xmp"
 METRES_PER_INCH = 0.0254
+MAX_PALETTE = 768
+MAX_FIXED = 2**31 - 1  # PNG's numbers have no sign, and no top bit
+# Samples of the colour that a tRNS chunk calls transparent; of a palette it holds the alpha of each entry.
+TRANSPARENT_SAMPLES = {"1": 1, "L": 1, "I;16": 1, "I;16B": 1, "I;16L": 1, "I;16N": 1, "RGB": 3}
 # Copying out of Pillow goes by bands of about this many pixels, so that only one copy of the image is made.
 BAND_PIXELS = 2**20
 
@@ -138,7 +153,7 @@ def from_pil(image: Image.Image) -> Picture:
         raise UnsupportedImageError(f"an image of {image.width}x{image.height} pixels")
     try:
         image.load()
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except Exception as error:  # Pillow raises whatever damaged data, or an odd palette, leads it to.
         raise UnreadableImageError(f"damaged, or cut short: {error}") from error
     mode = "I;16" if image.mode in PIL_16_BIT_GREY else image.mode
     bits = {"1": 1, "I;16": 16}.get(mode, 8)
@@ -159,83 +174,155 @@ def _samples(image: Image.Image) -> Array:
     return out
 
 
+def check_palette(picture: Picture) -> None:
+    """Refuse a palette that no file can hold.
+
+    Raises:
+        UnreadableImageError: its length is not 3 bytes for each of 1 to 256 colours.
+    """
+    size = len(dict(picture.chunks).get("PLTE", b""))
+    if picture.mode == "P" and (size % 3 or not 3 <= size <= MAX_PALETTE):
+        raise UnreadableImageError(f"a palette of {size} bytes: wanted 3 for each of 1 to 256 colours")
+
+
 def chunks_of_info(image: Image.Image) -> tuple[Chunk, ...]:
-    """The palette and metadata of a PIL image as PNG chunks; unknown entries of `info` are left out."""
+    """The palette and metadata of a PIL image as PNG chunks.
+
+    Anything may stand in `info`. Entries that are unknown, or that no chunk can hold, are left out.
+    """
     info: Mapping[Any, Any] = image.info
-    chunks: list[Chunk] = []
-    if image.mode == "P":
-        alpha_palette = image.palette is not None and image.palette.mode == "RGBA"
-        entries = bytes(image.getpalette("RGBA" if alpha_palette else "RGB") or b"")
-        if alpha_palette:
-            table = np.frombuffer(entries, np.uint8).reshape(-1, 4)
-            chunks += [("PLTE", table[:, :3].tobytes()), ("tRNS", table[:, 3].tobytes())]
-        else:
-            chunks.append(("PLTE", entries or b"\0\0\0"))
-    key, palette = info.get("transparency"), dict(chunks).get("PLTE", b"")
+    chunks: list[Chunk] = _palette(image) if image.mode == "P" else []
+    key = _transparency(info.get("transparency"), image.mode)
     if key is not None and not any(name == "tRNS" for name, _ in chunks):
-        # `info` may be left from an image of another mode, of which this one was made.
-        body = _transparency(key, image.mode)
-        if pngchunks.legal_transparency(body, "I;16" if image.mode in PIL_16_BIT_GREY else image.mode, palette):
-            chunks.append(("tRNS", body))
-    if info.get("icc_profile"):
-        chunks.append(("iCCP", b"ICC Profile\0\0" + zlib.compress(info["icc_profile"], 9)))
-    gamma, intent, chromaticity, dpi = (info.get(name) for name in ("gamma", "srgb", "chromaticity", "dpi"))
-    if isinstance(gamma, int | float):
-        chunks.append(("gAMA", struct.pack(">I", round(gamma * 100_000))))
-    if isinstance(intent, int):
-        chunks.append(("sRGB", bytes([intent & 255])))
-    if isinstance(chromaticity, tuple) and len(chromaticity) == 8:
-        chunks.append(("cHRM", struct.pack(">8I", *(round(value * 100_000) for value in chromaticity))))
-    if isinstance(dpi, tuple) and len(dpi) == 2 and all(0 < value < 10**7 for value in dpi):
-        chunks.append(("pHYs", struct.pack(">IIB", *(round(float(value) / METRES_PER_INCH) for value in dpi), 1)))
-    exif = info.get("exif") or b""
-    if not exif and image.format != "TIFF" and len(image.getexif()):
-        exif = image.getexif().tobytes()
+        chunks.append(("tRNS", key))
+    profile, exif, xmp = _bytes(info.get("icc_profile")), _bytes(info.get("exif")), _bytes(info.get("xmp"))
+    if profile:
+        chunks.append(("iCCP", b"ICC Profile\0\0" + zlib.compress(profile, 9)))
+    intent, chromaticity, dpi = (info.get(name) for name in ("srgb", "chromaticity", "dpi"))
+    gamma = _fixed([info.get("gamma")], 100_000)
+    if gamma:
+        chunks.append(("gAMA", struct.pack(">I", *gamma)))
+    if isinstance(intent, int) and 0 <= intent < 256:
+        chunks.append(("sRGB", bytes([intent])))
+    white = _fixed(chromaticity, 100_000) if isinstance(chromaticity, tuple) else None
+    if white and len(white) == 8:
+        chunks.append(("cHRM", struct.pack(">8I", *white)))
+    resolution = _fixed(dpi, 1 / METRES_PER_INCH) if isinstance(dpi, tuple) else None
+    if resolution and len(resolution) == 2 and all(resolution):
+        chunks.append(("pHYs", struct.pack(">IIB", *resolution, 1)))
+    if not exif and image.format != "TIFF":
+        exif = _exif(image)
     if exif.removeprefix(EXIF_PREFIX):
         chunks.append(("eXIf", exif.removeprefix(EXIF_PREFIX)))
     texts = _texts(image)
-    xmp = info.get("xmp")
     if xmp and XMP_KEYWORD.decode() not in texts:
-        chunks.append(("iTXt", XMP_KEYWORD + b"\0\0\0\0\0" + (xmp.encode() if isinstance(xmp, str) else xmp)))
-    chunks += [_text_chunk(keyword, text) for keyword, text in texts.items()]
+        chunks.append(("iTXt", XMP_KEYWORD + b"\0\0\0\0\0" + xmp))
+    chunks += filter(None, (_text_chunk(keyword, text) for keyword, text in texts.items()))
     return tuple(chunks)
+
+
+def _palette(image: Image.Image) -> list[Chunk]:
+    """PLTE, and tRNS where the palette has an alpha."""
+    try:
+        alpha_palette = image.palette is not None and image.palette.mode == "RGBA"
+        entries = bytes(image.getpalette("RGBA" if alpha_palette else "RGB") or b"")
+    except Exception as error:  # Pillow raises whatever an odd palette leads it to.
+        raise UnreadableImageError(f"a palette that cannot be read: {error}") from error
+    if not alpha_palette:
+        return [("PLTE", entries or b"\0\0\0")]
+    table = np.frombuffer(entries or bytes(4), np.uint8).reshape(-1, 4)
+    return [("PLTE", table[:, :3].tobytes()), ("tRNS", table[:, 3].tobytes())]
+
+
+def _bytes(value: object) -> bytes:
+    """Bytes or text as bytes; b"" for anything else."""
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value)
+    try:
+        return value.encode() if isinstance(value, str) else b""
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return b""
+
+
+def _fixed(values: Iterable[object], scale: float) -> list[int] | None:
+    """Numbers times `scale`, rounded, as PNG has them: 31 bits, no sign. None where one is no such number."""
+    found = []
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, numbers.Real):
+            return None
+        try:
+            scaled = float(value) * scale  # a fraction of Pillow's over zero is NaN
+        except OverflowError:
+            return None
+        if not 0 <= scaled < MAX_FIXED:
+            return None
+        found.append(round(scaled))
+    return found
+
+
+def _exif(image: Image.Image) -> bytes:
+    """EXIF that was set in memory; b"" where it is none."""
+    try:
+        exif = image.getexif()
+        return exif.tobytes() if len(exif) else b""
+    except Exception:  # Pillow raises whatever an odd entry leads it to.
+        return b""
 
 
 def _texts(image: Image.Image) -> Mapping[str, str]:
     """PNG text: of the file where the image was opened, in `info` where it was made in memory."""
-    if image.format is not None:
-        return getattr(image, "text", None) or {}
+    found = image.info if image.format is None else getattr(image, "text", None)
+    if not isinstance(found, Mapping):
+        return {}
     return {
         key: text
-        for key, text in image.info.items()
-        if isinstance(key, str) and isinstance(text, str) and 0 < len(key) < 80 and key != "xmp"
+        for key, text in found.items()
+        if isinstance(key, str)
+        and isinstance(text, str)
+        and 0 < len(key) < 80
+        and "\0" not in key
+        and (key != "xmp" or image.format is not None)
     }
 
 
-def _transparency(key: object, mode: str) -> bytes:
-    """A `transparency` entry of PIL's info as the body of a tRNS chunk."""
-    if isinstance(key, bytes):
-        return key
-    if isinstance(key, int) and mode == "P":
-        return b"\xff" * key + b"\0"
-    if isinstance(key, int) and mode == "1":
-        return struct.pack(">H", 1 if key else 0)
-    samples = key if isinstance(key, tuple | list) else (key,)
-    try:
-        return struct.pack(f">{len(samples)}H", *samples)
-    except struct.error:
-        raise UnsupportedImageError(f"a transparency entry of {key!r} in mode {mode}") from None
+def _transparency(key: object, mode: str) -> bytes | None:
+    """A `transparency` entry of PIL's info as the body of a tRNS chunk; None where that mode has no such entry."""
+    samples = TRANSPARENT_SAMPLES.get(mode)
+    if mode == "P" and isinstance(key, bytes | bytearray):
+        return bytes(key) if 0 < len(key) <= 256 else None
+    if isinstance(key, bytes | bytearray):
+        return bytes(key) if samples and len(key) == 2 * samples else None
+    values = [int(v) for v in (key if isinstance(key, tuple | list) else [key]) if isinstance(v, numbers.Integral)]
+    if not values or not 0 <= min(values) <= max(values) < 2**16:
+        return None
+    if mode == "P":
+        return b"\xff" * values[0] + b"\0" if len(values) == 1 and values[0] < 256 else None
+    if len(values) != samples:  # a value that is no number is missing, too
+        return None
+    if mode == "1":
+        values = [1 if values[0] else 0]
+    return struct.pack(f">{samples}H", *values)
 
 
-def _text_chunk(keyword: str, text: str) -> Chunk:
-    language, translated = getattr(text, "lang", "") or "", getattr(text, "tkey", "") or ""
+def _text_chunk(keyword: str, text: str) -> Chunk | None:
+    """A text as a chunk; None for what is no Unicode."""
+    language, translated = (_plain(getattr(text, name, None)) for name in ("lang", "tkey"))
     try:
         if not language and not translated:
             return "tEXt", keyword.encode("latin-1") + b"\0" + text.encode("latin-1")
     except UnicodeEncodeError:
         pass
-    head = keyword.encode("latin-1", "replace") + b"\0\0\0" + language.encode() + b"\0" + translated.encode() + b"\0"
-    return "iTXt", head + text.encode()
+    head = keyword.encode("latin-1", "replace") + b"\0\0\0" + language + b"\0" + translated + b"\0"
+    try:
+        return "iTXt", head + text.encode()
+    except UnicodeEncodeError:
+        return None
+
+
+def _plain(value: object) -> bytes:
+    """Text that may stand before a zero byte, as UTF-8; b"" for anything else."""
+    found = _bytes(value) if isinstance(value, str) else b""
+    return b"" if b"\0" in found else found
 
 
 def to_image(picture: Picture) -> Image.Image | Array:

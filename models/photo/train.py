@@ -26,7 +26,7 @@ from ...codec.errors import InputError, OutputError, UsageError
 from .observe import Observations, observe
 from .shape import ModelSpec, NetShape
 from .torchnet import PhotoNet, mixture_nats
-from .weights import CODING_ORDER, GROUPS, MODELS
+from .weights import CODING_ORDER, GROUPS, MODELS, table_line
 
 __all__ = ["Recipe", "train_photo"]
 
@@ -297,7 +297,8 @@ def train_photo(
         report: called with lines of progress.
 
     Returns:
-        The file of weights. Put in place of the package's file of that name it is used from then on (as another model).
+        The file of weights. Put in place of the package's file of that name, and its digests in place of that model's
+        line in `weights.SHIPPED` (the report ends with the new line), it is used from then on, as another model.
 
     Raises:
         UsageError: no such effort.
@@ -342,4 +343,7 @@ def train_photo(
         tensors |= own
     save_file(tensors, out / f"{name}.safetensors", made_by)
     _draw_curves(out, curves)
-    return out / f"{name}.safetensors"
+    finished = out / f"{name}.safetensors"
+    report(f"to ship {finished}, put it in models/photo, and in place of that model's line of SHIPPED in weights.py:")
+    report(table_line(name, finished.read_bytes()))
+    return finished

@@ -1,19 +1,35 @@
-"""The shipped photo models: specifications, weights and identities. Imports neither numba nor torch."""
+"""The shipped photo models: specifications, weights and identities. Imports neither numba nor torch.
+
+The digests of the weights are known to the package, so that weights that are damaged, or not those that it came with,
+neither write files that nobody can read nor decode any. After a training, or a change of `MODELS` or of the engine,
+the line that `table_line` makes goes into `SHIPPED`; `densezip train photo` prints it.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from functools import lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ...codec.errors import WeightsError
 from .shape import ExpertSpec, ModelSpec, NetShape, padded
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["EFFORTS", "GROUPS", "MODELS", "ModelId", "PhotoWeights", "known_models", "load_weights", "model_for_effort"]
+__all__ = [
+    "EFFORTS",
+    "GROUPS",
+    "MODELS",
+    "SHIPPED",
+    "ModelId",
+    "PhotoWeights",
+    "known_models",
+    "load_weights",
+    "model_for_effort",
+    "table_line",
+]
 
 ENGINE_REVISION = 2
 """Counts the changes of the compiled engine that change what a file means."""
@@ -86,14 +102,61 @@ class PhotoWeights(NamedTuple):
     square: NDArray[np.float32]  # second moments with which the learning begins
 
 
+class Shipped(NamedTuple):
+    """What is known of a shipped file of weights.
+
+    Attributes:
+        digest: 8 hexadecimal digits, which name the model in files: of `ENGINE_REVISION`, the model's specification and
+            the weights.
+        sha256: of the file of weights, hexadecimal.
+    """
+
+    digest: str
+    sha256: str
+
+
+SHIPPED = {
+    "photo-1": Shipped("9c350197", "b8962c5a3b94338904d5aafe0ed249232f3338559ba2ad888a84c02103416b07"),
+    "photo-5": Shipped("fea30da9", "f0766b09d0276f5b5577ed513a0b2c918734100629c9bfe0340204de3f389b9b"),
+    "photo-9": Shipped("dd052726", "7b1fe9e29fb1f2264c4041080c13aecbf658b77cbdf34cd779fad7a0e0891aa9"),
+}
+
+
+def fingerprint(name: str, data: bytes) -> Shipped:
+    """The digests of the bytes of a file of weights for the model `name`."""
+    digest = hashlib.sha256(f"{ENGINE_REVISION} {MODELS[name]!r}".encode() + data).hexdigest()
+    return Shipped(digest[:8], hashlib.sha256(data).hexdigest())
+
+
+def table_line(name: str, data: bytes) -> str:
+    """The line of `SHIPPED` for the bytes of a file of weights."""
+    found = fingerprint(name, data)
+    return f'    "{name}": Shipped("{found.digest}", "{found.sha256}"),'
+
+
 def _read(name: str) -> bytes:
-    return resources.files(__package__).joinpath(f"{name}.safetensors").read_bytes()
+    """The bytes of a shipped file of weights.
+
+    Raises:
+        WeightsError: it is missing, damaged, or another than the package came with.
+    """
+    file = resources.files(__package__).joinpath(f"{name}.safetensors")
+    remedy = "install densezip again (pip install --force-reinstall densezip)"
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"the weights {file} cannot be read: {error.strerror or error}; {remedy}") from error
+    found = hashlib.sha256(data).hexdigest()
+    if found != SHIPPED[name].sha256:
+        raise WeightsError(
+            f"the weights {file} are damaged: {len(data)} bytes whose SHA-256 begins with {found[:16]}, "
+            f"not {SHIPPED[name].sha256[:16]}; {remedy}"
+        )
+    return data
 
 
-@lru_cache
 def _identity(name: str) -> ModelId:
-    digest = hashlib.sha256(f"{ENGINE_REVISION} {MODELS[name]!r}".encode() + _read(name)).digest()
-    return ModelId(name, digest[:4])
+    return ModelId(name, bytes.fromhex(SHIPPED[name].digest))
 
 
 def model_for_effort(effort: int) -> ModelId:
@@ -107,7 +170,11 @@ def known_models() -> tuple[ModelId, ...]:
 
 
 def load_weights(name: str, group: str) -> PhotoWeights:
-    """The weights of a shipped model for `group`, "grey" or "colour"."""
+    """The weights of a shipped model for `group`, "grey" or "colour".
+
+    Raises:
+        WeightsError: their file is missing or damaged.
+    """
     from safetensors.numpy import load
 
     return weights_from_tensors(MODELS[name], group, load(_read(name)))
