@@ -5,6 +5,7 @@
 
 import importlib.util
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -28,13 +29,14 @@ def main() -> None:
     assert not extras, f"this environment should have no extras: {extras}"
     pixels = smooth_noise(96, 128, seed=0)
     with tempfile.TemporaryDirectory() as folder:
-        source, packed, again = (Path(folder, name) for name in ("photo.png", "photo.dz", "again.png"))
+        source, packed, again = (Path(folder, name) for name in ("photo.png", "photo.png.dz", "again.png"))
         Image.fromarray(pixels).save(source)
         commands: list[list[str | Path]] = [
             ["densezip", "--version"],
             ["densezip", "compress", "-v", source],
             ["densezip", "info", packed],
             ["densezip", "test", packed],
+            [sys.executable, "-m", "densezip", "test", packed],
             ["densezip", "decompress", packed, "-o", again],
         ]
         for command in commands:

@@ -2,31 +2,46 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import click
 
-from .. import DEFAULT_EFFORT, Info, verify
-from .. import info as read_info
-from .batch import run_batch
+from .. import DEFAULT_EFFORT, Info
+from . import api
+from .batch import Task, run_batch
 from .console import Console
-from .convert import Compression, Decompression, convert_all
-from .options import decoding_options, input_options, output_options, verbosity_options
-from .report import as_json, describe, summary, table
-from .sources import Source, densezip_suffixes, expand
+from .convert import Compression, Decompression, decoding_memory
+from .jobs import Options, convert_all
+from .options import (
+    OptionalValue,
+    decoding_options,
+    input_options,
+    json_option,
+    output_options,
+    strip_option,
+    verbosity_options,
+)
+from .output import print_line
+from .report import as_json as info_as_json
+from .report import describe, result_as_json, summary, table
+from .resources import Resources
+from .sources import densezip_suffixes, expand
 
 __all__ = ["compress", "decompress", "info", "test"]
 
 
 @click.command(
+    cls=OptionalValue,
     epilog="""\b
 Examples:
-  densezip compress photo.png                write photo.dz
+  densezip compress photo.png                write photo.png.dz
   densezip compress -e 9 *.png               smallest files, slowest
   densezip compress photo.png -o small.dz
   densezip compress -r album --output-dir packed --rm
-  cat photo.png | densezip compress - > photo.dz
-"""
+  densezip compress -r -n album              what would be done
+  cat photo.png | densezip compress - > photo.png.dz
+""",
 )
 @input_options
 @output_options
@@ -39,8 +54,9 @@ Examples:
     type=click.IntRange(1, 9),
     help="1 is fast, 9 is small.",
 )
-@click.option("--strip", is_flag=True, help="Drop metadata that does not alter pixels.")
+@strip_option
 @decoding_options
+@json_option
 @verbosity_options
 @click.pass_context
 def compress(
@@ -49,35 +65,37 @@ def compress(
     *,
     inputs: tuple[str, ...],
     effort: int,
-    strip: bool,
-    threads: int,
+    strip: str | None,
     max_pixels: int,
     quiet: bool,
     verbose: bool,
-    **where: Any,
+    **options: Any,
 ) -> None:
     """Make .dz files from images.
 
-    INPUT is an image file, a pattern such as '*.png', a folder (with -r) or - for standard input. The output is named
-    after the input and put beside it, the input is kept, and no file is overwritten without -f. Folders are searched
-    for image files by suffix; hidden files are left out.
+    INPUT is an image file, a pattern such as '*.png', a folder (with -r) or - for standard input. The output is called
+    as the input with .dz added and put beside it, the input is kept, and no file is overwritten without -f. Folders are
+    searched for image files by suffix; hidden files are left out. What is done already is skipped. Several files are
+    worked on at once, with the same results.
     """
-    conversion = Compression(threads=threads, max_pixels=max_pixels, effort=effort, strip=strip)
-    ctx.exit(convert_all(inputs, conversion, Console(quiet=quiet, verbose=verbose), **where))
+    dropped: api.Strip = "all" if strip == "all" else strip is not None
+    conversion = Compression(max_pixels=max_pixels, effort=effort, strip=dropped)
+    ctx.exit(convert_all(inputs, conversion, Console(quiet=quiet, verbose=verbose), Options(**options)))
 
 
 @click.command(
     epilog="""\b
 Examples:
-  densezip decompress photo.dz               write photo.png
-  densezip decompress photo.dz -o photo.tiff
+  densezip decompress photo.png.dz           write photo.png
+  densezip decompress photo.png.dz -o photo.tiff
   densezip decompress -r packed --output-dir album
-  densezip decompress photo.dz -o - | display -
+  densezip decompress photo.png.dz -o - | display -
 """
 )
 @input_options
 @output_options
 @decoding_options
+@json_option
 @verbosity_options
 @click.pass_context
 def decompress(
@@ -85,62 +103,67 @@ def decompress(
     /,
     *,
     inputs: tuple[str, ...],
-    threads: int,
     max_pixels: int,
     quiet: bool,
     verbose: bool,
-    **where: Any,
+    **options: Any,
 ) -> None:
     """Make images from .dz files.
 
-    The image has the same pixels, mode, depth and metadata. The output is a PNG file, or the original file where its
-    bytes were kept (JPEG). -o with another suffix writes that format if it can hold the image without loss.
+    The source's own file comes back, under its name: the same bytes, or the same pixels and everything beside them. -o
+    with another suffix writes that format if it can hold the image without loss; what else it cannot hold is said, and
+    with --rm an error.
     """
-    conversion = Decompression(threads=threads, max_pixels=max_pixels)
-    ctx.exit(convert_all(inputs, conversion, Console(quiet=quiet, verbose=verbose), **where))
+    conversion = Decompression(max_pixels=max_pixels)
+    ctx.exit(convert_all(inputs, conversion, Console(quiet=quiet, verbose=verbose), Options(**options)))
 
 
 @click.command(
     epilog="""\b
 Examples:
-  densezip info photo.dz
+  densezip info photo.png.dz
   densezip info --json *.dz | jq .bpsp
   densezip info -r packed
 """
 )
 @input_options
-@click.option("--json", "as_lines", is_flag=True, help="Print one JSON object a line for each file.")
+@json_option
 @click.option("-v", "--verbose", is_flag=True, help="Say everything about each of several files.")
 @click.pass_context
-def info(ctx: click.Context, /, *, inputs: tuple[str, ...], recursive: bool, as_lines: bool, verbose: bool) -> None:
+def info(ctx: click.Context, /, *, inputs: tuple[str, ...], recursive: bool, as_json: bool, verbose: bool) -> None:
     """Say what .dz files hold, from their headers."""
     rows: list[tuple[str, Info]] = []
 
-    def job(source: Source) -> None:
-        header = read_info(source.read())
-        if as_lines:
-            click.echo(as_json(source.name, header))
+    def job(task: Task) -> Info:
+        return api.info(task.source.read())
+
+    def done(task: Task, error: str | None, code: int) -> None:
+        if error is not None:
+            return
+        if as_json:
+            print_line(info_as_json(task.source.name, task.result))
         else:
-            rows.append((source.name, header))
+            rows.append((task.source.name, task.result))
 
     sources = expand(inputs, recursive=recursive, suffixes=densezip_suffixes)
-    code = run_batch(sources, job, Console())
-    if len(sources) == 1 or verbose:
-        click.echo("\n\n".join(describe(name, header) for name, header in rows), nl=bool(rows))
+    code = run_batch(sources, job, Console(), done)
+    if rows and (len(sources) == 1 or verbose):
+        print_line("\n\n".join(describe(name, header) for name, header in rows))
     elif rows:
-        click.echo(table(rows))
+        print_line(table(rows))
     ctx.exit(code)
 
 
 @click.command(
     epilog="""\b
 Examples:
-  densezip test photo.dz
+  densezip test photo.png.dz
   densezip test -q -r packed && echo all is well
 """
 )
 @input_options
 @decoding_options
+@json_option
 @verbosity_options
 @click.pass_context
 def test(
@@ -150,20 +173,33 @@ def test(
     inputs: tuple[str, ...],
     recursive: bool,
     threads: int,
+    memory: int | None,
     max_pixels: int,
+    as_json: bool,
     quiet: bool,
     verbose: bool,
 ) -> None:
     """Decode .dz files, check every checksum, and write nothing."""
-    console = Console(quiet=quiet, verbose=verbose)
 
-    def job(source: Source) -> None:
-        data = source.read()
-        header = console.run(
-            source.name,
-            lambda progress: verify(data, threads=threads, max_pixels=max_pixels, progress=progress),
-        )
-        if not quiet:
-            click.echo(f"{source.name}: OK" + (f", {summary(header)}" if verbose else ""))
+    def job(task: Task) -> tuple[Info, float]:
+        data = task.source.read()
+        with resources.share(decoding_memory(data, max_pixels)) as share:
+            started = time.monotonic()
+            header = api.verify(data, threads=share, max_pixels=max_pixels, progress=task.progress())
+            return header, time.monotonic() - started
 
-    ctx.exit(run_batch(expand(inputs, recursive=recursive, suffixes=densezip_suffixes), job, console))
+    def done(task: Task, error: str | None, code: int) -> None:
+        name = task.source.name
+        if as_json:
+            fields: dict[str, object] = {"input": name, "status": "failed"}
+            if error is None:
+                header, seconds = task.result
+                fields |= {"status": "ok", "input_size": header.size, "exact": api.exact(header)}
+                fields["seconds"] = round(seconds, 3)
+            print_line(result_as_json(fields, error, code))
+        elif error is None and not quiet:
+            print_line(f"{name}: OK" + (f", {summary(task.result[0])}" if verbose else ""))
+
+    sources = expand(inputs, recursive=recursive, suffixes=densezip_suffixes)
+    resources = Resources(threads, memory, len(sources))
+    ctx.exit(run_batch(sources, job, Console(quiet=quiet, verbose=verbose), done, resources=resources))

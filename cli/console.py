@@ -1,28 +1,17 @@
-"""What a person sees: one line for each result or error, and a progress bar when there is something to wait for."""
+"""What a person sees: one line for each result or error."""
 
 from __future__ import annotations
 
-import shutil
-import sys
-import threading
-import time
-from collections.abc import Callable
-from typing import TypeVar
+import contextlib
+from queue import Empty, SimpleQueue
 
 import click
 
 __all__ = ["Console"]
 
-T = TypeVar("T")
-
-# Shorter work is over before a bar is read.
-PROGRESS_AFTER_SECONDS = 1.0
-REDRAW_SECONDS = 0.1
-BAR_WIDTH = 24
-
 
 class Console:
-    """Standard error, for messages and progress.
+    """Standard error, for messages. Only the main thread writes to it.
 
     Attributes:
         quiet: Errors only.
@@ -34,6 +23,7 @@ class Console:
         self.quiet = quiet
         self.verbose = verbose and not quiet
         self._bar_drawn = False
+        self._notices: SimpleQueue[str] = SimpleQueue()
 
     def status(self, text: str) -> None:
         """A result line."""
@@ -50,69 +40,28 @@ class Console:
         text = " ".join(str(message).split())
         self._line("densezip: " + (text if name is None else f"{name}: {text}"))
 
-    def run(self, label: str, work: Callable[[Callable[[float], None]], T]) -> T:
-        """Runs `work` and returns what it returns, drawing its progress meanwhile.
+    def notice(self, text: str) -> None:
+        """Something to say soon, from any thread."""
+        if not self.quiet:
+            self._notices.put(text)
 
-        The work goes on in a thread: compiled code holds the thread that runs it for many seconds, and the main thread
-        must stay free to draw and to hear Ctrl-C.
+    def say_notices(self) -> None:
+        """Prints what other threads had to say."""
+        with contextlib.suppress(Empty):
+            while True:
+                self.status(self._notices.get_nowait())
 
-        Args:
-            label: What the bar is about.
-            work: Called with a function that takes the fraction done, 0 to 1, from any thread.
-        """
-        fraction = 0.0
-        results: list[T] = []
-        errors: list[BaseException] = []
-
-        def report(done: float) -> None:
-            nonlocal fraction
-            fraction = done
-
-        def target() -> None:
-            try:
-                results.append(work(report))
-            except BaseException as error:  # handed over to the main thread below
-                errors.append(error)
-
-        thread = threading.Thread(target=target, daemon=True)
-        started = time.monotonic()
-        shown = not self.quiet and sys.stderr.isatty()
-        thread.start()
-        try:
-            while thread.is_alive():
-                # The timeout lets a Ctrl-C through on systems where waiting for a lock does not.
-                thread.join(REDRAW_SECONDS)
-                seconds = time.monotonic() - started
-                if shown and thread.is_alive() and seconds >= PROGRESS_AFTER_SECONDS:
-                    self._draw(label, fraction, seconds)
-        finally:
-            self._erase()
-        if errors:
-            raise errors[0]
-        return results[0]
-
-    def _draw(self, label: str, fraction: float, seconds: float) -> None:
-        fraction = min(max(fraction, 0.0), 1.0)
-        bar = "#" * round(fraction * BAR_WIDTH)
-        # Before the first percent the estimate is noise.
-        left = f"{seconds * (1 - fraction) / fraction:.0f} s left" if fraction >= 0.01 else ""
-        text = f"{fraction:4.0%} [{bar:<{BAR_WIDTH}}] {left}"
-        room = shutil.get_terminal_size().columns - len(text) - 2
-        click.echo(f"\r\x1b[K{_shorten(label, room)} {text}", err=True, nl=False)
+    def draw(self, bar: str) -> None:
+        """Draws a line that the next one replaces, on a terminal."""
+        click.echo(f"\r\x1b[K{bar}", err=True, nl=False)
         self._bar_drawn = True
 
-    def _erase(self) -> None:
+    def erase(self) -> None:
+        """Removes that line."""
         if self._bar_drawn:
             click.echo("\r\x1b[K", err=True, nl=False)
             self._bar_drawn = False
 
     def _line(self, text: str) -> None:
-        self._erase()
+        self.erase()
         click.echo(text, err=True)
-
-
-def _shorten(text: str, width: int) -> str:
-    """Cuts the front, since the end of a path says more."""
-    if len(text) <= width:
-        return text
-    return "..." + text[len(text) - width + 3 :] if width > 3 else ""

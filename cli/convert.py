@@ -1,25 +1,52 @@
-"""What `compress` and `decompress` do to the bytes of one input, and what they have in common for all."""
+"""What `compress` and `decompress` do to the bytes of one input."""
 
 from __future__ import annotations
 
-import os
-import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
-from .. import ChecksumError, InputError, OutputError, UsageError, compress, export, info, verify
+from .. import (
+    DEFAULT_MAX_PIXELS,
+    ChecksumError,
+    DensezipError,
+    Info,
+    InputError,
+    LimitError,
+    OutputError,
+    OutputFormatError,
+)
 from ..codec.file.container import MAGIC
-from .batch import run_batch
-from .console import Console
-from .report import sizes_text, summary
-from .sources import DENSEZIP_SUFFIX, Source, densezip_suffixes, expand, image_suffixes
-from .targets import STDOUT, Targets
+from . import api
+from .api import Progress
+from .headers import dimensions
+from .names import compressed_name, decompressed_name
+from .sources import densezip_suffixes, image_suffixes
 
-__all__ = ["Compression", "Conversion", "Decompression", "convert_all"]
+__all__ = ["Compression", "Conversion", "Converted", "Decompression", "decoding_memory"]
 
-Progress = Callable[[float], None]
+# Bytes of memory at the most for each pixel, beside the files themselves: the image, what a helper takes (WebP at its
+# best some 36), and the tiles at work.
+ENCODING_BYTES = 48
+DECODING_BYTES = 24
+# A file whose size in pixels is not known is taken for one that is deflated well.
+PIXELS_PER_BYTE = 4
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What became of an input.
+
+    Attributes:
+        data: The output's bytes.
+        header: Of the .dz file, be it output or input.
+        lost: What the output's format cannot hold.
+    """
+
+    data: bytes
+    header: Info
+    lost: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -27,32 +54,64 @@ class Conversion(ABC):
     """One direction of the work.
 
     Attributes:
-        threads: Tiles worked on at once; 0 for all processors.
         max_pixels: Larger images are refused.
+        word: What the summary calls the files that were converted.
+        named_by_content: Whether the name of the output depends on what is in the input.
+        again: Whether making an output again that is there and right can give a better one.
     """
 
-    threads: int
-    max_pixels: int
+    max_pixels: int = DEFAULT_MAX_PIXELS
+
+    word: ClassVar[str]
+    named_by_content: ClassVar[bool]
+    again: ClassVar[bool]
 
     @abstractmethod
     def suffixes(self) -> frozenset[str]:
         """Suffixes of the files that a folder is searched for."""
 
     @abstractmethod
-    def suffix(self, data: bytes) -> str:
-        """Suffix of the output for the input `data`; raises at once for an input that is bound to fail."""
+    def name(self, name: str, data: bytes) -> str:
+        """The output's name, after the input's. `data` is empty unless the name depends on it."""
 
     @abstractmethod
-    def convert(self, data: bytes, path: Path | None, progress: Progress) -> bytes:
-        """The output's bytes. `path` is the output that `-o` named, if any: its suffix says how to write it."""
+    def check(self, data: bytes, output: Path | None) -> None:
+        """Raises at once for an input that is bound to fail.
+
+        `output` is what `-o` names, if anything: its suffix says how to write it.
+        """
+
+    def foresee(self, head: bytes, output: Path | None) -> None:
+        """Raises what can be known from the first bytes of an input to come."""
+        self.check(head, output)
 
     @abstractmethod
-    def verify(self, written: bytes, result: bytes, progress: Progress) -> None:
-        """Raises unless `written`, which is `result` read back from the disk, decodes to what went in."""
+    def memory(self, data: bytes) -> int:
+        """Bytes of memory that the work is expected to take."""
 
     @abstractmethod
-    def remarks(self, data: bytes, result: bytes) -> tuple[str, str]:
-        """What to say of this file to everybody (often nothing), and to those who asked for more."""
+    def convert(self, data: bytes, output: Path | None, threads: int, progress: Progress) -> Converted:
+        """The output."""
+
+    @abstractmethod
+    def verify(self, written: bytes, data: bytes, result: Converted, threads: int, progress: Progress) -> None:
+        """Raises unless `written`, read back from the disk, is all that `data` was."""
+
+    @abstractmethod
+    def stands_for(self, existing: bytes, data: bytes, output: Path | None, threads: int, progress: Progress) -> bool:
+        """Whether an output that is there already makes the input dispensable."""
+
+    @abstractmethod
+    def agrees(self, existing: bytes, head: bytes) -> bool:
+        """Whether an output that is there can be what the input, of which the first bytes are given, becomes."""
+
+    def kept(self, header: Info) -> bool:
+        """Whether the input's bytes were kept as they are."""
+        return False
+
+    def remark(self, header: Info) -> str:
+        """What to say of this file to everybody; often nothing."""
+        return ""
 
 
 @dataclass(frozen=True)
@@ -61,144 +120,148 @@ class Compression(Conversion):
 
     Attributes:
         effort: 1 (fast) to 9 (small).
-        strip: Drop the metadata that does not alter pixels.
+        strip: Drop metadata.
     """
 
-    effort: int
-    strip: bool
+    effort: int = 5
+    strip: api.Strip = False
+
+    word = "coded"
+    named_by_content = False
+    again = True
 
     def suffixes(self) -> frozenset[str]:
         """Those of images."""
         return image_suffixes()
 
-    def suffix(self, data: bytes) -> str:
-        """`.dz`, whatever the image."""
+    def name(self, name: str, data: bytes) -> str:
+        """`photo.png.dz`."""
+        return compressed_name(name)
+
+    def check(self, data: bytes, output: Path | None) -> None:
+        """Refuses .dz files."""
         if data.startswith(MAGIC):
             raise InputError("this is a densezip file already")
-        return DENSEZIP_SUFFIX
 
-    def convert(self, data: bytes, path: Path | None, progress: Progress) -> bytes:
+    def foresee(self, head: bytes, output: Path | None) -> None:
+        """Refuses what begins like no image, or is too large."""
+        self.check(head, output)
+        api.probe(head)
+        width, height = dimensions(head) or (0, 0)
+        if width * height > self.max_pixels:
+            raise LimitError(
+                f"{width}x{height} is {width * height} pixels; the limit is {self.max_pixels} (--max-pixels)"
+            )
+
+    def memory(self, data: bytes) -> int:
+        """By the size in pixels."""
+        size = dimensions(data)
+        pixels = PIXELS_PER_BYTE * len(data) if size is None else size[0] * size[1]
+        return ENCODING_BYTES * min(pixels, self.max_pixels) + 3 * len(data)
+
+    def convert(self, data: bytes, output: Path | None, threads: int, progress: Progress) -> Converted:
         """The .dz file."""
-        return compress(
+        made = api.compress(
             data,
             effort=self.effort,
-            threads=self.threads,
+            threads=threads,
             strip=self.strip,
             max_pixels=self.max_pixels,
             progress=progress,
         )
+        return Converted(made, api.info(made))
 
-    def verify(self, written: bytes, result: bytes, progress: Progress) -> None:
-        """Decodes the file; its checksum was taken from the pixels that went in."""
-        verify(written, threads=self.threads, max_pixels=self.max_pixels, progress=progress)
+    def verify(self, written: bytes, data: bytes, result: Converted, threads: int, progress: Progress) -> None:
+        """Decodes the file and compares with what went in; with --strip the pixels."""
+        if self.strip:
+            api.verify_stripped(written, data, threads=threads, max_pixels=self.max_pixels, progress=progress)
+        else:
+            api.verify(written, original=data, threads=threads, max_pixels=self.max_pixels, progress=progress)
 
-    def remarks(self, data: bytes, result: bytes) -> tuple[str, str]:
+    def stands_for(self, existing: bytes, data: bytes, output: Path | None, threads: int, progress: Progress) -> bool:
+        """Whether it gives back this very source."""
+        try:
+            api.verify(existing, original=data, threads=threads, max_pixels=self.max_pixels, progress=progress)
+        except DensezipError:
+            return False
+        return True
+
+    def agrees(self, existing: bytes, head: bytes) -> bool:
+        """Whether it is a whole .dz file of an image of that size."""
+        try:
+            header = api.info(existing)
+        except DensezipError:
+            return False
+        size = dimensions(head)
+        # A stored file may have no size of its own.
+        return size is None or not header.width or size == (header.width, header.height)
+
+    def kept(self, header: Info) -> bool:
+        """Whether the bytes of the file are stored."""
+        return header.payload == "stored"
+
+    def remark(self, header: Info) -> str:
         """A word on lossy files, whose pixels cannot be coded in fewer bytes than the files have."""
-        header = info(result)
-        return " (already lossy: kept as it is)" if header.lossy_source else "", summary(header)
+        return " (already lossy: kept as it is)" if header.lossy_source else ""
 
 
 @dataclass(frozen=True)
 class Decompression(Conversion):
     """From .dz files to image files."""
 
+    word = "decoded"
+    named_by_content = True
+    again = False
+
     def suffixes(self) -> frozenset[str]:
         """`.dz`."""
         return densezip_suffixes()
 
-    def suffix(self, data: bytes) -> str:
-        """That of the original if its bytes are stored, and PNG otherwise."""
-        return f".{info(data).stored_format or 'png'}"
+    def name(self, name: str, data: bytes) -> str:
+        """The source's name, or at least its suffix."""
+        return decompressed_name(name, api.source_format(api.info(data)))
 
-    def convert(self, data: bytes, path: Path | None, progress: Progress) -> bytes:
+    def check(self, data: bytes, output: Path | None) -> None:
+        """Refuses formats that are unknown or lossy."""
+        if output is not None and output.suffix:
+            try:
+                api.check_target(output.suffix, api.info(data))
+            except OutputFormatError as error:
+                raise OutputError(str(error)) from error
+
+    def memory(self, data: bytes) -> int:
+        """By the size in pixels."""
+        return decoding_memory(data, self.max_pixels)
+
+    def convert(self, data: bytes, output: Path | None, threads: int, progress: Progress) -> Converted:
         """The image file."""
-        extension = path.suffix if path is not None else ""
-        return export(data, extension or None, threads=self.threads, max_pixels=self.max_pixels, progress=progress)[0]
+        extension = output.suffix if output is not None else ""
+        try:
+            made = api.export(data, extension or None, threads=threads, max_pixels=self.max_pixels, progress=progress)
+        except OutputFormatError as error:
+            raise OutputError(str(error)) from error
+        return Converted(made.data, api.info(data), made.lost)
 
-    def verify(self, written: bytes, result: bytes, progress: Progress) -> None:
+    def verify(self, written: bytes, data: bytes, result: Converted, threads: int, progress: Progress) -> None:
         """Compares with what was written: `export` has checked the pixels themselves."""
-        if written != result:
+        if written != result.data:
             raise ChecksumError("the file on the disk is not what was written")
 
-    def remarks(self, data: bytes, result: bytes) -> tuple[str, str]:
-        """How the file was coded."""
-        return "", summary(info(data))
+    def stands_for(self, existing: bytes, data: bytes, output: Path | None, threads: int, progress: Progress) -> bool:
+        """Whether it is what would be written, and that holds everything."""
+        made = self.convert(data, output, threads, progress)
+        return made.data == existing and not made.lost
+
+    def agrees(self, existing: bytes, head: bytes) -> bool:
+        """Whether it is an image of that size."""
+        header, size = api.info(head), dimensions(existing)
+        return size is None or not header.width or size == (header.width, header.height)
 
 
-def convert_all(
-    inputs: tuple[str, ...],
-    conversion: Conversion,
-    console: Console,
-    *,
-    recursive: bool,
-    output: str | None,
-    output_dir: Path | None,
-    force: bool,
-    remove: bool,
-) -> int:
-    """Converts every input and returns the exit code of the batch.
-
-    Raises:
-        UsageError: The options do not fit the inputs.
-    """
-    sources = expand(inputs, recursive=recursive, suffixes=conversion.suffixes)
-    _check_options(sources, output=output, output_dir=output_dir, remove=remove)
-    targets = Targets(output, output_dir, force)
-    done: list[tuple[int, int]] = []
-
-    def job(source: Source) -> None:
-        data = source.read()
-        status = source.stat()
-        path = targets.choose(source, conversion.suffix(data))
-        targets.check(path, source)
-        named = None if output is None else path
-        started = time.monotonic()
-        result = console.run(source.name, lambda progress: conversion.convert(data, named, progress))
-        seconds = time.monotonic() - started
-
-        def verify_written(written: bytes) -> None:
-            console.run(f"{source.name} (verifying)", lambda progress: conversion.verify(written, result, progress))
-
-        targets.write(path, source, result, verify=verify_written if remove else None)
-        if remove and status is not None:
-            _remove(source, status)
-        remark, detail = conversion.remarks(data, result)
-        console.status(f"{source.name}: {sizes_text(len(data), len(result))}, {targets.name(path)}{remark}")
-        console.detail(f"    {detail}, {seconds:.2f} s")
-        done.append((len(data), len(result)))
-
-    code = run_batch(sources, job, console)
-    if len(sources) > 1:
-        before, after = (sum(sizes) for sizes in zip((0, 0), *done, strict=True))
-        console.status(f"{len(done)} of {len(sources)} files: {sizes_text(before, after)}")
-    return code
-
-
-def _check_options(sources: list[Source], *, output: str | None, output_dir: Path | None, remove: bool) -> None:
-    """Refuses combinations that have no sensible meaning, before anything is done."""
-    piped = any(source.path is None for source in sources)
-    if output is not None and output_dir is not None:
-        raise UsageError("-o and --output-dir exclude each other")
-    if output is not None and len(sources) != 1:
-        raise UsageError(f"-o takes one input, not {len(sources)}: give --output-dir")
-    if piped and output_dir is not None:
-        raise UsageError("standard input has no name to put into --output-dir: give -o")
-    if remove and (piped or output == STDOUT):
-        raise UsageError("--rm needs a file for input and a file for output")
-
-
-def _remove(source: Source, status: os.stat_result) -> None:
-    """Removes an input whose output is safe; of a link, the link.
-
-    Raises:
-        OutputError: It cannot be removed, or is no longer the file that `status` was taken of.
-    """
-    if source.path is None or not source.path.is_file():
-        return
+def decoding_memory(data: bytes, max_pixels: int) -> int:
+    """Bytes of memory that decoding a .dz file is expected to take; damaged ones take none."""
     try:
-        now = source.path.stat()
-        if (now.st_mtime_ns, now.st_size) != (status.st_mtime_ns, status.st_size):
-            raise OutputError("it has changed since it was read, and is kept")
-        source.path.unlink()
-    except OSError as error:
-        raise OutputError(f"cannot remove it: {error.strerror or error}") from error
+        header = api.info(data)
+    except DensezipError:
+        return 2 * len(data)
+    return DECODING_BYTES * min((header.width or 0) * (header.height or 0), max_pixels) + 2 * len(data)

@@ -12,11 +12,12 @@ from typing import Any, NoReturn
 
 import click
 
-from .. import DensezipError, __version__
-from .batch import BROKEN_PIPE, INTERRUPTED, TERMINATED
+from .. import DensezipError, OutputError, __version__
+from .batch import BROKEN_PIPE, HANGUP, INTERRUPTED, TERMINATED
 from .commands import compress, decompress, info, test
 from .console import Console
 from .evaluate import evaluate, models
+from .output import closed_streams_fail, silence
 from .sample import inpaint, sample
 from .sources import DENSEZIP_SUFFIX
 from .train import train
@@ -43,17 +44,29 @@ class App(click.Group):
             code = error.exit_code
         except click.Abort:
             code = INTERRUPTED
+        except OSError as error:
+            silence()
+            name = "standard output" if error.filename is None else click.format_filename(error.filename)
+            console.error(None, f"cannot write {name}: {error.strerror or error}")
+            code = OutputError.exit_code
         sys.exit(code)
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """Ends in the same way as `invoke` when the help or the version finds no reader."""
+        try:
+            return super().make_context(*args, **extra)
+        except BrokenPipeError:
+            silence()
+            sys.exit(BROKEN_PIPE)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Ends without a word, and with a shell's code for it, when the reader of standard output has gone."""
         try:
             result = super().invoke(ctx)
-            sys.stdout.flush()
+            if sys.stdout is not None:
+                sys.stdout.flush()
         except BrokenPipeError:
-            # What is still in the buffer has nowhere to go; without this, Python complains of it at exit.
-            with contextlib.suppress(OSError, ValueError):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            silence()
             ctx.exit(BROKEN_PIPE)
         return result
 
@@ -88,15 +101,21 @@ def _with_help(error: click.UsageError) -> str:
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 96},
     epilog="""\b
 Examples:
-  densezip compress photo.png               write photo.dz, keep photo.png
+  densezip compress photo.png               write photo.png.dz, keep photo.png
   densezip compress -e 9 --rm *.png         smallest; remove each source once
                                             its .dz was decoded and checked
   densezip compress -r album --output-dir packed
-  densezip decompress photo.dz              write photo.png
-  densezip decompress photo.dz -o photo.webp
-  densezip info photo.dz                    size, model, metadata
+  densezip decompress photo.png.dz          write photo.png
+  densezip decompress photo.png.dz -o photo.webp
+  densezip info photo.png.dz                size, model, metadata
   densezip test -r packed                   decode and check, write nothing
-  cat photo.png | densezip compress - > photo.dz
+  cat photo.png | densezip compress - > photo.png.dz
+
+\b
+Completion of commands and options by the tab key, for bash, zsh and fish:
+  eval "$(_DENSEZIP_COMPLETE=bash_source densezip)"     in ~/.bashrc
+  eval "$(_DENSEZIP_COMPLETE=zsh_source densezip)"      in ~/.zshrc
+  _DENSEZIP_COMPLETE=fish_source densezip | source      in config.fish
 
 \b
 Exit codes: 0 all is well, 2 wrong command line, 3 input unreadable or
@@ -119,19 +138,28 @@ for command in (compress, decompress, info, test, train, evaluate, models, sampl
 
 def main() -> NoReturn:
     """Runs `densezip` as a program of its own."""
+    codes = {signal.SIGTERM: TERMINATED}
+    if hasattr(signal, "SIGHUP"):
+        codes[signal.SIGHUP] = HANGUP
 
-    def terminate(signum: int, frame: object) -> NoReturn:
-        sys.exit(TERMINATED)
+    def end(signum: int, frame: object) -> NoReturn:
+        # What is left to do is quick, and goes before a second signal.
+        for number in (signal.SIGINT, *codes):
+            signal.signal(number, signal.SIG_IGN)
+        sys.exit(codes[signal.Signals(signum)])
 
-    # As Ctrl-C does, so that no partial file stays behind.
-    signal.signal(signal.SIGTERM, terminate)
+    closed_streams_fail()
+    # As Ctrl-C does, so that no partial file stays behind; what nohup ignores is still ignored.
+    for number in codes:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, end)
     try:
         app.main(prog_name="densezip")
-    except SystemExit as end:
-        if end.code in (INTERRUPTED, TERMINATED):
+    except SystemExit as ending:
+        if ending.code in (BROKEN_PIPE, HANGUP, INTERRUPTED, TERMINATED):
             # Threads may still be in compiled code, and the interpreter would wait for them at a normal exit.
             for stream in (sys.stdout, sys.stderr):
-                with contextlib.suppress(OSError):
+                with contextlib.suppress(OSError, ValueError, AttributeError):
                     stream.flush()
-            os._exit(int(end.code))
+            os._exit(int(ending.code))
         raise

@@ -9,8 +9,18 @@ from typing import Any, TypeVar
 import click
 
 from .. import DEFAULT_MAX_PIXELS
+from .resources import MemorySize
 
-__all__ = ["decoding_options", "input_options", "output_options", "verbosity_options"]
+__all__ = [
+    "FORCE",
+    "OptionalValue",
+    "decoding_options",
+    "input_options",
+    "json_option",
+    "output_options",
+    "strip_option",
+    "verbosity_options",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -26,21 +36,71 @@ def _together(*decorators: Callable[[Any], Any]) -> Callable[[F], F]:
     return decorate
 
 
+class OptionalValue(click.Command):
+    """A command with `--strip`, which takes a value after an equals sign or none: the next word is never its value."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Gives the bare option its value."""
+        end = args.index("--") if "--" in args else len(args)
+        bare = {"--strip": "--strip=look"}
+        return super().parse_args(ctx, [bare.get(arg, arg) for arg in args[:end]] + args[end:])
+
+
+FORCE = click.option("-f", "--force", is_flag=True, help="Overwrite files; print binary data to a terminal.")
+
+# Only for completion: what is wrong with a name is said by those who use it.
+FILE = click.Path(allow_dash=True, readable=False)
+
 input_options = _together(
-    click.argument("inputs", nargs=-1, required=True, metavar="INPUT..."),
+    click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", type=FILE),
     click.option("-r", "--recursive", is_flag=True, help="Go through folders."),
 )
 
 output_options = _together(
-    click.option("-o", "--output", metavar="FILE", help="Write here; - is standard output. For one input."),
+    click.option(
+        "-o",
+        "--output",
+        metavar="FILE",
+        type=FILE,
+        help="Write here; - is standard output. For one input. A device or a pipe is written to, through a link its "
+        "target.",
+    ),
     click.option(
         "--output-dir",
         metavar="DIR",
         type=click.Path(file_okay=False, path_type=Path),
         help="Write below this folder, which is made as needed; with -r it mirrors the tree.",
     ),
-    click.option("-f", "--force", is_flag=True, help="Overwrite files; print binary data to a terminal."),
-    click.option("--rm", "remove", is_flag=True, help="Remove each source after its output was verified."),
+    FORCE,
+    click.option(
+        "--skip-existing",
+        is_flag=True,
+        help="Leave inputs alone whose output exists, however old. Without this, those are skipped whose output has "
+        "the time that it was given when it was made from the input.",
+    ),
+    click.option(
+        "--rm",
+        "remove",
+        is_flag=True,
+        help="Remove each source once its output was read back from the disk and found to give back everything. With "
+        "-f, an existing output is replaced only if it gives back this source.",
+    ),
+    click.option("-n", "--dry-run", is_flag=True, help="Say what would be done, from headers; write nothing."),
+)
+
+strip_option = click.option(
+    "--strip",
+    is_flag=False,
+    flag_value="look",
+    metavar="[=all]",
+    type=click.Choice(["look", "all"]),
+    help="Drop metadata: EXIF, XMP, text, times, resolution, thumbnails and all that is not known. What changes the "
+    "look is kept: orientation, ICC profile, gamma, chromaticities, cICP, sRGB, transparency. --strip=all drops these, "
+    "too, but for transparency and palettes: the picture may look different.",
+)
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object a line for each file, on standard output."
 )
 
 decoding_options = _together(
@@ -51,7 +111,14 @@ decoding_options = _together(
         show_default=True,
         metavar="N",
         type=click.IntRange(min=0),
-        help="Tiles worked on at once; 0 for all processors.",
+        help="For files, and tiles of large images, worked on at once; 0 for all processors.",
+    ),
+    click.option(
+        "--memory",
+        metavar="SIZE",
+        type=MemorySize(),
+        help="Begin no further file that would take more than this, as 500M or 4G; by default half of the machine's "
+        "memory. One file always runs.",
     ),
     click.option(
         "--max-pixels",
@@ -65,5 +132,10 @@ decoding_options = _together(
 
 verbosity_options = _together(
     click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
-    click.option("-v", "--verbose", is_flag=True, help="Say how each image was coded, and how long it took."),
+    click.option(
+        "-v",
+        "--verbose",
+        is_flag=True,
+        help="Say how each image was coded, whether file or picture is exact, and how long it took.",
+    ),
 )

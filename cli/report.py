@@ -7,8 +7,16 @@ import json
 from collections.abc import Iterable
 
 from .. import Info
+from . import api
 
-__all__ = ["as_json", "describe", "sizes_text", "summary", "table"]
+__all__ = ["as_json", "describe", "result_as_json", "sizes_text", "summary", "table"]
+
+# What comes back.
+EXACT = {
+    "file": "file exact: the source comes back byte for byte",
+    "picture": "picture exact: the pixels and everything beside them come back, coded anew",
+    None: "the samples of an array or of an image in memory",
+}
 
 
 def sizes_text(before: int, after: int) -> str:
@@ -18,12 +26,22 @@ def sizes_text(before: int, after: int) -> str:
 
 def as_json(name: str, info: Info) -> str:
     """One line of JSON: the name of the file and every field of `info`."""
-    return json.dumps({"file": name, **dataclasses.asdict(info), "metadata": dict(info.metadata)})
+    fields = {**dataclasses.asdict(info), "exact": api.exact(info), "metadata": dict(info.metadata)}
+    return json.dumps({"file": name, **fields})
+
+
+def result_as_json(fields: dict[str, object], error: str | None, code: int) -> str:
+    """One line of JSON: what was done to a file, or why not."""
+    return json.dumps({**fields, "error": error, "exit_code": code})
 
 
 def summary(info: Info) -> str:
-    """The coding in a few words: `photo-5 (1a2b3c4d), 4 tiles of 512x512, 3.021 bpsp`."""
-    return f"{_payload(info)}, {_tiles(info)}, {info.bpsp:.3f} bpsp"
+    """The coding in a few words: `photo-5 (1a2b3c4d), 4 tiles of 512x512, 3.021 bpsp, picture exact`."""
+    exact = api.exact(info)
+    facts = [_payload(info)]
+    if _has_size(info):
+        facts += [_tiles(info), f"{info.bpsp:.3f} bpsp"]
+    return ", ".join([*facts, f"{exact} exact"] if exact else facts)
 
 
 def describe(name: str, info: Info) -> str:
@@ -31,8 +49,9 @@ def describe(name: str, info: Info) -> str:
     metadata = ", ".join(f"{key} ({size:,} bytes)" for key, size in info.metadata.items())
     facts = {
         "file": name,
-        "size": f"{info.size:,} bytes, {info.bpsp:.3f} bits per sub-pixel, 1/{info.ratio:.2f} of the raw samples",
-        "image": f"{_size(info)}, {_mode(info)}",
+        "size": f"{info.size:,} bytes{_rates(info)}",
+        "image": f"{_size(info)}, {_mode(info)}" if _has_size(info) else f"not looked into ({info.stored_format})",
+        "exact": EXACT[api.exact(info)],
         "coding": _payload(info),
         "decodes": _decodes(info),
         "tiles": _tiles(info),
@@ -46,12 +65,13 @@ def describe(name: str, info: Info) -> str:
 def table(rows: Iterable[tuple[str, Info]]) -> str:
     """Several files, a line for each, with their sum below."""
     rows = list(rows)
-    cells = [("size", "bpsp", "ratio", "image", "mode", "coding", "file")]
+    cells = [("size", "bpsp", "ratio", "image", "mode", "exact", "coding", "file")]
     for name, info in rows:
-        image = f"{info.width}x{info.height}"
+        sized = _has_size(info)
+        rates = (f"{info.bpsp:.3f}", f"{info.ratio:.2f}", f"{info.width}x{info.height}") if sized else ("", "", "")
         coding = info.model or info.stored_format or info.payload
-        cells.append((f"{info.size:,}", f"{info.bpsp:.3f}", f"{info.ratio:.2f}", image, info.mode, coding, name))
-    cells.append((f"{sum(info.size for _, info in rows):,}", "", "", "", "", "", f"{len(rows)} files"))
+        cells.append((f"{info.size:,}", *rates, info.mode, api.exact(info) or "pixels", coding, name))
+    cells.append((f"{sum(info.size for _, info in rows):,}", "", "", "", "", "", "", f"{len(rows)} files"))
     *widths, _ = (max(map(len, column)) for column in zip(*cells, strict=True))
     numbers = 4  # columns that are read by their last digit
     return "\n".join(
@@ -61,6 +81,17 @@ def table(rows: Iterable[tuple[str, Info]]) -> str:
         )
         for row in cells
     )
+
+
+def _has_size(info: Info) -> bool:
+    """Whether the file says how large the image is: one that is kept whole may not."""
+    return info.mode != "?" and bool(info.width and info.height)
+
+
+def _rates(info: Info) -> str:
+    if not _has_size(info):
+        return ""
+    return f", {info.bpsp:.3f} bits per sub-pixel, 1/{info.ratio:.2f} of the raw samples"
 
 
 def _mode(info: Info) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from .. import UsageError
+from .drawing import Drawing, drawing_options
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,19 +65,22 @@ Examples:
 @click.option(
     "--count", default=1, show_default=True, metavar="N", type=click.IntRange(1, 4096), help="Images on the sheet."
 )
-@click.option("-o", "--output", required=True, metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
-def sample(model: str, size: tuple[int, int], seed: int, temperature: float, count: int, output: Path) -> None:
+@drawing_options
+def sample(
+    model: str, size: tuple[int, int], seed: int, temperature: float, count: int, output: str, force: bool
+) -> None:
     """Draw images from an autoregressive model.
 
     MODEL is a checkpoint: a path, or a name that `densezip models` lists. Several images are laid out on one sheet.
     """
+    drawing = Drawing(output, force=force)
 
     def work() -> Pixels:
         from ..models.autoregressive.synthesis import sample as draw
 
         return _sheet(draw(_autoregressive(model), count, *size, seed, temperature).numpy())
 
-    _write(_with_torch(work), output)
+    drawing.write(_with_torch(work))
 
 
 @click.command(
@@ -97,13 +101,14 @@ Example:
     help="How often every pixel of the hole is drawn anew given all others, after the first fill.",
 )
 @click.option("--seed", default=0, show_default=True, metavar="N", type=click.IntRange(min=0), help="Of the draws.")
-@click.option("-o", "--output", required=True, metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
-def inpaint(model: str, image: Path, mask: Path, sweeps: int, seed: int, output: Path) -> None:
+@drawing_options
+def inpaint(model: str, image: Path, mask: Path, sweeps: int, seed: int, output: str, force: bool) -> None:
     """Fill a hole in an image by what a model expects there.
 
     MODEL is a checkpoint of an MCGSM or RIDE, trained on images like this one. Other autoregressive models take
     --sweeps 0: their fill does not know what lies below the hole.
     """
+    drawing = Drawing(output, force=force, source=image)
 
     def work() -> Pixels:
         import numpy as np
@@ -122,7 +127,7 @@ def inpaint(model: str, image: Path, mask: Path, sweeps: int, seed: int, output:
         x = torch.from_numpy(pixels).permute(2, 0, 1)[None].contiguous()
         return np.asarray(draw(net, x, torch.from_numpy(hole), sweeps, seed, report=report)[0].permute(1, 2, 0))
 
-    _write(_with_torch(work), output)
+    drawing.write(_with_torch(work))
 
 
 def _with_torch(work: Callable[[], T]) -> T:
@@ -173,16 +178,3 @@ def _sheet(images: Pixels) -> Pixels:
         y, x = number // columns * (height + GAP), number % columns * (width + GAP)
         sheet[:, y : y + height, x : x + width] = image
     return sheet.transpose(1, 2, 0)
-
-
-def _write(pixels: Pixels, output: Path) -> None:
-    import numpy as np
-    from PIL import Image
-
-    from ..codec.errors import OutputError
-
-    squeezed = pixels[..., 0] if pixels.shape[2] == 1 else pixels
-    try:
-        Image.fromarray(np.ascontiguousarray(squeezed)).save(output)
-    except (OSError, ValueError) as error:
-        raise OutputError(f"{output}: {error}") from error

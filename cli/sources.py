@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,14 +13,30 @@ from pathlib import Path
 import click
 
 from .. import InputError, UsageError
+from . import api
 
-__all__ = ["DENSEZIP_SUFFIX", "STDIN", "Source", "densezip_suffixes", "expand", "image_suffixes"]
+__all__ = ["DENSEZIP_SUFFIX", "STDIN", "Loaded", "Source", "densezip_suffixes", "expand", "image_suffixes", "same_file"]
 
 Suffixes = Callable[[], frozenset[str]]
 
 DENSEZIP_SUFFIX = ".dz"
 
 STDIN = "-"
+# Enough for what the header of an image file says.
+HEAD_BYTES = 2**18
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The content of an input.
+
+    Attributes:
+        data: Its bytes.
+        status: Of the file that they were read from; `None` for standard input.
+    """
+
+    data: bytes
+    status: os.stat_result | None
 
 
 @dataclass(frozen=True)
@@ -42,8 +59,40 @@ class Source:
         """The name to print: bytes that are not text become replacement characters."""
         return "standard input" if self.path is None else click.format_filename(self.path)
 
+    def status(self) -> os.stat_result | None:
+        """Status of the file, whose time and permissions the output keeps; `None` for standard input.
+
+        Raises:
+            InputError: There is no such file.
+        """
+        if self.problem is not None:
+            raise InputError(self.problem)
+        if self.path is None:
+            return None
+        try:
+            return self.path.stat()
+        except OSError as error:
+            raise self._unreadable(error) from None
+
     def read(self) -> bytes:
-        """Reads the whole input.
+        """The whole input.
+
+        Raises:
+            InputError: There is no such file, or it cannot be read.
+            UsageError: Standard input is a terminal.
+        """
+        return self.load().data
+
+    def head(self) -> bytes:
+        """The beginning of a file.
+
+        Raises:
+            InputError: There is no such file, or it cannot be read.
+        """
+        return self.load(HEAD_BYTES).data
+
+    def load(self, limit: int = -1) -> Loaded:
+        """The whole input, or the first `limit` bytes of it, and which file that was.
 
         Raises:
             InputError: There is no such file, or it cannot be read.
@@ -52,19 +101,33 @@ class Source:
         if self.problem is not None:
             raise InputError(self.problem)
         if self.path is None:
+            if sys.stdin is None:
+                raise InputError("standard input is closed")
             if sys.stdin.isatty():
                 raise UsageError("standard input is a terminal: send a file to it, or name one")
-            return sys.stdin.buffer.read()
+            try:
+                return Loaded(sys.stdin.buffer.read(limit), None)
+            except OSError as error:
+                raise InputError(f"cannot read: {error.strerror or error}") from error
         try:
-            return self.path.read_bytes()
-        except FileNotFoundError:
-            raise InputError("no file matches" if glob.has_magic(str(self.path)) else "no such file") from None
+            with open(self.path, "rb") as file:
+                # Before the reading: what is written meanwhile makes it another file.
+                status = os.fstat(file.fileno())
+                return Loaded(file.read(limit), status)
         except OSError as error:
-            raise InputError(f"cannot read: {error.strerror or error}") from error
+            raise self._unreadable(error) from error
 
-    def stat(self) -> os.stat_result | None:
-        """Status of the file, whose time and permissions the output keeps; `None` for standard input."""
-        return None if self.path is None else self.path.stat()
+    def _unreadable(self, error: OSError) -> InputError:
+        if isinstance(error, FileNotFoundError):
+            return InputError("no file matches" if glob.has_magic(str(self.path)) else "no such file")
+        return InputError(f"cannot read: {error.strerror or error}")
+
+
+def same_file(first: os.stat_result, second: os.stat_result) -> bool:
+    """Whether nobody has replaced or changed the file between the two looks at it."""
+    return all(
+        getattr(first, name) == getattr(second, name) for name in ("st_dev", "st_ino", "st_size", "st_mtime_ns")
+    ) and stat.S_ISREG(second.st_mode)
 
 
 def image_suffixes() -> frozenset[str]:
@@ -73,9 +136,7 @@ def image_suffixes() -> frozenset[str]:
     Going by the name and not by the content keeps to a rule that a person can predict: a damaged photo.png is an error
     that they hear of, a notes.txt is passed over.
     """
-    from ..codec.images.imagefile import extensions
-
-    return frozenset(f".{extension}" for extension in extensions())
+    return api.image_suffixes()
 
 
 def densezip_suffixes() -> frozenset[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .. import DEFAULT_EFFORT, UsageError
+from .. import DEFAULT_EFFORT, OutputError, UsageError
 from ..models.registry import MODELS
 
 if TYPE_CHECKING:
@@ -23,6 +23,12 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 OUT = click.Path(file_okay=False, path_type=Path)
 BAR_STEPS = 10_000
 """Of the progress bar, which is drawn by the fraction done."""
+
+# What training writes.
+RESULTS = ("*.safetensors", "*.checkpoint.pt", "*.csv", "curve*.png")
+
+RESUME = click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --out.")
+FORCE = click.option("-f", "--force", is_flag=True, help="Overwrite the results of an earlier training in --out.")
 
 
 class Models(click.Group):
@@ -106,9 +112,11 @@ Examples:
     type=click.IntRange(min=1),
     help="Of torch; more than one pays with many cores only.",
 )
-@click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --out.")
-def photo(data: Path, out: Path, **options: Any) -> None:
+@RESUME
+@FORCE
+def photo(data: Path, out: Path, force: bool, **options: Any) -> None:
     """Train the model for photographs that densezip ships."""
+    _check_out(out, force=force, resume=options["resume"])
     with _torch_or_say():
         from ..models.photo.train import train_photo
 
@@ -155,7 +163,8 @@ Examples:
         type=click.FloatRange(min=0, min_open=True),
         help="End by the clock, if that comes before the last step; the learning rate follows.",
     )
-    @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --out.")
+    @RESUME
+    @FORCE
     @click.option(
         "--start",
         metavar="CHECKPOINT",
@@ -177,7 +186,8 @@ Examples:
         help="Of torch, on the CPU; by default as many as it takes.",
     )
     @click.option("--tensorboard", is_flag=True, help="Write events for TensorBoard to --out, too.")
-    def command(spec: str, config: str, out: Path, threads: int | None, **options: Any) -> None:
+    def command(spec: str, config: str, out: Path, threads: int | None, force: bool, **options: Any) -> None:
+        _check_out(out, force=force, resume=options["resume"])
         with _torch_or_say():
             import torch
 
@@ -191,6 +201,27 @@ Examples:
                 click.echo(best)
 
     return command
+
+
+def _check_out(out: Path, *, force: bool, resume: bool) -> None:
+    """Refuses a folder before hours of work for it.
+
+    Raises:
+        OutputError: It takes no files, or has the results of another training.
+    """
+    folder = out.absolute()
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(f"the folder {click.format_filename(folder)} cannot be written to")
+    if force or resume or not out.is_dir() or not _first_process():
+        return
+    there = sorted(path.name for pattern in RESULTS for path in out.glob(pattern))
+    if there:
+        raise OutputError(
+            f"{click.format_filename(out)} has {there[0]}, of another training: give --resume to go on with it, or -f "
+            "to overwrite it"
+        )
 
 
 def _first_process() -> bool:

@@ -1,20 +1,27 @@
 """Compiled code is loaded before its first use, and a user who waits for a compiler is told so."""
 
-import sys
 import threading
 from collections.abc import Callable
 
-__all__ = ["FirstUse"]
+__all__ = ["FirstUse", "tell"]
 
 # Loading from the cache takes less, compiling far more.
 PATIENCE_SECONDS = 1.5
+
+_listener: Callable[[str], None] | None = None
+
+
+def tell(listener: Callable[[str], None] | None) -> None:
+    """Sets who is told that a user waits for a compiler, from any thread. Nobody is, unless this says so."""
+    global _listener  # noqa: PLW0603
+    _listener = listener
 
 
 class FirstUse:
     """Loads compiled code once for a process, from whatever thread comes first.
 
     Args:
-        notice: what to say on stderr when it takes long because it is compiled.
+        notice: what to say when it takes long because it is compiled, to whom `tell` named.
         load: makes the first call.
     """
 
@@ -41,5 +48,5 @@ class FirstUse:
             self.loaded.set()
 
     def _say(self) -> None:
-        if sys.stderr is not None:
-            print(self.notice, file=sys.stderr, flush=True)
+        if _listener is not None:
+            _listener(self.notice)

@@ -106,18 +106,27 @@ def take_in(image: object, strip: bool | str, max_pixels: int, notice: Callable[
     data, suffix = bytes_of(image)
     kind = imagefile.recognise(data)
     if kind is None:
+        imagefile.read(data, max_pixels)  # raises, and says what it is
         raise UnreadableImageError("no image file that is known")
     extension = suffix if suffix in kind.extensions else kind.extensions[0]
     whole = Input(None, data, extension, kind.lossy)
     try:
-        if kind.opaque:
-            raise UnsupportedImageError(kind.reason)
         found = imagefile.read(data, max_pixels)
     except UnsupportedImageError as error:
-        if strip:
-            raise UnsupportedImageError(f"{error}; its metadata cannot be dropped") from None
-        return replace(whole, reason=str(error))
+        return _unread(whole, kind.name, str(error), strip)
     return _with_pixels(whole, found, strip, notice)
+
+
+def _unread(whole: Input, name: str, reason: str, strip: bool | str) -> Input:
+    """A sound file whose pixels are not coded."""
+    if not strip:
+        return replace(whole, reason=reason)
+    from ..images.strip import strip as strip_file
+
+    data = strip_file(whole.data or b"", name, look=strip is True)
+    if data is None:
+        raise UnsupportedImageError(f"{reason}; and its metadata cannot be dropped")
+    return replace(whole, data=data, reason=reason)
 
 
 def _with_pixels(whole: Input, found: Any, strip: bool | str, notice: Callable[[str], None]) -> Input:
@@ -138,6 +147,4 @@ def _with_pixels(whole: Input, found: Any, strip: bool | str, notice: Callable[[
     source = take_apart(whole.data or b"", found)
     if source is None:
         return replace(whole, picture=found.picture, reason=f"a {found.format} file that cannot be put together again")
-    for remark in found.remarks:
-        notice(remark)
     return replace(whole, picture=found.picture, source=source)

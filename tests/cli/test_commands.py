@@ -9,7 +9,7 @@ from typing import Any
 import densezip
 import pytest
 from click.testing import CliRunner, Result
-from densezip.cli import convert
+from densezip.cli import api
 from densezip.cli.main import app
 from PIL import Image
 
@@ -50,24 +50,24 @@ def packed(paint: Paint) -> Path:
     source = paint()
     assert run("compress", "-q", source).exit_code == 0
     source.unlink()
-    return source.with_suffix(".dz")
+    return source.with_name("photo.png.dz")
 
 
 def test_compress_writes_beside_the_source_and_keeps_it(paint: Paint, tmp_path: Path) -> None:
     before = paint().read_bytes()
     result = run("compress", tmp_path / "photo.png")
     assert result.exit_code == 0
-    assert listing(tmp_path) == ["photo.dz", "photo.png"]
+    assert listing(tmp_path) == ["photo.png", "photo.png.dz"]
     assert (tmp_path / "photo.png").read_bytes() == before
-    assert f"{len(before):,} -> {(tmp_path / 'photo.dz').stat().st_size:,} bytes" in result.stderr
+    assert f"{len(before):,} -> {(tmp_path / 'photo.png.dz').stat().st_size:,} bytes" in result.stderr
 
 
 def test_decompress_gives_back_the_pixels(paint: Paint, tmp_path: Path) -> None:
     before = pixels(paint())
     assert run("compress", "--rm", tmp_path / "photo.png").exit_code == 0
-    assert listing(tmp_path) == ["photo.dz"]
-    assert run("decompress", tmp_path / "photo.dz").exit_code == 0
-    assert listing(tmp_path) == ["photo.dz", "photo.png"]
+    assert listing(tmp_path) == ["photo.png.dz"]
+    assert run("decompress", tmp_path / "photo.png.dz").exit_code == 0
+    assert listing(tmp_path) == ["photo.png", "photo.png.dz"]
     assert pixels(tmp_path / "photo.png") == before
 
 
@@ -87,7 +87,8 @@ def test_lossy_files_come_back_byte_for_byte(tmp_path: Path) -> None:
     result = run("compress", "--rm", source)
     assert result.exit_code == 0
     assert "already lossy" in result.stderr
-    assert run("decompress", tmp_path / "photo.dz").exit_code == 0
+    assert listing(tmp_path) == ["photo.jpg.dz"]
+    assert run("decompress", tmp_path / "photo.jpg.dz").exit_code == 0
     assert source.read_bytes() == before
 
 
@@ -110,9 +111,9 @@ def test_patterns_that_no_shell_expanded_are_expanded(
         paint(name)
     monkeypatch.chdir(tmp_path)
     assert run("compress", "*.png").exit_code == 0
-    assert {"a.dz", "b.dz"} < set(listing(tmp_path))
+    assert {"a.png.dz", "b.png.dz"} < set(listing(tmp_path))
     assert run("compress", "s*/**/*.png").exit_code == 0
-    assert (tmp_path / "sub" / "c.dz").exists()
+    assert (tmp_path / "sub" / "c.png.dz").exists()
     result = run("compress", "*.gif")
     assert result.exit_code == 3
     assert result.stderr == "densezip: *.gif: no file matches\n"
@@ -122,8 +123,8 @@ def test_a_file_with_brackets_in_its_name_is_no_pattern(paint: Paint, tmp_path: 
     paint("photo[1].png")
     paint("photo1.png")
     assert run("compress", tmp_path / "photo[1].png").exit_code == 0
-    assert (tmp_path / "photo[1].dz").exists()
-    assert not (tmp_path / "photo1.dz").exists()
+    assert (tmp_path / "photo[1].png.dz").exists()
+    assert not (tmp_path / "photo1.png.dz").exists()
 
 
 def test_a_folder_needs_recursive(paint: Paint, tmp_path: Path) -> None:
@@ -138,10 +139,10 @@ def test_recursive_mirrors_the_tree_and_skips_what_is_no_image(paint: Paint, tmp
         paint(name)
     (tmp_path / "album" / "notes.txt").write_text("not an image")
     assert run("compress", "-r", tmp_path / "album", "--output-dir", tmp_path / "packed" / "new").exit_code == 0
-    assert listing(tmp_path / "packed") == ["new", "new/a.dz", "new/x", "new/x/y", "new/x/y/b.dz"]
+    assert listing(tmp_path / "packed") == ["new", "new/a.png.dz", "new/x", "new/x/y", "new/x/y/b.PNG.dz"]
     assert run("test", "-r", tmp_path / "packed").exit_code == 0
     assert run("decompress", "-r", tmp_path / "packed", "--output-dir", tmp_path / "again").exit_code == 0
-    assert pixels(tmp_path / "again/new/x/y/b.png") == pixels(tmp_path / "album/x/y/b.PNG")
+    assert pixels(tmp_path / "again/new/x/y/b.PNG") == pixels(tmp_path / "album/x/y/b.PNG")
 
 
 def test_a_folder_without_images_is_an_error(tmp_path: Path) -> None:
@@ -151,23 +152,27 @@ def test_a_folder_without_images_is_an_error(tmp_path: Path) -> None:
 
 
 def test_an_existing_output_is_overwritten_with_force_only(paint: Paint, tmp_path: Path) -> None:
-    source, target = paint(), tmp_path / "photo.dz"
+    source, target = paint(), tmp_path / "photo.png.dz"
     target.write_bytes(b"precious")
     result = run("compress", "--rm", source)
     assert result.exit_code == 5
-    assert result.stderr == f"densezip: {source}: {target} exists: give -f to overwrite it\n"
+    assert result.stderr == f"densezip: {source}: {target} exists: give -f to overwrite it, or --skip-existing\n"
     assert target.read_bytes() == b"precious"
     assert source.exists()
     assert run("compress", "-f", source).exit_code == 0
     assert run("test", target).exit_code == 0
 
 
-def test_two_inputs_never_share_an_output(paint: Paint, tmp_path: Path) -> None:
-    first, second = paint("photo.bmp"), paint("photo.png", shade=9)
-    result = run("compress", "-f", "--rm", first, second)
+@pytest.mark.parametrize("options", [("-f", "--rm"), ("-f",), ("--rm",)])
+def test_two_inputs_never_share_an_output(paint: Paint, tmp_path: Path, options: tuple[str, ...]) -> None:
+    first, second = paint("a/photo.png"), paint("b/photo.png", shade=9)
+    result = run("compress", *options, first, second, "--output-dir", tmp_path / "packed")
     assert result.exit_code == 6
-    assert f"densezip: {second}: would overwrite {tmp_path / 'photo.dz'}, just written from {first}" in result.stderr
-    assert listing(tmp_path) == ["photo.dz", "photo.png"]
+    taken = tmp_path / "packed" / "photo.png.dz"
+    assert f"densezip: {second}: {taken} is the output of {first} already" in result.stderr
+    assert second.exists()
+    assert run("decompress", taken, "-o", tmp_path / "again.png").exit_code == 0
+    assert pixels(tmp_path / "again.png") == pixels(paint("c.png"))
 
 
 def test_the_input_is_never_the_output(paint: Paint, tmp_path: Path) -> None:
@@ -185,12 +190,15 @@ def test_links_are_read_through_but_replaced_and_removed_themselves(paint: Paint
     source, other = paint("real/photo.png"), paint("other.png", shade=3)
     before = other.read_bytes()
     (tmp_path / "link.png").symlink_to(source)
-    (tmp_path / "link.dz").symlink_to(other)
-    assert run("compress", "--rm", "-f", tmp_path / "link.png").exit_code == 0
+    (tmp_path / "link.png.dz").symlink_to(other)
+    assert run("compress", "--rm", "-f", tmp_path / "link.png").exit_code == 5
+    assert (tmp_path / "link.png").is_symlink()
+    assert run("compress", "-f", tmp_path / "link.png").exit_code == 0
+    assert not (tmp_path / "link.png.dz").is_symlink()
+    assert other.read_bytes() == before
+    assert run("compress", "--rm", tmp_path / "link.png").exit_code == 0
     assert not (tmp_path / "link.png").is_symlink()
     assert source.exists()
-    assert not (tmp_path / "link.dz").is_symlink()
-    assert other.read_bytes() == before
 
 
 def test_rm_keeps_the_source_and_no_output_when_verifying_fails(
@@ -200,7 +208,7 @@ def test_rm_keeps_the_source_and_no_output_when_verifying_fails(
         raise densezip.ChecksumError("the pixels differ")
 
     source = paint()
-    monkeypatch.setattr(convert, "verify", fail)
+    monkeypatch.setattr(api, "verify", fail)
     result = run("compress", "--rm", source)
     assert result.exit_code == 3
     assert result.stderr == f"densezip: {source}: the pixels differ\n"
@@ -215,33 +223,43 @@ def test_rm_verifies_the_bytes_on_the_disk(paint: Paint, tmp_path: Path, monkeyp
         return densezip.info(data)
 
     source = paint()
-    monkeypatch.setattr(convert, "verify", record)
+    monkeypatch.setattr(api, "verify", record)
     assert run("compress", "--rm", source).exit_code == 0
-    assert seen == [(tmp_path / "photo.dz").read_bytes()]
+    assert seen == [(tmp_path / "photo.png.dz").read_bytes()]
 
 
 def test_files_that_appear_or_change_meanwhile_are_kept(
     paint: Paint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source, target = paint(), tmp_path / "photo.dz"
-    original = densezip.compress
+    source, target = paint(), tmp_path / "photo.png.dz"
+    original = api.compress
 
     def interfere(data: bytes, **options: Any) -> bytes:
         if not target.exists():
             target.write_bytes(b"precious")
+        return original(data, **options)
+
+    def edit(data: bytes, **options: Any) -> bytes:
         source.write_bytes(b"edited")
         return original(data, **options)
 
-    monkeypatch.setattr(convert, "compress", interfere)
+    monkeypatch.setattr(api, "compress", interfere)
     appeared = run("compress", source)
     assert appeared.exit_code == 5
     assert "exists: give -f" in appeared.stderr
     assert target.read_bytes() == b"precious"
-    changed = run("compress", "-f", "--rm", paint())
+    target.unlink()
+    appeared = run("compress", "-f", "--rm", paint())
+    assert appeared.exit_code == 5
+    assert "was written by somebody else meanwhile" in appeared.stderr
+    assert target.read_bytes() == b"precious"
+    target.unlink()
+    monkeypatch.setattr(api, "compress", edit)
+    changed = run("compress", "--rm", paint())
     assert changed.exit_code == 5
     assert "has changed since it was read" in changed.stderr
     assert source.read_bytes() == b"edited"
-    assert listing(tmp_path) == ["photo.dz", "photo.png"]
+    assert listing(tmp_path) == ["photo.png", "photo.png.dz"]
 
 
 def test_a_failed_write_leaves_nothing_behind(paint: Paint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,10 +267,10 @@ def test_a_failed_write_leaves_nothing_behind(paint: Paint, tmp_path: Path, monk
         raise OSError(28, "No space left on device")
 
     source = paint()
-    monkeypatch.setattr("os.replace", full)
+    monkeypatch.setattr("os.fsync", full)
     result = run("compress", "--rm", source)
     assert result.exit_code == 5
-    assert result.stderr == f"densezip: {source}: cannot write {tmp_path / 'photo.dz'}: No space left on device\n"
+    assert result.stderr == f"densezip: {source}: cannot write {tmp_path / 'photo.png.dz'}: No space left on device\n"
     assert listing(tmp_path) == ["photo.png"]
 
 
@@ -260,10 +278,10 @@ def test_outputs_need_a_folder_that_exists_and_takes_files(
     paint: Paint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = paint()
-    missing = run("compress", source, "-o", tmp_path / "missing" / "a.dz")
+    missing = run("compress", source, "-o", tmp_path / "missing" / "a.png.dz")
     assert missing.exit_code == 5
     assert "there is no folder" in missing.stderr
-    assert run("compress", source, "-o", source / "a.dz").exit_code == 5
+    assert run("compress", source, "-o", source / "a.png.dz").exit_code == 5
     assert "is a folder" in run("compress", source, "-o", tmp_path).stderr
     monkeypatch.setattr("os.access", lambda *args: False)
     readonly = run("compress", source)
@@ -277,10 +295,10 @@ def test_the_output_keeps_the_time_and_the_permissions(paint: Paint, tmp_path: P
     source.chmod(0o600)
     os.utime(source, ns=(10**18, 10**18 + 123_456_000))
     assert run("compress", source).exit_code == 0
-    status = (tmp_path / "photo.dz").stat()
+    status = (tmp_path / "photo.png.dz").stat()
     assert status.st_mtime_ns == source.stat().st_mtime_ns
     assert status.st_mode & 0o777 == 0o600
-    assert run("decompress", "-f", tmp_path / "photo.dz").exit_code == 0
+    assert run("decompress", "-f", tmp_path / "photo.png.dz").exit_code == 0
     assert source.stat().st_mtime_ns == status.st_mtime_ns
 
 
@@ -290,14 +308,14 @@ def test_one_bad_file_does_not_stop_the_others(paint: Paint, tmp_path: Path) -> 
     bad.write_bytes(good[0].read_bytes()[:40])
     result = run("compress", "-q", good[0], bad, tmp_path / "gone.png", good[1])
     assert result.exit_code == 6
-    assert (tmp_path / "a.dz").exists()
-    assert (tmp_path / "z.dz").exists()
+    assert (tmp_path / "a.png.dz").exists()
+    assert (tmp_path / "z.png.dz").exists()
     first, second = result.stderr.splitlines()
     assert first.startswith(f"densezip: {bad}: ")
     assert second == f"densezip: {tmp_path / 'gone.png'}: no such file"
-    assert not (tmp_path / "m.dz").exists()
+    assert not (tmp_path / "m.png.dz").exists()
     assert run("compress", "-q", bad, tmp_path / "gone.png").exit_code == 3
-    assert "\n1 of 2 files: " in run("compress", "-f", good[0], bad).stderr
+    assert "\n2 files: 1 coded, 1 failed: " in run("compress", "-f", good[0], bad).stderr
 
 
 def test_a_fault_of_ours_is_one_line_and_does_not_stop_the_others(
@@ -306,7 +324,7 @@ def test_a_fault_of_ours_is_one_line_and_does_not_stop_the_others(
     def crash(data: bytes, **options: object) -> bytes:
         raise ZeroDivisionError("by zero")
 
-    monkeypatch.setattr(convert, "compress", crash)
+    monkeypatch.setattr(api, "compress", crash)
     result = run("compress", paint("a.png"), paint("b.png"))
     assert result.exit_code == 1
     assert result.stderr.count("internal error, please report it: ZeroDivisionError: by zero\n") == 2
@@ -323,9 +341,11 @@ def test_limits_have_their_own_exit_code(paint: Paint, packed: Path) -> None:
 def test_quiet_says_errors_only_and_verbose_how_the_image_was_coded(paint: Paint, tmp_path: Path) -> None:
     source = paint()
     assert run("compress", "-q", source).output == ""
-    assert run("test", "-q", tmp_path / "photo.dz").output == ""
+    assert run("test", "-q", tmp_path / "photo.png.dz").output == ""
+    assert run("compress", "-q", source).output == ""
+    (tmp_path / "photo.png.dz").write_bytes(b"precious")
     assert run("compress", "-q", source).stderr.count("\n") == 1
-    assert " bpsp, " in run("compress", "-v", "-f", source).stderr
+    assert " bpsp, picture exact, " in run("compress", "-v", "-f", source).stderr
 
 
 def test_info_says_everything_of_one_file(packed: Path) -> None:
@@ -353,7 +373,7 @@ def test_info_of_several_files_is_a_table_with_a_sum(packed: Path) -> None:
     twin.write_bytes(packed.read_bytes())
     lines = run("info", packed, twin).output.splitlines()
     assert len(lines) == 4
-    assert lines[0].split() == ["size", "bpsp", "ratio", "image", "mode", "coding", "file"]
+    assert lines[0].split() == ["size", "bpsp", "ratio", "image", "mode", "exact", "coding", "file"]
     assert lines[1].endswith(str(packed))
     assert lines[3].split() == [f"{2 * packed.stat().st_size:,}", "2", "files"]
 
@@ -379,4 +399,4 @@ def test_damage_is_an_error_with_no_output(packed: Path, tmp_path: Path) -> None
             assert result.exit_code == 3
             assert result.stderr.startswith(f"densezip: {packed}: ")
             assert result.stderr.count("\n") == 1
-        assert listing(tmp_path) == ["photo.dz"]
+        assert listing(tmp_path) == ["photo.png.dz"]

@@ -14,20 +14,21 @@ from PIL import Image
 SLOW = """
 import signal
 import time
-import densezip.cli.convert as convert
+import densezip.cli.api as api
 from densezip.cli.main import main
+
+real = api.compress
 
 def slow(data, *, progress, **options):
     for step in range({steps}):
         progress(step / {steps})
         open("started", "w").close()
         time.sleep(0.1)
-    return data
+    return real(data, progress=progress, **options)
 
 # Whatever started the tests may ignore interrupts, as a shell does for what it runs in the background.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-convert.compress = slow
-convert.Compression.remarks = lambda self, data, result: ("", "")
+api.compress = slow
 main()
 """
 
@@ -61,7 +62,7 @@ def read_terminal(master: int) -> str:
         text += chunk
 
 
-@pytest.mark.parametrize("args", [("--version",), ("info", "photo.dz")])
+@pytest.mark.parametrize("args", [("--version",), ("info", "photo.png.dz")])
 def test_quick_commands_import_nothing_slow(args: tuple[str, ...], tmp_path: Path) -> None:
     make_image(tmp_path / "photo.png")
     subprocess.run(command("compress", "-q", "photo.png"), check=True, cwd=tmp_path)
@@ -96,7 +97,7 @@ def test_interrupted_work_leaves_nothing_behind(number: int, code: int, tmp_path
 
 def test_a_closed_pipe_ends_without_a_word(tmp_path: Path) -> None:
     make_image(tmp_path / "photo.png")
-    for args in (("info", "--json", *["photo.dz"] * 3), ("decompress", "photo.dz", "-o", "-")):
+    for args in (("info", "--json", *["photo.png.dz"] * 3), ("decompress", "photo.png.dz", "-o", "-")):
         subprocess.run(command("compress", "-q", "-f", "photo.png"), check=True, cwd=tmp_path)
         reader, writer = os.pipe()
         os.close(reader)
@@ -147,7 +148,7 @@ def test_progress_is_drawn_on_a_terminal_and_for_long_work_only(tmp_path: Path) 
         subprocess.run(args, stderr=slave, check=True, cwd=tmp_path)
         os.close(slave)
         drawn[name] = read_terminal(master)
-    assert "%" not in drawn["short"].replace("100.0%", "")
+    assert "% [" not in drawn["short"]
     assert "% [###" in drawn["long"]
     assert "photo.png: " in drawn["long"]
     assert drawn["quiet"] == ""
@@ -167,10 +168,12 @@ def test_names_that_are_not_text_work_and_are_printable(tmp_path: Path) -> None:
         pytest.skip("this file system has text names only")
     done = subprocess.run(command("compress", b"caf\xe9.png"), capture_output=True, check=False, cwd=tmp_path)
     assert done.returncode == 0
-    assert b"caf\xe9.dz" in os.listdir(os.fsencode(tmp_path))
+    assert b"caf\xe9.png.dz" in os.listdir(os.fsencode(tmp_path))
     assert "caf�.png: " in done.stderr.decode()
-    done = subprocess.run(command("info", "--json", b"caf\xe9.dz"), capture_output=True, cwd=tmp_path, check=True)
+    done = subprocess.run(command("info", "--json", b"caf\xe9.png.dz"), capture_output=True, cwd=tmp_path, check=True)
     assert b'"file": ' in done.stdout
-    failed = subprocess.run(command("compress", b"caf\xe9.png"), capture_output=True, check=False, cwd=tmp_path)
+    failed = subprocess.run(
+        command("compress", b"caf\xe9.png", "-o", "/dev/full"), capture_output=True, check=False, cwd=tmp_path
+    )
     assert failed.returncode == 5
     assert failed.stderr.count(b"\n") == 1

@@ -181,7 +181,7 @@ def test_sample_refuses_what_it_cannot_do(tmp_path: Path) -> None:
     net, out = checkpoint(tmp_path / "m.safetensors", 1), str(tmp_path / "out.png")
     for args, message, code in [
         ([net, "--size", "0x4", "-o", out], "not a height and a width", 2),
-        ([net, "--size", "2x2", "-o", str(tmp_path / "none" / "out.png")], "No such file", 5),
+        ([net, "--size", "2x2", "-o", str(tmp_path / "none" / "out.png")], "there is no folder", 5),
         ([str(tmp_path / "m.txt"), "-o", out], "no checkpoint", 3),
     ]:
         run = CliRunner().invoke(app, ["sample", *args])

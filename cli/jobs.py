@@ -1,0 +1,325 @@
+"""What `compress` and `decompress` have in common: one input from its claim on a name to its removal, and the batch."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .. import OutputError, UsageError
+from . import api
+from .batch import Task, run_batch
+from .console import Console
+from .convert import Conversion, Converted
+from .output import print_line
+from .report import result_as_json, sizes_text, summary
+from .resources import Resources
+from .sources import Loaded, Source, expand, same_file
+from .targets import STDOUT_FILES, Target, Targets
+
+__all__ = ["Options", "convert_all"]
+
+# The second half of a file's progress where everything is decoded again.
+VERIFYING_FROM = 0.5
+# Disks keep times to 100 ns, a microsecond, a second, or two.
+CLOCKS = (1, 100, 1000, 10**9, 2 * 10**9)
+KEPT, SKIPPED, FAILED = "kept", "skipped", "failed"
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a command converts.
+
+    Attributes:
+        recursive: Go through folders.
+        output: What `-o` names.
+        output_dir: What `--output-dir` names.
+        force: Overwrite files.
+        skip_existing: Leave inputs alone whose output exists.
+        remove: Remove each source after its output was verified.
+        threads: For all files together; 0 for all processors.
+        memory: Bytes for all files at work together; `None` for half of the machine's.
+        as_json: One JSON object for each file on standard output, in place of the lines on standard error.
+        dry_run: Say what would be done.
+    """
+
+    recursive: bool = False
+    output: str | None = None
+    output_dir: Path | None = None
+    force: bool = False
+    skip_existing: bool = False
+    remove: bool = False
+    threads: int = 0
+    memory: int | None = None
+    as_json: bool = False
+    dry_run: bool = False
+
+
+@dataclass
+class Outcome:
+    """What was done to one input.
+
+    Attributes:
+        status: "coded", "decoded", "kept", "skipped"; with --dry-run what would be.
+        target: The output.
+        text: A line about it, or what follows its name in one.
+        before: Size of the input.
+        after: Size of the output.
+        converted: The output, without its bytes, and the header of the .dz file.
+        seconds: That the conversion took.
+    """
+
+    status: str
+    target: Target
+    text: str
+    before: int | None = None
+    after: int | None = None
+    converted: Converted | None = None
+    seconds: float | None = None
+
+
+def convert_all(inputs: tuple[str, ...], conversion: Conversion, console: Console, options: Options) -> int:
+    """Converts every input and returns the exit code of the batch.
+
+    Raises:
+        UsageError: The options do not fit the inputs.
+    """
+    sources = expand(inputs, recursive=options.recursive, suffixes=conversion.suffixes)
+    _check_options(sources, options)
+    targets = Targets(options.output, options.output_dir, options.force)
+    resources = Resources(options.threads, options.memory, len(sources))
+    job = Job(conversion, targets, resources, options)
+    record = Record(conversion, console, options, len(sources))
+    try:
+        code = run_batch(sources, job, console, record.add, resources=resources)
+    finally:
+        targets.partials.close()
+    record.close()
+    return code
+
+
+@dataclass(frozen=True)
+class Job:
+    """The work for one input."""
+
+    conversion: Conversion
+    targets: Targets
+    resources: Resources
+    options: Options
+
+    def __call__(self, task: Task) -> Outcome:
+        """Does it, in a thread.
+
+        Raises:
+            DensezipError: Whatever was wrong with this input.
+        """
+        conversion, source = self.conversion, task.source
+        status = source.status()
+        loaded = source.load() if conversion.named_by_content else None
+        name = conversion.name(source.relative.name, loaded.data if loaded is not None else b"")
+        with task.turn():
+            target = self.targets.claim(source, name)
+        found = self._existing(source, status, target, loaded)
+        if found is not None:
+            return found
+        if self.options.remove and not target.is_file:
+            raise OutputError("--rm needs a file for output: this one cannot be read again")
+        output = None if self.options.output is None or target.path is None else target.path
+        if self.options.dry_run:
+            if source.path is not None:
+                conversion.foresee(loaded.data if loaded is not None else source.head(), output)
+            size = None if status is None else status.st_size
+            return Outcome(conversion.word, target, f"would be written to {target.name}", size)
+        loaded = loaded or source.load()
+        conversion.check(loaded.data, output)
+        with self.resources.share(conversion.memory(loaded.data)) as threads:
+            return self._convert(task, loaded, target, output, threads)
+
+    def _existing(
+        self, source: Source, status: os.stat_result | None, target: Target, loaded: Loaded | None
+    ) -> Outcome | None:
+        """What follows from an output that is there already; `None` if the work has to be done.
+
+        Raises:
+            OutputError: It may not be replaced.
+        """
+        options = self.options
+        if target.existing is None or target.path is None or options.force:
+            return None
+        if options.skip_existing:
+            return Outcome(SKIPPED, target, f"skipped: {target.name} exists", _size(status), target.existing.st_size)
+        if not self._is_current(source, status, target, loaded):
+            raise OutputError(f"{target.name} exists: give -f to overwrite it, or --skip-existing")
+        if options.remove and not options.dry_run:
+            return None
+        text = f"skipped: {target.name} is up to date"
+        return Outcome(SKIPPED, target, text, _size(status), target.existing.st_size)
+
+    def _is_current(self, source: Source, status: os.stat_result | None, target: Target, loaded: Loaded | None) -> bool:
+        """Whether the output seems to have been made from this input: it has the time of it, see `Targets.write`."""
+        existing = target.existing
+        if status is None or existing is None or target.path is None:
+            return False
+        time_of_source = status.st_mtime_ns
+        if all(existing.st_mtime_ns != time_of_source - time_of_source % clock for clock in CLOCKS):
+            return False
+        with contextlib.suppress(OSError):
+            head = loaded.data if loaded is not None else source.head()
+            return self.conversion.agrees(target.path.read_bytes(), head)
+        return False
+
+    def _convert(self, task: Task, loaded: Loaded, target: Target, output: Path | None, threads: int) -> Outcome:
+        conversion, remove, existing = self.conversion, self.options.remove, target.existing
+        begin = 0.0
+        if remove and existing is not None and target.path is not None:
+            # It may be the only copy of another picture, or the one that this source was changed from.
+            begin = VERIFYING_FROM / 2
+            old = _read_back(target.path)
+            if not conversion.stands_for(old, loaded.data, output, threads, task.progress(0, begin)):
+                raise OutputError(
+                    f"{target.name} exists and does not give back this file: --rm does not replace what may be the "
+                    "only copy of something else"
+                )
+            if not (self.options.force and conversion.again):
+                _remove(task.source, loaded.status)
+                text = f"skipped: {target.name} is up to date, and the source was removed"
+                return Outcome(SKIPPED, target, text, len(loaded.data), len(old))
+        started = time.monotonic()
+        end = VERIFYING_FROM if remove else 1.0
+        result = conversion.convert(loaded.data, output, threads, task.progress(begin, end))
+        seconds = time.monotonic() - started
+        lost = ", ".join(result.lost)
+        if remove and lost:
+            raise OutputError(f"{target.name} cannot hold {lost}: nothing was written or removed")
+
+        def verify(written: bytes) -> None:
+            conversion.verify(written, loaded.data, result, threads, task.progress(end, 1.0))
+
+        like = loaded.status
+        self.targets.write(target, result.data, like, verify=verify if remove else None, guarded=remove)
+        if remove:
+            _remove(task.source, loaded.status)
+        status = KEPT if conversion.kept(result.header) else conversion.word
+        sizes = sizes_text(len(loaded.data), len(result.data))
+        text = f"{sizes}, {target.name}{conversion.remark(result.header)}"
+        after = len(result.data)
+        light = Converted(b"", result.header, result.lost)
+        return Outcome(status, target, text, len(loaded.data), after, light, seconds)
+
+
+@dataclass
+class Record:
+    """Says what became of each input, and of all."""
+
+    conversion: Conversion
+    console: Console
+    options: Options
+    files: int
+    counts: Counter[str] = field(default_factory=Counter)
+    before: int = 0
+    after: int = 0
+
+    def add(self, task: Task, error: str | None, code: int) -> None:
+        """One input has ended."""
+        outcome: Outcome | None = task.result
+        self.counts[FAILED if outcome is None else outcome.status] += 1
+        if self.options.as_json:
+            print_line(self._json(task, outcome, error, code))
+        if outcome is None:
+            return
+        converted = outcome.converted
+        name = task.source.name
+        if converted is not None:
+            self.before += outcome.before or 0
+            self.after += outcome.after or 0
+            if converted.lost:
+                self.console.status(f"{name}: {outcome.target.name} cannot hold {', '.join(converted.lost)}")
+        if self.options.as_json:
+            return
+        if outcome.status == SKIPPED and self.files > 1 and not self.options.dry_run:
+            self.console.detail(f"{name}: {outcome.text}")
+        else:
+            self.console.status(f"{name}: {outcome.text}")
+        if converted is not None:
+            self.console.detail(f"    {summary(converted.header)}, {outcome.seconds:.2f} s")
+
+    def close(self) -> None:
+        """All inputs have ended."""
+        if self.files <= 1 or self.options.as_json:
+            return
+        counted = [f"{self.counts[word]} {word}" for word in (self.conversion.word, KEPT, SKIPPED, FAILED)]
+        counted = [text for text in counted if not text.startswith("0 ")] or ["nothing done"]
+        would = "would be: " if self.options.dry_run else ""
+        sizes = f": {sizes_text(self.before, self.after)}" if self.before else ""
+        self.console.status(f"{self.files} files: {would}{', '.join(counted)}{sizes}")
+
+    def _json(self, task: Task, outcome: Outcome | None, error: str | None, code: int) -> str:
+        source = task.source
+        fields: dict[str, object] = {
+            "input": "-" if source.path is None else source.name,
+            "output": None if outcome is None else outcome.target.name,
+            "status": FAILED if outcome is None else outcome.status,
+        }
+        if self.options.dry_run:
+            fields["dry_run"] = True
+        if outcome is not None:
+            converted = outcome.converted
+            fields |= {"input_size": outcome.before, "output_size": outcome.after}
+            if converted is not None and outcome.seconds is not None:
+                fields |= {"exact": api.exact(converted.header), "seconds": round(outcome.seconds, 3)}
+                fields["removed"] = self.options.remove
+                if converted.lost:
+                    fields["lost"] = list(converted.lost)
+        return result_as_json(fields, error, code)
+
+
+def _check_options(sources: list[Source], options: Options) -> None:
+    """Refuses combinations that have no sensible meaning, before anything is done."""
+    piped = any(source.path is None for source in sources)
+    to_stdout = options.output in STDOUT_FILES or (piped and options.output is None)
+    if options.output is not None and options.output_dir is not None:
+        raise UsageError("-o and --output-dir exclude each other")
+    if options.force and options.skip_existing:
+        raise UsageError("--force and --skip-existing exclude each other")
+    if options.output is not None and len(sources) != 1:
+        raise UsageError(f"-o takes one input, not {len(sources)}: give --output-dir")
+    if piped and options.output_dir is not None:
+        raise UsageError("standard input has no name to put into --output-dir: give -o")
+    if options.remove and (piped or to_stdout):
+        raise UsageError("--rm needs a file for input and a file for output")
+    if options.as_json and to_stdout:
+        raise UsageError("--json prints on standard output, where the output goes: give -o FILE")
+
+
+def _size(status: os.stat_result | None) -> int | None:
+    return None if status is None else status.st_size
+
+
+def _read_back(path: Path) -> bytes:
+    """An output that is there already, once it is on the disk for good."""
+    try:
+        with open(path, "rb") as file:
+            with contextlib.suppress(OSError):
+                os.fsync(file.fileno())
+            return file.read()
+    except OSError as error:
+        raise OutputError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _remove(source: Source, status: os.stat_result | None) -> None:
+    """Removes an input whose output is safe; of a link, the link.
+
+    Raises:
+        OutputError: It cannot be removed, or is no longer the file that `status` was taken of.
+    """
+    if source.path is None or status is None:
+        return
+    try:
+        if not same_file(status, source.path.stat()):
+            raise OutputError("it has changed since it was read, and is kept")
+        source.path.unlink()
+    except OSError as error:
+        raise OutputError(f"cannot remove it: {error.strerror or error}") from error
