@@ -137,12 +137,11 @@ def compress(
     _check_numbers(threads, max_pixels)
     if not (isinstance(strip, bool) or strip == "all"):
         raise UsageError(f"strip={strip!r}: False, True or 'all'")
-    say = notice or (lambda _: None)
-    taken = take_in(image, strip, max_pixels, say)
+    taken = take_in(image, strip, max_pixels)
     from .codec.file.coding import encode_picture, keep, store
 
-    if taken.reason:
-        say(f"kept whole: {taken.reason}")
+    if taken.reason and notice is not None:
+        notice(f"kept whole: {taken.reason}")
     if taken.data is not None and (taken.lossy or taken.reason):
         if taken.picture is None:
             return keep(taken.data, taken.extension, lossy=taken.lossy)

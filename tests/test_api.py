@@ -57,7 +57,7 @@ def test_a_file_comes_back(mode: str, kind: str, tmp_path: Path) -> None:
         data = densezip.compress(path)
         assert data == densezip.compress(str(path)) == densezip.compress(path.read_bytes())
         assert_same(densezip.decompress(data), image)
-        exported, extension = densezip.export(data, "png")
+        exported, extension, _ = densezip.export(data, "png")
         assert extension == "png"
         with Image.open(BytesIO(exported)) as again:
             assert_same(again, image)
@@ -190,16 +190,19 @@ def test_metadata_is_kept_and_listed_and_strip_drops_it(monkeypatch: pytest.Monk
         assert found.info == wanted.info
     exported = densezip.export(data)[0]
     assert exported.count(b"Author") == 1
-    bare = densezip.compress(rich_png(), strip=True)
+    looked_at = densezip.compress(rich_png(), strip=True)
+    assert set(densezip.info(looked_at).metadata) == {"icc"}
+    bare = densezip.compress(rich_png(), strip="all")
     assert densezip.info(bare).metadata == {}
-    assert len(bare) < len(data)
+    assert len(bare) < len(looked_at) < len(data)
 
 
 def test_strip_leaves_no_metadata_in_a_stored_file() -> None:
     exif = b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0 secret"
     source = file_of(picture("RGB"), "JPEG", exif=exif)
-    assert densezip.export(densezip.compress(source)) == (source, "jpg")
-    stripped = densezip.compress(source, strip=True)
+    assert densezip.export(densezip.compress(source)) == (source, "jpg", ())
+    stripped = densezip.compress(source, strip="all")
+    assert stripped == densezip.compress(source, strip=True)
     assert b"secret" not in stripped
     assert len(stripped) < len(source) + 64
 
@@ -212,8 +215,8 @@ def test_a_lossy_file_is_stored_byte_for_byte(name: str, stored: str, tmp_path: 
     about = densezip.info(data)
     assert (about.payload, about.stored_format, about.lossy_source) == ("stored", stored, True)
     assert len(data) <= len(source) + 64
-    assert densezip.export(data) == (source, stored)
-    assert densezip.export(data, ".jpg") == (source, stored)
+    assert densezip.export(data) == (source, stored, ())
+    assert densezip.export(data, ".jpg") == (source, stored, ())
     with Image.open(BytesIO(source)) as image:
         image.load()
         assert_same(densezip.decompress(data), image)

@@ -55,7 +55,7 @@ def test_a_16_bit_array_of_version_2_decodes() -> None:
 
 def test_a_stored_file_of_version_2_decodes() -> None:
     data = bytes.fromhex(GOLDEN["stored"])
-    assert densezip.export(data) == (b"P5\n3 2\n255\n\0\1\2\3\4\5", "ppm")
+    assert densezip.export(data) == (b"P5\n3 2\n255\n\0\1\2\3\4\5", "ppm", ())
     image = densezip.decompress(data)
     assert isinstance(image, Image.Image)
     assert image.tobytes() == bytes(range(6))

@@ -1,7 +1,6 @@
 """What is handed in to be compressed: a path, bytes, an open file, an image or an array; and .dz files to be read."""
 
 import io
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from os import PathLike, fspath
 from pathlib import Path
@@ -72,14 +71,13 @@ def bytes_of(source: object) -> tuple[bytes, str]:
     return bytes(data), Path(name).suffix.lower().removeprefix(".") if isinstance(name, str) else ""
 
 
-def take_in(image: object, strip: bool | str, max_pixels: int, notice: Callable[[str], None]) -> Input:
+def take_in(image: object, strip: bool | str, max_pixels: int) -> Input:
     """Look at what is to be compressed.
 
     Args:
         image: as for `densezip.compress`.
         strip: False, True or "all", likewise.
         max_pixels: refuse larger images before decoding them.
-        notice: called with what deserves a word.
 
     Raises:
         UsageError: of a type that is no image.
@@ -114,7 +112,7 @@ def take_in(image: object, strip: bool | str, max_pixels: int, notice: Callable[
         found = imagefile.read(data, max_pixels)
     except UnsupportedImageError as error:
         return _unread(whole, kind.name, str(error), strip)
-    return _with_pixels(whole, found, strip, notice)
+    return _with_pixels(whole, found, strip)
 
 
 def _unread(whole: Input, name: str, reason: str, strip: bool | str) -> Input:
@@ -129,7 +127,7 @@ def _unread(whole: Input, name: str, reason: str, strip: bool | str) -> Input:
     return replace(whole, data=data, reason=reason)
 
 
-def _with_pixels(whole: Input, found: Any, strip: bool | str, notice: Callable[[str], None]) -> Input:
+def _with_pixels(whole: Input, found: Any, strip: bool | str) -> Input:
     """A file whose pixels were read."""
     from ..images.source import Source, format_name, take_apart
 

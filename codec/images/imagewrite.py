@@ -6,7 +6,7 @@ pixels, the mode, the palette or the transparency came out different, the format
 
 from dataclasses import replace
 from io import BytesIO
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -15,9 +15,11 @@ from ..errors import DensezipError, OutputFormatError
 from . import png
 from .exif import EXIF_PREFIX
 from .imagefile import FORMATS, read
-from .picture import Picture, to_image
+from .modes import Chunk
+from .opaque import OPAQUE
+from .picture import XMP_KEYWORD, Picture, to_image
 
-__all__ = ["format_of_extension", "write"]
+__all__ = ["Converted", "convert", "format_of_extension", "own_format", "write"]
 
 TIFF_XMP = 700
 WRITERS: dict[str, dict[str, Any]] = {
@@ -28,8 +30,38 @@ WRITERS: dict[str, dict[str, Any]] = {
     "PNM": {"format": "PPM"},
     "QOI": {"format": "QOI"},
 }
+# What people call the metadata that PNG has chunks for.
+NAMES = {
+    "PLTE": "palette",
+    "tRNS": "transparency",
+    "iCCP": "ICC profile",
+    "eXIf": "EXIF",
+    "gAMA": "gamma",
+    "cHRM": "chromaticities",
+    "sRGB": "rendering intent",
+    "cICP": "colour coding",
+    "pHYs": "resolution",
+    "tEXt": "text",
+    "zTXt": "text",
+    "iTXt": "text",
+    "tIME": "time",
+}
 # What Pillow takes from us: by format, the entries of `info` that it writes.
 KEPT = {"WebP": ("icc_profile", "exif", "xmp"), "TIFF": ("icc_profile", "exif", "xmp", "dpi"), "BMP": ("dpi",)}
+
+
+class Converted(NamedTuple):
+    """An image file.
+
+    Attributes:
+        data: its bytes.
+        extension: of its format, without a dot.
+        lost: the metadata that it does not hold, as people call it.
+    """
+
+    data: bytes
+    extension: str
+    lost: tuple[str, ...]
 
 
 def format_of_extension(extension: str) -> str:
@@ -46,24 +78,46 @@ def format_of_extension(extension: str) -> str:
     raise OutputFormatError(f"no format is known for the extension {extension!r}; these are: {known}")
 
 
+def own_format(extension: str, own: str) -> bool:
+    """Whether two extensions, with or without their dots, are of one format."""
+    one, other = (name.lower().removeprefix(".") for name in (extension, own))
+    every = [extensions for _, extensions in FORMATS.values()] + list(OPAQUE.values())
+    return one == other or any(one in extensions and other in extensions for extensions in every)
+
+
 def write(picture: Picture, extension: str) -> bytes:
-    """The bytes of an image file that holds the picture.
+    """The bytes of an image file that holds the picture: see `convert`."""
+    return convert(picture, extension).data
+
+
+def convert(picture: Picture, extension: str) -> Converted:
+    """An image file that holds the picture, and as much of its metadata as the format has room for.
 
     Args:
         picture: what to write.
         extension: "png", "webp", "tiff", ... with or without a dot.
 
     Raises:
-        OutputFormatError: the format is not known, or cannot hold this picture.
+        OutputFormatError: the format is not known, or cannot hold these pixels.
     """
     kind = format_of_extension(extension)
+    data, back = _written(picture, kind)
+    held = {_name(chunk) for chunk in back.chunks}
+    lost = dict.fromkeys(name for name in map(_name, picture.chunks) if name not in held)
+    return Converted(data, extension.lower().removeprefix("."), tuple(lost))
+
+
+def _written(picture: Picture, kind: str) -> tuple[bytes, Picture]:
+    """A file of a format, and what a reader has of it."""
+    limit = picture.pixels.shape[0] * picture.pixels.shape[1]
     if kind == "PNG":
-        return png.write(picture.pixels, picture.mode, picture.bits, picture.chunks)
+        data = png.write(picture.pixels, picture.mode, picture.bits, picture.chunks)
+        return data, replace(picture, chunks=png.parse(data).chunks)
     if kind == "JPEG":
         raise OutputFormatError("JPEG is lossy: it cannot hold this image")
     try:
         data = _encode(picture, kind)
-        back = read(data, picture.pixels.shape[0] * picture.pixels.shape[1]).picture
+        back = read(data, limit).picture
     except OutputFormatError:
         raise
     except (DensezipError, OSError, ValueError, TypeError, KeyError) as error:
@@ -74,7 +128,13 @@ def write(picture: Picture, extension: str) -> bytes:
         raise OutputFormatError(f"{kind} cannot hold this image's palette or transparency")
     if not np.array_equal(back.pixels, picture.pixels):
         raise OutputFormatError(f"{kind} does not keep the pixels of this image of mode {picture.mode}")
-    return data
+    return data, back
+
+
+def _name(chunk: Chunk) -> str:
+    """What people call a kind of metadata."""
+    name, body = chunk
+    return "XMP" if name == "iTXt" and body.startswith(XMP_KEYWORD + b"\0") else NAMES.get(name, f"chunk {name}")
 
 
 def _encode(picture: Picture, kind: str) -> bytes:
