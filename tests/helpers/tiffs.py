@@ -85,7 +85,7 @@ def build(
     """
     height, width, channels = samples.shape
     down, across = tile or (rows or height, width)
-    parts = []
+    parts: list[bytes] = []
     for plane in range(channels) if planar == 2 else (slice(None),):
         for top in range(0, height, down):
             for left in range(0, width, across):
@@ -97,8 +97,8 @@ def build(
                     part = np.pad(part, fill, constant_values=7 % 2**bits)
                 if predictor == 2:
                     part = np.concatenate([part[:, :1], part[:, 1:] - part[:, :-1]], axis=1)
-                body = packed(part, bits, order)
-                parts.append(zlib.compress(body) if deflated else body)
+                stream = packed(part, bits, order)
+                parts.append(zlib.compress(stream) if deflated else stream)
     kind = LONG8 if big else LONG
     head = 16 if big else 8
     kept: dict[int, Tag] = {
@@ -116,17 +116,17 @@ def build(
     else:
         kept[278] = (278, LONG, [down])
     where, lengths = (324, 325) if tile else (273, 279)
-    kept[lengths] = (lengths, kind, [len(part) for part in parts])
+    kept[lengths] = (lengths, kind, [len(stream) for stream in parts])
     kept[where] = (where, kind, [0] * len(parts))
     kept |= {tag[0]: tag for tag in tags}
     kept = {number: tag for number, tag in kept.items() if tag[2] is not None}
 
     start = head + (len(directory(list(kept.values()), head, order, big)) if ahead else 0)
     offsets, body = [], b""
-    for part in parts:
+    for stream in parts:
         body += gap
         offsets.append(start + len(body))
-        body += part
+        body += stream
     body += bytes(len(body) % 2)
     if where in kept and not any(tag[0] == where for tag in tags):
         kept[where] = (where, kind, offsets)

@@ -23,7 +23,8 @@ MODES_OF_CHANNELS = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
 def raw(channels: int, bits: int, height: int = 23, width: int = 31) -> npt.NDArray[Any]:
     samples = array(channels, "u2" if bits == 16 else "u1", height, width)
-    return samples >> 3 & 2**bits - 1 if bits < 8 else samples
+    wanted: npt.NDArray[Any] = samples >> 3 & 2**bits - 1 if bits < 8 else samples
+    return wanted
 
 
 def picture_of(data: bytes) -> Picture:
@@ -196,7 +197,7 @@ def with_directories(order: str = "<", **options: Any) -> bytes:
     gps_at = exif_at + len(exif)
     gps = directory([(1, ASCII, b"N\0"), (2, RATIONAL, [48, 1, 8, 1, 0, 1])], gps_at, order)
     data = build(array(3), order=order, tags=(*tags, (34665, LONG, [exif_at]), (34853, LONG, [gps_at])), **options)
-    return data.ljust(size, b"\0") + inner + exif + gps
+    return b"".join([data, bytes(size - len(data)), inner, exif, gps])
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
