@@ -1,6 +1,6 @@
 """Write a picture as an image file that holds all of it, or refuse.
 
-PNG holds every picture. Another format is written by Pillow (by imagecodecs for 16-bit colour) and read back: if the
+PNG holds every picture. TIFF is written here, another format by Pillow, and read back: if the
 pixels, the mode, the palette or the transparency came out different, the format could not hold them.
 """
 
@@ -12,8 +12,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import DensezipError, OutputFormatError
-from . import png
-from .exif import EXIF_PREFIX
+from . import png, tiff
 from .imagefile import FORMATS, read
 from .modes import Chunk
 from .opaque import OPAQUE
@@ -21,10 +20,9 @@ from .picture import XMP_KEYWORD, Picture, to_image
 
 __all__ = ["Converted", "convert", "format_of_extension", "own_format", "write"]
 
-TIFF_XMP = 700
 WRITERS: dict[str, dict[str, Any]] = {
     "WebP": {"format": "WEBP", "lossless": True, "quality": 100, "method": 4, "exact": True},
-    "TIFF": {"format": "TIFF", "compression": "tiff_adobe_deflate"},
+    "TIFF": {},
     "BMP": {"format": "BMP"},
     "GIF": {"format": "GIF", "optimize": False},
     "PNM": {"format": "PPM"},
@@ -47,7 +45,7 @@ NAMES = {
     "tIME": "time",
 }
 # What Pillow takes from us: by format, the entries of `info` that it writes.
-KEPT = {"WebP": ("icc_profile", "exif", "xmp"), "TIFF": ("icc_profile", "exif", "xmp", "dpi"), "BMP": ("dpi",)}
+KEPT = {"WebP": ("icc_profile", "exif", "xmp"), "BMP": ("dpi",)}
 
 
 class Converted(NamedTuple):
@@ -138,44 +136,21 @@ def _name(chunk: Chunk) -> str:
 
 
 def _encode(picture: Picture, kind: str) -> bytes:
+    if kind == "TIFF":
+        return tiff.write(picture)
     image = to_image(replace(picture, array_ndim=0))
     if isinstance(image, Image.Image):
         options = dict(WRITERS[kind])
         for name in KEPT.get(kind, ()):
             if image.info.get(name):
                 options[name] = image.info[name]
-        if kind == "TIFF":
-            options["exif"] = _tiff_directory(options.pop("exif", b""), options.pop("xmp", b""))
         file = BytesIO()
         image.save(file, **options)
         return file.getvalue()
     if kind == "PNM" and picture.mode == "RGB;16":
         height, width = picture.pixels.shape[:2]
         return b"P6\n%d %d\n65535\n" % (width, height) + picture.pixels.astype(">u2").tobytes()
-    if kind == "TIFF" and picture.mode in ("RGB;16", "RGBA;16"):
-        import imagecodecs
-
-        extra = "unassalpha" if picture.mode == "RGBA;16" else None
-        icc = _probe_info(picture).get("icc_profile")
-        return bytes(imagecodecs.tiff_encode(picture.pixels, photometric="rgb", extrasample=extra, iccprofile=icc))
     raise OutputFormatError(f"{kind} cannot hold an image of mode {picture.mode}; PNG can")
-
-
-def _tiff_directory(exif: bytes, xmp: bytes | str) -> Image.Exif:
-    """EXIF and XMP as the tags of a TIFF file, where both live beside the tags of the image."""
-    tags = Image.Exif()
-    if exif:
-        tags.load(EXIF_PREFIX + exif.removeprefix(EXIF_PREFIX))
-    if xmp:
-        tags[TIFF_XMP] = xmp.encode() if isinstance(xmp, str) else xmp
-    return tags
-
-
-def _probe_info(picture: Picture) -> dict[Any, Any]:
-    """`info` as PIL would have it, had it the picture's mode."""
-    one = Picture(np.zeros((1, 1, 1), np.uint8), "L", 8, tuple(c for c in picture.chunks if c[0] not in png.STRUCTURAL))
-    image = to_image(one)
-    return image.info if isinstance(image, Image.Image) else {}
 
 
 def _same_colours(wanted: Picture, found: Picture) -> bool:

@@ -10,14 +10,16 @@ from io import BytesIO
 from PIL import Image
 
 from ..errors import UnreadableImageError
+from .modes import Chunk
 from .picture import Array, Picture, from_pil
 from .tiffdirs import Tiff, parse
 from .tifflayout import JPEG, layout
-from .tiffmeta import ORIENTATION, chunks
+from .tiffmeta import ORIENTATION, chunks, fields_of_chunks
 from .tiffremainder import join, skeleton, split
 from .tiffsamples import gather, interpret
+from .tiffwrite import write
 
-__all__ = ["join", "read", "skeleton", "split"]
+__all__ = ["join", "lost", "read", "skeleton", "split", "write"]
 
 
 def read(data: bytes, max_pixels: int) -> tuple[Picture, bool]:
@@ -41,6 +43,11 @@ def read(data: bytes, max_pixels: int) -> tuple[Picture, bool]:
         pixels, mode = _read_jpeg(tiff)
         return Picture(pixels, mode, found.bits, chunks(tiff)), True
     return Picture(interpret(gather(tiff, found), found), found.mode, found.bits, chunks(tiff)), False
+
+
+def lost(held: tuple[Chunk, ...]) -> tuple[str, ...]:
+    """The names of those of a picture's chunks that have no place in a TIFF file."""
+    return fields_of_chunks(held)[2]
 
 
 def _read_jpeg(tiff: Tiff) -> tuple[Array, str]:

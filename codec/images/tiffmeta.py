@@ -12,7 +12,7 @@ from PIL import Image
 
 from ..errors import InputError
 from .modes import Chunk
-from .picture import METRES_PER_INCH, XMP_KEYWORD, chunks_of_info
+from .picture import EXIF_PREFIX, METRES_PER_INCH, XMP_KEYWORD, chunks_of_info
 from .tiffdirs import EXIF, GPS, Field, Tiff, parse, serialise, tree
 
 __all__ = ["KEPT", "chunks", "fields_of_chunks"]
@@ -21,11 +21,16 @@ ORIENTATION, X_RESOLUTION, Y_RESOLUTION, UNIT, XMP, ICC = 274, 282, 283, 296, 70
 # Description, make, model, orientation, software, date, artist, copyright; the EXIF and GPS directories.
 KEPT = (270, 271, 272, ORIENTATION, 305, 306, 315, 33432, EXIF, GPS)
 COLOUR_MAP, PHOTOMETRIC, PALETTE = 320, 262, 3
-BYTE, ASCII, SHORT, RATIONAL, UNDEFINED = 1, 2, 3, 5, 7
+BYTE, SHORT, RATIONAL, UNDEFINED = 1, 3, 5, 7
 INCH, CENTIMETRE = 2, 3
 CENTIMETRES_PER_INCH = 2.54
-# No profile is larger; what claims to be unpacks to at most this.
-MAX_PROFILE = 2**28
+# No profile and no XMP is larger.
+MAX_UNPACKED = 2**28
+# Tags of EXIF's first directory that say how a thumbnail or the compressed image lies in the file, or where more is.
+OF_THE_FILE = frozenset([
+    254, 255, *range(256, 267), 273, *range(277, 282), 284, 288, 289, 317, *range(320, 326), 330, 332, 334, 338, 339,
+    *range(340, 348), 400, *range(512, 522), *range(529, 533), XMP, 33421, 33422, ICC, 40965, *range(50706, 50980),
+])  # fmt: skip
 
 
 def chunks(tiff: Tiff) -> tuple[Chunk, ...]:
@@ -77,43 +82,67 @@ def fields_of_chunks(held: tuple[Chunk, ...]) -> tuple[tuple[Field, ...], str, t
     Returns:
         the tags, the order of their bytes, and the names of the chunks that no tag can hold.
     """
-    order, lost = "<", []
+    order = "<"
     fields: dict[int, Field] = {}
+    lost: list[str] = []
     for name, body in held:
         if name == "eXIf":
             try:
-                exif = parse(body)
+                exif = parse(body.removeprefix(EXIF_PREFIX))
             except InputError:
                 lost.append(name)
                 continue
             order = exif.order
-            fields |= {
-                field.tag: field for field in tree(body, exif.order, exif.big, exif.first.entries) if field.tag in KEPT
-            }
+            found = tree(exif.data, order, exif.big, exif.first.entries)
+            fields |= {field.tag: field for field in found if field.tag not in OF_THE_FILE}
     for name, body in held:
-        if name == "iCCP" and (profile := _profile(body)):
-            fields[ICC] = Field(ICC, UNDEFINED, profile)
-        elif name == "iTXt" and body.startswith(XMP_KEYWORD + b"\0\0"):
-            fields[XMP] = Field(XMP, BYTE, body[len(XMP_KEYWORD) + 5 :])
-        elif name == "pHYs" and len(body) == 9 and body[8] == 1:
-            across, down = struct.unpack_from(">II", body)
-            for tag, value in ((X_RESOLUTION, across), (Y_RESOLUTION, down)):
-                # Whole numbers to the inch come back as they were; others to a hundredth of a centimetre.
-                inch = round(value * METRES_PER_INCH)
-                exact = round(inch / METRES_PER_INCH) == value
-                ratio = Fraction(inch) if exact else Fraction(value) * Fraction(254, 10000)
-                ratio = ratio.limit_denominator(2**31) if ratio else Fraction(0)
-                fields[tag] = Field(tag, RATIONAL, struct.pack(order + "II", ratio.numerator, ratio.denominator))
-            fields[UNIT] = Field(UNIT, SHORT, struct.pack(order + "H", INCH))
-        elif name not in ("eXIf", "PLTE"):
+        more = {"iCCP": _profile, "iTXt": _xmp, "pHYs": _inches}.get(name, _nothing)(body, order)
+        fields |= {field.tag: field for field in more}
+        if not more and name not in ("eXIf", "PLTE"):
             lost.append(name)
     return tuple(sorted(fields.values(), key=lambda field: field.tag)), order, tuple(lost)
 
 
-def _profile(body: bytes) -> bytes:
-    """The ICC profile in an iCCP chunk; nothing if there is none to be had."""
-    stream = body.partition(b"\0")[2][1:]
+def _nothing(_: bytes, __: str) -> tuple[Field, ...]:
+    return ()
+
+
+def _inflate(stream: bytes) -> bytes:
+    """A zlib stream's content; nothing if it is damaged or out of all proportion."""
+    inflater = zlib.decompressobj()
     try:
-        return zlib.decompressobj().decompress(stream, MAX_PROFILE)
+        found = inflater.decompress(stream, MAX_UNPACKED)
     except zlib.error:
         return b""
+    return found if inflater.eof else b""
+
+
+def _profile(body: bytes, _: str) -> tuple[Field, ...]:
+    """An iCCP chunk's profile."""
+    found = _inflate(body.partition(b"\0")[2][1:])
+    return (Field(ICC, UNDEFINED, found),) if found else ()
+
+
+def _xmp(body: bytes, _: str) -> tuple[Field, ...]:
+    """An iTXt chunk's XMP, if it is that."""
+    keyword, __, rest = body.partition(b"\0")
+    if keyword != XMP_KEYWORD or len(rest) < 4 or rest[0] > 1 or rest[1]:
+        return ()
+    # Behind the language and the translated keyword.
+    packet = rest[2:].partition(b"\0")[2].partition(b"\0")[2]
+    packet = _inflate(packet) if rest[0] else packet
+    return (Field(XMP, BYTE, packet),) if packet else ()
+
+
+def _inches(body: bytes, order: str) -> tuple[Field, ...]:
+    """A pHYs chunk's resolution, if it is one and no mere ratio."""
+    if len(body) != 9 or body[8] != 1 or 0 in (sizes := struct.unpack_from(">II", body)):
+        return ()
+    fields = []
+    for tag, value in zip((X_RESOLUTION, Y_RESOLUTION), sizes, strict=True):
+        # A whole number to the inch if that is what it was before it was rounded to a whole number to the metre.
+        inch = round(value * METRES_PER_INCH)
+        whole = round(inch / METRES_PER_INCH) == value
+        ratio = Fraction(inch) if whole else Fraction(value * 254, 10000).limit_denominator(5000)
+        fields.append(Field(tag, RATIONAL, struct.pack(order + "II", ratio.numerator, ratio.denominator)))
+    return (*fields, Field(UNIT, SHORT, struct.pack(order + "H", INCH)))

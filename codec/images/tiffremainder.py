@@ -40,6 +40,7 @@ from .tifflayout import (
     check_size,
     layout,
 )
+from .tiffmeta import chunks
 from .tiffrules import SHORT, WRITERS, Writer
 from .tiffsamples import from_picture, places, raw_bytes
 from .tiffstreams import Streams
@@ -94,7 +95,8 @@ def split(data: bytes, picture: Picture) -> Split | None:
             remainder = varint(number * len(KINDS) + kind) + varint(width) + varint(height) + fork.finish()
             if not best or len(remainder) < len(best):
                 best = remainder
-        if whole.assemble() != data:
+        if whole.assemble() != data or chunks(parse(skeleton(best))) != chunks(tiff):
+            # The second: metadata among the pixels, which nobody finds without them.
             return None
     except (DensezipError, OddNumberError, ValueError):
         return None
@@ -141,7 +143,9 @@ def skeleton(remainder: bytes) -> bytes:
     found, big = _layout(player, width, height, kind, None)
     made = _lengths(player, found, tiffstreams.skip(player, found), None)
     whole = walk(player, writer, found, big, made, None)
-    fields = {field.tag: field for field in tree(whole, found.order, big, whole.entries) if field.tag not in CUT_UP}
+    # The first of several entries of one tag counts.
+    fields = {field.tag: field for field in reversed(tree(whole, found.order, big, whole.entries))}
+    fields = {tag: field for tag, field in fields.items() if tag not in CUT_UP}
     return one_pixel(found, fields)
 
 

@@ -133,16 +133,17 @@ def _decompress(stream: bytes, layout: Layout, index: int, wanted: int, options:
 def unpack(raw: bytes | memoryview, layout: Layout, index: int) -> Block:
     """A segment's samples from its bytes; prediction undone."""
     rows, bits = layout.box(index)[5], layout.bits
+    samples: Block
     if bits == 16:
         samples = np.frombuffer(raw, layout.order + "u2").astype(np.uint16)
     else:
-        values = np.frombuffer(raw, np.uint8)
-        if layout.reversed_bits and layout.compression == NONE:
-            values = np.frombuffer(bytes(raw).translate(REVERSED), np.uint8)
-        samples: Block = np.unpackbits(values) if bits == 1 else values
-        if 1 < bits < 8:
+        turned = layout.reversed_bits and layout.compression == NONE
+        samples = np.frombuffer(bytes(raw).translate(REVERSED) if turned else raw, np.uint8)
+        if bits == 1:
+            samples = np.unpackbits(samples)
+        elif bits < 8:
             shifts = np.arange(8 - bits, -1, -bits, dtype=np.uint8)
-            samples = (values[:, None] >> shifts & (2**bits - 1)).astype(np.uint8)
+            samples = samples[:, None] >> shifts & np.uint8(2**bits - 1)
     block = samples.reshape(rows, layout.padded, layout.together)
     if layout.predictor == 2:
         block = np.add.accumulate(block, axis=1, dtype=block.dtype)
@@ -160,9 +161,9 @@ def pack(block: Block, layout: Layout) -> bytes:
         return np.packbits(block.reshape(-1)).tobytes()
     if bits < 8:
         parts = block.reshape(-1, 8 // bits)
-        out = np.zeros(len(parts), np.uint8)
-        for column in range(8 // bits):
-            out = out << bits | parts[:, column]
+        out = parts[:, 0]
+        for column in range(1, 8 // bits):
+            out = out << np.uint8(bits) | parts[:, column]
         return out.tobytes()
     return block.tobytes()
 

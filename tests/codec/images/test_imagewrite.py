@@ -27,7 +27,7 @@ def pictures() -> dict[str, Picture]:
 HELD = {
     "png": set(pictures()),
     "webp": {"RGB", "RGBA"},
-    "tiff": {"1", "L", "LA", "RGB", "RGBA", "P", "I;16", "3 channels of 16 bits", "4 channels of 16 bits"},
+    "tiff": {"1", "L", "LA", "RGB", "RGBA", "P", "I;16"} | {f"{n} channels of 16 bits" for n in (2, 3, 4)},
     "ppm": {"1", "L", "RGB", "I;16", "3 channels of 16 bits"},
     "bmp": {"1", "L", "RGB", "RGBA", "P"},
     "gif": {"L", "P"},

@@ -1,0 +1,382 @@
+"""TIFF files: exact samples or a refusal, and the whole file from its pixels and the remainder."""
+
+import struct
+import zlib
+from dataclasses import replace
+from typing import Any
+
+import imagecodecs
+import numpy as np
+import numpy.typing as npt
+import pytest
+from densezip.codec.errors import LimitError, UnreadableImageError, UnsupportedImageError
+from densezip.codec.images import tiff
+from densezip.codec.images.imagefile import read
+from densezip.codec.images.picture import Picture
+from PIL import Image
+from samples import MODES, array, file_of, picture, tiff16
+from tiffs import ASCII, BYTE, LONG, RATIONAL, SHORT, UNDEFINED, Tag, build, directory, file
+
+LIMIT = 2**20
+MODES_OF_CHANNELS = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+
+
+def raw(channels: int, bits: int, height: int = 23, width: int = 31) -> npt.NDArray[Any]:
+    samples = array(channels, "u2" if bits == 16 else "u1", height, width)
+    wanted: npt.NDArray[Any] = samples >> 3 & 2**bits - 1 if bits < 8 else samples
+    return wanted
+
+
+def picture_of(data: bytes) -> Picture:
+    return tiff.read(data, LIMIT)[0]
+
+
+def again(data: bytes) -> bytes:
+    """The file from its pixels and its remainder."""
+    found = picture_of(data)
+    split = tiff.split(data, found)
+    assert split is not None
+    assert split.exact
+    return tiff.join(replace(found, chunks=()), split.remainder)
+
+
+LAYOUTS: dict[str, dict[str, Any]] = {
+    "one strip": {},
+    "strips": {"rows": 4},
+    "tiles": {"tile": (16, 16)},
+    "planes": {"planar": 2, "rows": 5},
+    "planes of tiles": {"planar": 2, "tile": (16, 16)},
+    "directory first": {"ahead": True, "rows": 7},
+    "gaps": {"rows": 7, "gap": b"gap", "behind": b"what follows the end"},
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_samples_and_files_are_exact(bits: int, channels: int, order: str, big: bool, layout: str) -> None:
+    samples = raw(channels, bits)
+    data = build(samples, bits=bits, order=order, big=big, **LAYOUTS[layout])
+    found = picture_of(data)
+    assert np.array_equal(found.pixels, samples)
+    mode = MODES_OF_CHANNELS[channels]
+    assert (found.mode, found.bits) == (mode if bits == 8 else "I;16" if channels == 1 else mode + ";16", bits)
+    assert again(data) == data
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("predictor", [1, 2])
+def test_deflated_samples_are_exact(predictor: int, order: str, bits: int, layout: str) -> None:
+    samples = raw(3, bits)
+    data = build(samples, bits=bits, order=order, deflated=True, predictor=predictor, **LAYOUTS[layout])
+    assert np.array_equal(picture_of(data).pixels, samples)
+
+
+@pytest.mark.parametrize("layout", ["one strip", "strips", "tiles", "gaps"])
+@pytest.mark.parametrize("photometric", [0, 1, 3])
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_grey_and_palette_of_every_depth_are_exact(bits: int, photometric: int, layout: str) -> None:
+    samples = raw(1, bits)
+    colours = np.random.default_rng(bits).integers(0, 256, 3 << bits)
+    tags = ((320, SHORT, [257 * int(value) for value in colours]),) if photometric == 3 else ()
+    data = build(samples, bits=bits, photometric=photometric, tags=tags, **LAYOUTS[layout])
+    found = picture_of(data)
+    assert found.bits == bits
+    if photometric == 3:
+        assert found.mode == "P"
+        assert np.array_equal(found.pixels, samples)
+        assert dict(found.chunks)["PLTE"] == bytes(colours.reshape(3, -1).T.astype(np.uint8).tobytes())
+    else:
+        assert found.mode == ("1" if bits == 1 else "L")
+        wanted = samples if photometric else 2**bits - 1 - samples
+        assert np.array_equal(found.pixels, wanted * (1 if bits == 1 else 255 // (2**bits - 1)))
+    assert again(data) == data
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw", "packbits", "tiff_adobe_deflate", "zstd", "lzma"])
+@pytest.mark.parametrize("mode", MODES)
+def test_what_pillow_writes_is_read_as_pillow_reads_it(mode: str, compression: str | None) -> None:
+    image = picture(mode)
+    data = file_of(image, "TIFF", compression=compression)
+    assert np.array_equal(picture_of(data).pixels.squeeze(), np.asarray(image))
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw", "packbits"])
+@pytest.mark.parametrize("mode", MODES)
+def test_what_pillow_writes_comes_back_byte_for_byte_from_a_few_bytes(mode: str, compression: str | None) -> None:
+    data = file_of(picture(mode, 150, 201), "TIFF", compression=compression)
+    split = tiff.split(data, picture_of(data))
+    assert split is not None
+    assert again(data) == data
+    palette = dict(picture_of(data).chunks).get("PLTE", b"")
+    assert len(split.remainder) <= 16 + len(palette)
+
+
+@pytest.mark.parametrize("predictor", [False, True])
+@pytest.mark.parametrize("kind", ["u1", "u2"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_lzw_of_libtiff_comes_back_even_where_it_gives_up_its_table(channels: int, kind: str, predictor: bool) -> None:
+    rng = np.random.default_rng(0)
+    samples = array(channels, kind, 300, 200)
+    samples[100:200] = rng.integers(0, 256, samples[100:200].shape)
+    samples[200:220] = 7
+    options = {"photometric": "rgb"} if channels == 3 else {}
+    data = tiff16(samples, compression="lzw", predictor=predictor or None, rowsperstrip=300, **options)
+    assert np.array_equal(picture_of(data).pixels, samples)
+    assert again(data) == data
+
+
+@pytest.mark.parametrize("group", ["group3", "group4"])
+def test_fax_is_read(group: str) -> None:
+    image = picture("1", 64, 80)
+    assert np.array_equal(picture_of(file_of(image, "TIFF", compression=group)).pixels[:, :, 0], np.asarray(image))
+
+
+def test_bits_filled_from_the_lowest_on_are_turned_about() -> None:
+    samples = raw(1, 1)
+    data = bytearray(build(samples, bits=1, tags=((266, SHORT, [2]),)))
+    size = 23 * 4
+    data[8 : 8 + size] = bytes(int(f"{value:08b}"[::-1], 2) for value in data[8 : 8 + size])
+    assert np.array_equal(picture_of(bytes(data)).pixels, samples)
+    assert again(bytes(data)) == bytes(data)
+
+
+def test_what_fills_tiles_beyond_the_edge_is_kept() -> None:
+    samples = array(3, "u1", 20, 20)
+    plain = bytearray(build(samples, tile=(16, 16)))
+    split = tiff.split(bytes(plain), picture_of(bytes(plain)))
+    assert split is not None
+    noise = np.random.default_rng(0).bytes(16 * 12 * 3)
+    plain[8 + 768 + 12 : 8 + 768 + 48] = noise[:36]
+    data = bytes(plain)
+    assert again(data) == data
+    zeros = np.pad(samples, ((0, 12), (0, 12), (0, 0)))
+    edge = np.pad(samples, ((0, 12), (0, 12), (0, 0)), mode="edge")
+    for padded in (zeros, edge):
+        data = build(padded, tile=(16, 16), tags=((256, LONG, [20]), (257, LONG, [20])))
+        split = tiff.split(data, picture_of(data))
+        assert split is not None
+        assert again(data) == data
+        assert len(split.remainder) < 30
+
+
+TAGS: tuple[Tag, ...] = (
+    (269, ASCII, b"the document's name\0"),
+    (270, ASCII, b"a hill\0"),
+    (274, SHORT, [6]),
+    (282, RATIONAL, [300, 1]),
+    (283, RATIONAL, [300, 1]),
+    (296, SHORT, [2]),
+    (700, BYTE, b"<x:xmpmeta/>"),
+    (33550, UNDEFINED, bytes(range(24))),
+    (33723, UNDEFINED, b"IPTC" * 9),
+    (34377, BYTE, b"8BIM" * 5),
+    (34675, UNDEFINED, b"profile" * 20),
+    (42112, ASCII, b"<GDALMetadata/>\0"),
+    (50838, LONG, [12, 34]),
+    (50839, BYTE, b"IJIJ" * 4),
+    (65000, 9999, b""),
+)
+
+
+def with_directories(order: str = "<", **options: Any) -> bytes:
+    """A file with every tag of `TAGS`, and EXIF, GPS and interoperability directories behind its end."""
+    tags = tuple(tag for tag in TAGS if tag[1] != 9999)
+    pointers: tuple[Tag, ...] = ((34665, LONG, [1]), (34853, LONG, [1]))
+    size = len(build(array(3), order=order, tags=tags + pointers, **options))
+    size += size % 2
+    inner = directory([(1, ASCII, b"R98\0")], size, order)
+    exif_at = size + len(inner)
+    exif = directory(
+        [(33434, RATIONAL, [1, 250]), (37500, UNDEFINED, b"maker's note"), (40965, LONG, [size])], exif_at, order
+    )
+    gps_at = exif_at + len(exif)
+    gps = directory([(1, ASCII, b"N\0"), (2, RATIONAL, [48, 1, 8, 1, 0, 1])], gps_at, order)
+    data = build(array(3), order=order, tags=(*tags, (34665, LONG, [exif_at]), (34853, LONG, [gps_at])), **options)
+    return b"".join([data, bytes(size - len(data)), inner, exif, gps])
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("big", [False])
+@pytest.mark.parametrize("layout", ["one strip", "tiles", "directory first"])
+def test_every_tag_and_directory_comes_back(layout: str, big: bool, order: str) -> None:
+    data = with_directories(order, big=big, **LAYOUTS[layout])
+    assert again(data) == data
+    found = picture_of(data)
+    exif = Image.Exif()
+    exif.load(b"Exif\0\0" + dict(found.chunks)["eXIf"])
+    assert exif[270] == "a hill"
+    assert exif[274] == 6
+    assert exif.get_ifd(34665)[37500] == b"maker's note"
+    assert exif.get_ifd(34853)[1] == "N"
+    assert {name for name, _ in found.chunks} == {"iCCP", "pHYs", "eXIf", "iTXt"}
+
+
+def files() -> dict[str, bytes]:
+    found = {f"{mode} by Pillow": bytes(file_of(picture(mode), "TIFF")) for mode in MODES}
+    found |= {f"{mode}, LZW": bytes(file_of(picture(mode), "TIFF", compression="tiff_lzw")) for mode in MODES}
+    found["metadata"] = with_directories()
+    found["big-endian metadata"] = with_directories(">", tile=(16, 16))
+    found["big"] = build(array(3, "u2"), bits=16, big=True, order=">", tile=(16, 32))
+    found["bits"] = build(raw(1, 4), bits=4, photometric=0, rows=3, behind=b"behind")
+    exif = Image.Exif()
+    exif[274] = 3
+    exif.get_ifd(34665)[37510] = b"a comment"
+    found["LZW and EXIF"] = bytes(file_of(picture("RGB"), "TIFF", compression="tiff_lzw", exif=exif))
+    return found
+
+
+@pytest.mark.parametrize("name", files())
+def test_the_skeleton_has_the_metadata_and_one_pixel(name: str) -> None:
+    data = files()[name]
+    whole = picture_of(data)
+    split = tiff.split(data, whole)
+    assert split is not None
+    skeleton = tiff.skeleton(split.remainder)
+    found = picture_of(skeleton)
+    assert found.chunks == whole.chunks
+    assert (found.mode, found.bits) == (whole.mode, whole.bits)
+    assert found.pixels.shape[:2] == (1, 1)
+    assert len(skeleton) < len(split.remainder) + 2500
+
+
+def test_metadata_costs_little_more_than_its_bytes() -> None:
+    profile, note = np.random.default_rng(0).bytes(1000), np.random.default_rng(1).bytes(500)
+    plain, full = build(array(3)), build(array(3), tags=((34675, UNDEFINED, profile), (33723, UNDEFINED, note)))
+    sizes = []
+    for data in (plain, full):
+        split = tiff.split(data, picture_of(data))
+        assert split is not None
+        sizes.append(len(zlib.compress(split.remainder, 9)))
+    assert sizes[1] - sizes[0] < 1500 + 40
+
+
+RAW_TAGS = {
+    "sub-directory": (330, LONG, [8]),
+    "DNG": (50706, BYTE, b"\1\4\0\0"),
+    "CFA": (33421, SHORT, [2, 2]),
+    "thumbnail": (513, LONG, [8]),
+    "reduced": (254, LONG, [1]),
+}
+REFUSED: dict[str, tuple[bytes, str]] = {
+    name: (build(array(3), tags=(tag,)), str(tag[0])) for name, tag in RAW_TAGS.items()
+} | {
+    "pages": (bytes(file_of(picture("L"), "TIFF", save_all=True, append_images=[picture("L")])), "several pages"),
+    "ImageJ stack": (build(array(1), tags=((270, ASCII, b"ImageJ=1.53\nimages=3\nslices=3\n\0"),)), "stack of 3"),
+    "three bands of grey": (build(array(3), photometric=1), "3 samples a pixel, 0 of them extra"),
+    "premultiplied": (build(array(4), tags=((338, SHORT, [1]),)), "premultiplied"),
+    "CMYK": (build(array(4), photometric=5, tags=((338, SHORT, None),)), "colour space 5"),
+    "float": (build(array(1), tags=((339, SHORT, [3]),)), "floating"),
+    "12 bits": (build(array(1), tags=((258, SHORT, [12]),)), "bits per sample"),
+    "LERC": (build(array(1), compression=34887), "compression 34887"),
+    "predictor 3": (build(array(1), deflated=True, tags=((317, SHORT, [3]),)), "predictor 3"),
+    "palette of 16 bits": (
+        build(raw(1, 1), bits=1, photometric=3, tags=((320, SHORT, [0, 1, 2, 3, 4, 5]),)), "16-bit colours",
+    ),
+    "old LZW": (build(np.full((2, 8, 1), 9, "u1"), compression=5).replace(b"\t" * 16, b"\0\1" * 8), "LZW"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_not_one_exact_picture_is_refused_with_the_reason(name: str) -> None:
+    data, reason = REFUSED[name]
+    with pytest.raises(UnsupportedImageError, match=reason):
+        read(data, LIMIT)
+
+
+DAMAGED: dict[str, bytes] = {
+    "no strips": build(array(3), tags=((273, LONG, None),)),
+    "a strip too few": build(array(3), rows=5, tags=((278, LONG, [4]),)),
+    "a strip outside": build(array(3), tags=((273, LONG, [10**6]),)),
+    "a strip too short": build(array(3), tags=((279, LONG, [100]),)),
+    "no width": build(array(3), tags=((256, LONG, [0]),)),
+    "a directory outside": file(b"", 10**6),
+    "a directory in the header": file(bytes(20), 4),
+    "a width of text": build(array(3), tags=((256, ASCII, b"31\0"),)),
+    "two widths": build(array(3), tags=((256, LONG, [31, 31]),)),
+    "no palette": build(raw(1, 4), bits=4, photometric=3),
+    "a damaged deflate stream": build(array(3), deflated=True).replace(b"\x78\x9c", b"\x78\x9d", 1),
+    "PackBits that ends early": build(array(3), compression=32773),
+    "BigTIFF of 4-byte offsets": b"II+\0\4\0\0\0" + bytes(40),
+    "half a header": b"II*\0\x08",
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_damaged_file_is_said_to_be_so(name: str) -> None:
+    with pytest.raises(UnreadableImageError, match="TIFF") as caught:
+        read(DAMAGED[name], LIMIT)
+    assert " at 0x" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", files())
+def test_a_file_that_is_cut_short_is_unreadable_or_whole(name: str) -> None:
+    data = files()[name]
+    whole = picture_of(data)
+    for length in range(0, len(data), 1 + len(data) // 200):
+        try:
+            found = picture_of(data[:length])
+        except UnreadableImageError:
+            continue
+        assert np.array_equal(found.pixels, whole.pixels)
+
+
+def test_sizes_beyond_the_limit_are_refused_before_anything_is_allocated() -> None:
+    with pytest.raises(LimitError, match="limit"):
+        tiff.read(build(array(1), tags=((256, LONG, [2**31]), (257, LONG, [2**31]))), 2**40)
+    with pytest.raises(UnsupportedImageError, match="parts"):
+        tiff.read(build(array(1), tile=(16, 16), tags=((322, LONG, [2**20]), (323, LONG, [2**20]))), LIMIT)
+
+
+def test_strips_that_share_bytes_are_not_taken_apart() -> None:
+    samples = np.tile(array(1, "u1", 5, 31), (2, 1, 1))
+    data = build(samples, rows=5, tags=((273, LONG, [8, 8]),))
+    assert np.array_equal(picture_of(data).pixels, samples)
+    assert tiff.split(data, picture_of(data)) is None
+
+
+def test_a_jpeg_in_tiff_is_lossy_and_stays_whole() -> None:
+    data = file_of(picture("RGB"), "TIFF", compression="jpeg")
+    found, lossy = tiff.read(data, LIMIT)
+    assert lossy
+    assert tiff.split(data, found) is None
+
+
+def test_values_shared_by_two_tags_come_back() -> None:
+    data = bytearray(build(array(3), tags=((282, RATIONAL, [72, 1]), (283, RATIONAL, [72, 1]))))
+    (start,) = struct.unpack_from("<I", data, 4)
+    places = {}
+    for at in range(start + 2, start + 2 + 12 * struct.unpack_from("<H", data, start)[0], 12):
+        places[struct.unpack_from("<H", data, at)[0]] = at + 8
+    data[places[283] : places[283] + 4] = data[places[282] : places[282] + 4]
+    assert again(bytes(data)) == bytes(data)
+
+
+@pytest.mark.parametrize("compression", [5, 8, 32773, 34925, 50000])
+def test_errors_of_decoders_do_not_get_through(compression: int) -> None:
+    data = bytearray(build(array(1), compression=compression))
+    data[8:100] = b"\x80" + np.random.default_rng(0).bytes(91)
+    with pytest.raises(UnreadableImageError, match="damaged TIFF file: strip or tile 0") as caught:
+        picture_of(bytes(data))
+    assert "imcd" not in str(caught.value).lower()
+
+
+def test_webp_in_tiff_is_read_if_it_is_lossless() -> None:
+    samples = array(3)
+    for lossless in (True, False):
+        stream = bytes(imagecodecs.webp_encode(samples, lossless=lossless, level=80))
+        stream += bytes(len(stream) % 2)
+        body = directory(
+            [(256, LONG, [31]), (257, LONG, [23]), (258, SHORT, [8, 8, 8]), (259, SHORT, [50001]), (262, SHORT, [2]),
+             (273, LONG, [8]), (277, SHORT, [3]), (279, LONG, [len(stream)])], 8 + len(stream),
+        )  # fmt: skip
+        data = file(stream + body, 8 + len(stream))
+        if lossless:
+            assert np.array_equal(picture_of(data).pixels, samples)
+        else:
+            with pytest.raises(UnsupportedImageError, match="lossy"):
+                picture_of(data)
