@@ -7,7 +7,7 @@ from types import ModuleType
 import numpy as np
 
 from ..errors import ChecksumError, DensezipError
-from . import bmp, png, pnm, tiffremainder
+from . import bmp, png, pnm, qoi, tiffremainder
 from .imagefile import FORMATS, InputImage, read
 from .modes import Chunk
 from .picture import Picture
@@ -30,6 +30,7 @@ _FORMATS: dict[str, tuple[str, ModuleType]] = {
     "tif": ("TIFF", tiffremainder),
     "bmp": ("BMP", bmp),
     "pnm": ("PNM", pnm),
+    "qoi": ("QOI", qoi),
 }
 _CHECKSUM_BYTES = 4
 # A file without its pixels still has some: few.
