@@ -14,7 +14,7 @@ __all__ = ["coder_for_effort", "coder_of_header", "indexed_coder"]
 
 
 def coder_for_effort(effort: int, height: int, width: int, depth: int) -> Coder:
-    """The coder for new files.
+    """The coder for new files; as its `lesser`, those of lower efforts.
 
     Args:
         effort: 1 to 9.
@@ -24,9 +24,14 @@ def coder_for_effort(effort: int, height: int, width: int, depth: int) -> Coder:
     """
     from . import photo
 
-    model = photo.model_for_effort(effort)
-    tile_height, tile_width = photo.tile_shape(model, height, width)
-    return _photo_coder(model, min(tile_height, height), min(tile_width, width), depth)
+    def coder(effort: int) -> Coder:
+        model = photo.model_for_effort(effort)
+        tile_height, tile_width = photo.tile_shape(model, height, width)
+        return _photo_coder(model, min(tile_height, height), min(tile_width, width), depth)
+
+    found = coder(effort)
+    lesser = [coder(other) for other in photo.EFFORTS if other < effort]
+    return replace(found, lesser=tuple(other for other in lesser if other.model != found.model))
 
 
 def indexed_coder(height: int, width: int) -> Coder:

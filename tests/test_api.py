@@ -10,13 +10,15 @@ import imagecodecs
 import numpy as np
 import numpy.typing as npt
 import pytest
-from densezip.codec.file import coding
+from densezip.codec.file import candidates, coding
 from densezip.codec.file.container import parse
 from densezip.codec.file.payload import Coder, encode_tiles
+from densezip.codec.file.probes import FEW_COLOURS, count_colours
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from leaves import dead_leaves
 from PIL import Image, PngImagePlugin
-from samples import MODES, array, file_of, picture, png_of, raw_png
+from samples import MODES, array, file_of, model_only, picture, png_of, raw_png
 
 
 def best_webp(image: Image.Image) -> int:
@@ -90,8 +92,7 @@ def test_noise_of_any_shape_comes_back_from_the_photo_model_at_any_effort(
     rng = np.random.default_rng(seed)
     samples = rng.integers(0, np.iinfo(dtype).max + 1, (height, width, channels)).astype(dtype)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(coding, "SPARSE_COLOURS", 0)
-        patch.setattr(coding, "webp_size", lambda *_: 10**6)
+        model_only(patch)
         data = densezip.compress(samples, effort=effort)
     assert np.array_equal(back(data), samples)
 
@@ -124,7 +125,7 @@ def test_any_thread_count_writes_and_reads_the_same(monkeypatch: pytest.MonkeyPa
     from densezip.models import photo
 
     monkeypatch.setattr(photo, "tile_shape", lambda *_: (16, 16))
-    monkeypatch.setattr(coding, "webp_size", lambda *_: 10**6)  # the model alone
+    model_only(monkeypatch)
     samples = array(3, height=40, width=50)
     files = {densezip.compress(samples, threads=threads) for threads in (0, 1, 2, 5)}
     assert len(files) == 1
@@ -263,23 +264,22 @@ def test_a_drawing_spares_the_photo_model_and_a_photograph_spares_webp(monkeypat
         asked.append(coder.model or coder.payload.name)
         return encode_tiles(coder, *rest)
 
-    monkeypatch.setattr(coding, "encode_tiles", encode)
+    monkeypatch.setattr(candidates, "encode_tiles", encode)
     densezip.compress(drawing())
     assert asked == ["WEBP", "indexed"]
     asked.clear()
     densezip.compress(Image.new("RGB", (64, 64), (1, 2, 3)))
     assert asked == ["WEBP"]
     asked.clear()
-    monkeypatch.setattr(coding, "webp_size", lambda *_: 10**6)
-    densezip.compress(picture("RGB"))
+    densezip.compress(dead_leaves(160, 160, 3, 1))
     assert asked == ["photo-5"]
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_colours_are_counted_up_to_the_first_few(channels: int) -> None:
     samples = array(channels) % 7
-    assert coding.count_colours(samples) == len(np.unique(samples.reshape(-1, channels), axis=0))
-    assert coding.count_colours(array(3, height=300, width=300)) > coding.FEW_COLOURS
+    assert count_colours(samples) == len(np.unique(samples.reshape(-1, channels), axis=0))
+    assert count_colours(array(3, height=300, width=300)) > FEW_COLOURS
 
 
 def test_images_beyond_webp_are_coded_in_tiles() -> None:

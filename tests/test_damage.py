@@ -11,18 +11,16 @@ import densezip
 import numpy as np
 import numpy.typing as npt
 import pytest
-from densezip.codec.file import coding
 from densezip.codec.file.container import Header, Payload, parse, serialise
 from densezip.codec.images.picture import checksum, digest
 from PIL import Image
-from samples import array, file_of, picture, png16
+from samples import array, file_of, model_only, picture, png16
 
 
 def model_file() -> bytes:
     """A small file whose payload is a model's, whatever else would be smaller."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(coding, "webp_size", lambda *_: 10**6)
-        patch.setattr(coding, "SPARSE_COLOURS", 0)
+        model_only(patch)
         return densezip.compress(array(3, height=7, width=9))
 
 

@@ -62,9 +62,9 @@ def test_a_stored_file_of_version_2_decodes() -> None:
 
 
 def test_the_indexed_model_still_writes_the_same_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    from densezip.codec.file import coding
+    from densezip.codec.file import candidates
 
-    monkeypatch.setattr(coding, "SMALL_FILE", 0)
+    monkeypatch.setattr(candidates, "SMALL_FILE", 0)
     image = Image.fromarray(palette_image())
     image.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0, 9, 9, 255])
     assert densezip.compress(image).hex() == GOLDEN["indexed"]

@@ -1,4 +1,4 @@
-"""Pictures to .dz bytes and back: every way to code a picture is a candidate, and the smallest wins.
+"""Pictures to .dz bytes and back.
 
 The model is handed in as a function that makes its coder, so that this layer knows no network.
 """
@@ -6,33 +6,23 @@ The model is handed in as a function that makes its coder, so that this layer kn
 from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
-
-from ..errors import ChecksumError, CorruptPayloadError, HeaderError, LimitError, UnknownModelError
-from ..images.picture import Array, Picture, checksum, digest
+from ..errors import (
+    ChecksumError,
+    CorruptPayloadError,
+    FormatError,
+    HeaderError,
+    LimitError,
+    UnknownModelError,
+    UnsupportedImageError,
+)
+from ..images.picture import Picture, check_palette, checksum, digest
 from ..images.source import Source
-from .container import Container, Header, Payload, serialise
+from .candidates import choose
+from .container import Container, Header, Payload, parse, serialise
 from .packing import PLAIN, pack, unpack
-from .payload import Coder, Progress, decode_tiles, encode_tiles, png_coder, webp_coder, webp_size
+from .payload import Coder, Progress, decode_tiles, png_coder, webp_coder
 
-__all__ = ["count_colours", "decode_picture", "encode_picture", "keep", "store", "stored_bytes"]
-
-# Which candidates are tried: these rules spare time, and break no promise about WebP or the input file.
-# A photograph has more colours than this and takes WebP this many bits per sample: else the photo model is spared.
-SPARSE_COLOURS = 64
-GRAPHIC_BPSP = 0.25
-# WebP at its best is spared where the photo model is below this fraction of a fast WebP, in an image of at least so
-# many bits per sample. Best over fast was 0.95 to 1.04 on photographs; it is far less only in images of few bits.
-HOPELESS_RATIO = 0.92
-PHOTOGRAPH_BPSP = 1.0
-# The coder of indices takes an image of so many colours. Grey photographs have no more, and are spared it unless WebP
-# says that they are drawings; and a file that is as small as this already is not worth its start.
-FEW_COLOURS = 256
-DRAWING_BPSP = 1.0
-SMALL_FILE = 96
-# Progress is that of the first model tried, up to this; the rest is for what comes after it.
-MODEL_SHARE = 0.95
-COUNTING_PIXELS = 2**18
+__all__ = ["decode_picture", "encode_picture", "keep", "store", "stored_bytes"]
 
 
 def encode_picture(
@@ -52,38 +42,15 @@ def encode_picture(
         threads: number of tiles coded at once; 0 for all processors.
         report: called with the fraction done.
         source: the file that the picture came from. With its remainder, the picture's metadata is in that.
+
+    Raises:
+        UnreadableImageError: its palette has a length that no file can hold.
+        UnsupportedImageError: its metadata make a header that a reader refuses.
     """
+    check_palette(picture)
     pixels, mode = picture.pixels, picture.mode
-    height, width, channels = pixels.shape
-    found: list[tuple[int, Coder, list[bytes]]] = []
-
-    def share(fraction: float) -> None:
-        if report is not None:
-            report(MODEL_SHARE * fraction)
-
-    def attempt(coder: Coder) -> int:
-        first = coder.payload is Payload.MODEL and all(other.payload is not Payload.MODEL for _, other, _ in found)
-        progress = Progress(height * width, share if report is not None and first else None)
-        tiles = encode_tiles(coder, pixels, threads, progress)
-        found.append((sum(map(len, tiles)), coder, tiles))
-        return found[-1][0]
-
-    colours, bpsp, hopeless = 0, 0.0, False
-    if mode not in ("1", "P") and picture.bits < 16:
-        fast = webp_size(pixels, threads)
-        colours, bpsp = count_colours(pixels), 8 * fast / pixels.size
-        if colours > SPARSE_COLOURS and bpsp >= GRAPHIC_BPSP:
-            modelled = attempt(photo_coder(height, width, 8))
-            hopeless = bpsp >= PHOTOGRAPH_BPSP and modelled <= HOPELESS_RATIO * fast
-    if picture.bits == 16:
-        attempt(photo_coder(height, width, 16))
-        attempt(png_coder(mode, height, width))
-    elif not hopeless:
-        size = attempt(webp_coder(height, width))
-        few = colours <= FEW_COLOURS and (channels >= 3 or colours <= SPARSE_COLOURS or bpsp < DRAWING_BPSP)
-        if few and size > SMALL_FILE:
-            attempt(indexed_coder(height, width))
-    _, coder, tiles = min(found, key=lambda candidate: candidate[0])
+    height, width = pixels.shape[:2]
+    coder, tiles = choose(picture, photo_coder, indexed_coder, threads, report)
     header = Header(
         payload=coder.payload,
         mode=mode,
@@ -102,22 +69,20 @@ def encode_picture(
         header = replace(
             header, source_format=source.format, source_checksum=source.checksum, remainder=source.remainder
         )
-    return serialise(header, tiles)
+    return checked(serialise(header, tiles))
 
 
-def count_colours(pixels: Array) -> int:
-    """The number of different pixels of 8-bit samples, or some number above `FEW_COLOURS`. Photographs end at once."""
-    height, width, channels = pixels.shape
-    rows = max(1, COUNTING_PIXELS // width)
-    seen = np.zeros(0, np.uint32)
-    for top in range(0, height, rows):
-        packed = np.zeros((min(rows, height - top), width), np.uint32)
-        for channel in range(channels):
-            packed = packed << np.uint32(8) | pixels[top : top + rows, :, channel]
-        seen = np.union1d(seen, packed)
-        if len(seen) > FEW_COLOURS:
-            break
-    return len(seen)
+def checked(data: bytes) -> bytes:
+    """A file that was just laid out, if it can be read.
+
+    Raises:
+        UnsupportedImageError: the picture's metadata make a header that a reader refuses.
+    """
+    try:
+        parse(data)
+    except FormatError as error:
+        raise UnsupportedImageError(f"no file can hold this picture: {error}") from error
+    return data
 
 
 def decode_picture(
@@ -173,7 +138,7 @@ def store(picture: Picture, original: bytes, extension: str, *, lossy: bool) -> 
         lossy=lossy,
         stored_format=extension,
     )
-    return serialise(header, [original])
+    return checked(serialise(header, [original]))
 
 
 def keep(original: bytes, extension: str, *, lossy: bool) -> bytes:
@@ -181,7 +146,7 @@ def keep(original: bytes, extension: str, *, lossy: bool) -> bytes:
     method, packed = (PLAIN, original) if lossy else pack(original)
     header = Header(Payload.FILE, "", 0, 0, digest(original), 0, 0, 0, lossy=lossy)
     header = replace(header, stored_format=extension, packing=(method, len(original)))
-    return serialise(header, [packed])
+    return checked(serialise(header, [packed]))
 
 
 def stored_bytes(container: Container, most: int) -> bytes:

@@ -1,5 +1,7 @@
 """Coders of tiles that are image formats: WebP for 8-bit samples, PNG for 16-bit ones; and what runs any coder.
 
+Both formats have settings, none of which is always the smallest: a coder tries several for every tile.
+
 A model's coder has the same shape, so that every way to code an image is one candidate among others.
 """
 
@@ -20,18 +22,36 @@ from ..images.modes import CHANNELS
 from ..images.picture import Array
 from .container import Box, Container, Payload, boxes
 
-__all__ = ["Coder", "Progress", "decode_tiles", "encode_tiles", "png_coder", "webp_coder", "webp_size"]
+__all__ = [
+    "PNG_SETTINGS",
+    "WEBP_SETTINGS",
+    "WEBP_SLOWEST",
+    "Coder",
+    "Progress",
+    "decode_tiles",
+    "encode_tiles",
+    "png_coder",
+    "png_size",
+    "run_jobs",
+    "webp_coder",
+    "webp_size",
+]
 
 WEBP_MAX_SIDE = 16383
-# The slowest setting, which the guarantee is about, and one that is some fifty times faster and 1 to 5 % larger on
-# photographs. Quality above 75 gives both the widest window for repetitions.
-WEBP_BEST = (6, 100)
-WEBP_FAST = (2, 80)
-# libwebp takes some 36 bytes a pixel: an estimate goes by bands of this many pixels, each coded on its own, and so many
-# at once, which keeps it below 160 MB. A band is as large as WebP's window for repetitions.
-ESTIMATE_PIXELS = 2**20
-ESTIMATE_THREADS = 4
+# (method, quality) of lossless WebP. The slowest tries all of its transforms, and takes three quarters of the time of
+# all together; yet the first is 7 % smaller on repeated pictures, and others are on enlarged and on tiny ones.
+WEBP_SLOWEST = (6, 100)
+WEBP_SETTINGS = ((0, 100), (1, 100), (2, 80), (2, 100), (3, 100), (4, 75), (4, 100), (5, 75), (5, 100), WEBP_SLOWEST)
+# One that is a hundred times faster and, on photographs, up to 10 % larger than the best.
+WEBP_FAST = (2, 20)
+# libwebp takes some 36 bytes a pixel: an image of more pixels than the first is coded in tiles of the second.
+WEBP_WHOLE_PIXELS = 2**23
+WEBP_TILE_PIXELS = 2**22
+# (strategy, filters) of deflate and libpng, all at this level.
 PNG_LEVEL = 9
+PNG_SETTINGS = (("DEFAULT", "ALL"), ("FILTERED", "ALL"), ("DEFAULT", "NO"), ("DEFAULT", "FAST"), ("RLE", "ALL"))
+PNG_FAST = ("FILTERED", "ALL")
+PNG_FAST_LEVEL = 6
 
 TileProgress = Callable[[int], None]
 T = TypeVar("T")
@@ -50,6 +70,7 @@ class Coder:
         decode: (bytes, shape (h, w, C), progress) -> tile; raises CorruptPayloadError.
         model: name of the model; empty for a format.
         digest: of the model's weights; empty for a format.
+        lesser: coders of lower efforts, which may be the smaller ones on pictures too small to learn from.
     """
 
     payload: Payload
@@ -59,6 +80,7 @@ class Coder:
     decode: Callable[[bytes, tuple[int, int, int], TileProgress], Array]
     model: str = ""
     digest: bytes = b""
+    lesser: tuple["Coder", ...] = ()
 
 
 class Progress:
@@ -117,7 +139,7 @@ def encode_tiles(coder: Coder, pixels: Array, threads: int, progress: Progress) 
         finish()
         return data
 
-    return list(_run(encode, grid, threads, progress))
+    return list(run_jobs(encode, grid, threads, progress))
 
 
 def decode_tiles(coder: Coder, container: Container, threads: int, progress: Progress) -> Array:
@@ -141,12 +163,12 @@ def decode_tiles(coder: Coder, container: Container, threads: int, progress: Pro
         pixels[top:bottom, left:right] = tile
         finish()
 
-    for _ in _run(decode, list(enumerate(header.boxes())), threads, progress):
+    for _ in run_jobs(decode, list(enumerate(header.boxes())), threads, progress):
         pass
     return pixels
 
 
-def _run(work: Callable[[T], R], jobs: Sequence[T], threads: int, progress: Progress) -> Iterator[R]:
+def run_jobs(work: Callable[[T], R], jobs: Sequence[T], threads: int, progress: Progress) -> Iterator[R]:
     """The results of all jobs in order; on a failure the others are told to stop."""
     workers = min(threads or os.cpu_count() or 1, len(jobs))
     if workers <= 1:
@@ -163,29 +185,28 @@ def _run(work: Callable[[T], R], jobs: Sequence[T], threads: int, progress: Prog
             raise
 
 
-def webp_coder(height: int, width: int) -> Coder:
-    """Lossless WebP at its best, as one tile unless the image is larger than WebP allows. 7 to 30 s a megapixel."""
+def webp_coder(height: int, width: int, settings: Sequence[tuple[int, int]] = WEBP_SETTINGS) -> Coder:
+    """Lossless WebP by the best of some settings, as one tile unless it is large. All take 10 to 60 s a megapixel.
+
+    Args:
+        height: of the image, in pixels.
+        width: of the image, in pixels.
+        settings: (method, quality) to try.
+    """
+    tile_width = min(width, WEBP_MAX_SIDE)
+    whole = height * width <= WEBP_WHOLE_PIXELS
     return Coder(
         Payload.WEBP,
-        min(height, WEBP_MAX_SIDE),
-        min(width, WEBP_MAX_SIDE),
-        lambda tile, _: _encode_webp(tile, *WEBP_BEST),
+        min(height, WEBP_MAX_SIDE if whole else max(1, WEBP_TILE_PIXELS // tile_width)),
+        tile_width,
+        lambda tile, _: min((_encode_webp(tile, *setting) for setting in settings), key=len),
         lambda data, shape, _: _decode_webp(data, shape),
     )
 
 
-def webp_size(pixels: Array, threads: int) -> int:
-    """An estimate from above of the size of the image as lossless WebP, in bytes. About 0.4 s a megapixel."""
-    height, width = pixels.shape[:2]
-    band = Coder(
-        Payload.WEBP,
-        max(1, min(ESTIMATE_PIXELS // min(width, WEBP_MAX_SIDE), WEBP_MAX_SIDE)),
-        min(width, WEBP_MAX_SIDE),
-        lambda tile, _: _encode_webp(tile, *WEBP_FAST),
-        lambda data, shape, _: _decode_webp(data, shape),
-    )
-    workers = min(threads or os.cpu_count() or 1, ESTIMATE_THREADS)
-    return sum(map(len, encode_tiles(band, pixels, workers, Progress(height * width, None))))
+def webp_size(pixels: Array) -> int:
+    """The size of a small image as lossless WebP by a fast setting, in bytes. 0.1 to 0.2 s a megapixel."""
+    return len(_encode_webp(pixels, *WEBP_FAST))
 
 
 def _encode_webp(tile: Array, method: int, quality: int) -> bytes:
@@ -212,21 +233,40 @@ def _decode_webp(data: bytes, shape: tuple[int, int, int]) -> Array:
     return samples[:, :, (0, 3)] if channels == 2 else samples
 
 
-def png_coder(mode: str, height: int, width: int) -> Coder:
-    """PNG of the samples, as one tile. About 2 s a megapixel of 16-bit RGB."""
+def png_coder(mode: str, height: int, width: int, settings: Sequence[tuple[str, str]] = PNG_SETTINGS) -> Coder:
+    """PNG of the samples by the best of some settings, as one tile. All take up to 10 s a megapixel of 16-bit RGB.
+
+    Args:
+        mode: of the image.
+        height: of the image, in pixels.
+        width: of the image, in pixels.
+        settings: (strategy, filters) to try.
+    """
     return Coder(
         Payload.PNG,
         height,
         width,
-        lambda tile, _: _encode_png(tile),
+        lambda tile, _: min((_encode_png(tile, *setting, PNG_LEVEL) for setting in settings), key=len),
         lambda data, shape, _: _decode_png(data, shape, mode),
     )
 
 
-def _encode_png(tile: Array) -> bytes:
+def png_size(pixels: Array) -> int:
+    """The size of a small image as PNG by a fast setting, in bytes. Some 0.5 s a megapixel of 16-bit grey."""
+    return len(_encode_png(pixels, *PNG_FAST, PNG_FAST_LEVEL))
+
+
+def _encode_png(tile: Array, strategy: str, filters: str, level: int) -> bytes:
     import imagecodecs
 
-    return bytes(imagecodecs.png_encode(tile[:, :, 0] if tile.shape[2] == 1 else tile, PNG_LEVEL))
+    return bytes(
+        imagecodecs.png_encode(
+            tile[:, :, 0] if tile.shape[2] == 1 else tile,
+            level,
+            strategy=getattr(imagecodecs.PNG.STRATEGY, strategy),
+            filter=getattr(imagecodecs.PNG.FILTER, filters),
+        )
+    )
 
 
 def _decode_png(data: bytes, shape: tuple[int, int, int], mode: str) -> Array:

@@ -8,9 +8,11 @@ from typing import Any
 import imagecodecs
 import numpy as np
 import numpy.typing as npt
+import pytest
+from densezip.codec.file import candidates
 from PIL import Image
 
-__all__ = ["MODES", "array", "file_of", "picture", "png16", "png_of", "raw_png", "tiff16"]
+__all__ = ["MODES", "array", "file_of", "model_only", "picture", "png16", "png_of", "raw_png", "tiff16"]
 
 MODES = ("1", "L", "LA", "RGB", "RGBA", "P", "I;16")
 
@@ -21,6 +23,13 @@ def array(channels: int, dtype: str = "u1", height: int = 23, width: int = 31, s
     steps = rng.integers(-3, 4, (height, width, channels))
     values = 100 + np.cumsum(steps, axis=1) + np.arange(height)[:, None, None]
     return (values * 251 + steps).astype("u2") if dtype == "u2" else values.astype("u1")
+
+
+def model_only(patch: pytest.MonkeyPatch) -> None:
+    """The photo model codes whatever comes, and nothing else is tried."""
+    patch.setattr(candidates, "SPARSE_COLOURS", 0)
+    patch.setattr(candidates, "estimated_webp", lambda *_: 1e6)
+    patch.setattr(candidates, "is_photograph", lambda *_: True)
 
 
 def picture(mode: str, height: int = 23, width: int = 31, seed: int = 0) -> Image.Image:

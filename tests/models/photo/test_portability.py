@@ -16,13 +16,13 @@ import densezip
 import numba
 import numpy as np
 import pytest
-from densezip.codec.file import coding
 from densezip.models.photo import context, experts, kernels, logistic, mixture, network, tile
 from densezip.models.photo.engine import new_session
 from densezip.models.photo.mixture import new_alphabet
 from densezip.models.photo.tile import _weights
 from leaves import dead_leaves
 from PIL import Image
+from samples import model_only
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 FILES = sorted(GOLDEN.glob("*.dz"))
@@ -110,7 +110,7 @@ def test_golden_files_are_the_same_bits_everywhere(target: str, replays: dict[st
 
 def test_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tile, "TILE_PIXELS", 1024)
-    monkeypatch.setattr(coding, "webp_size", lambda *_: 10**6)  # or WebP would win: every tile learns anew
+    model_only(monkeypatch)  # or WebP would win: every tile learns anew
     pixels = dead_leaves(150, 40, 3, 21)
     files = [densezip.compress(pixels, effort=1, threads=threads) for threads in (1, 2, 3)]
     assert (densezip.info(files[0]).model, densezip.info(files[0]).tiles) == ("photo-1", 6)

@@ -1,0 +1,224 @@
+"""Which ways to code a picture are tried: every one is a candidate, and the smallest wins.
+
+The promise: no file is more than 64 bytes larger than the smallest of lossless WebP (all of `WEBP_SETTINGS`), PNG for
+16-bit samples (all of `PNG_SETTINGS`) and the input file. WebP takes up to a hundred times as long as a fast model does,
+so it is spared where figures of the picture show that it is hopeless, and in a picture too large for it one setting is
+chosen by a sample. Which these are depends on the picture alone, never on the time that anything takes.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+
+from ..images.picture import Array, Picture
+from .container import Box, Payload, boxes
+from .payload import (
+    WEBP_SETTINGS,
+    WEBP_SLOWEST,
+    Coder,
+    Progress,
+    encode_tiles,
+    png_coder,
+    png_size,
+    run_jobs,
+    webp_coder,
+    webp_size,
+)
+from .probes import FEW_COLOURS, count_colours, look, sample_rows
+
+__all__ = ["Choice", "choose"]
+
+# The photo model is spared where there are no more colours, or a fast WebP takes fewer bits a sample.
+SPARSE_COLOURS = 64
+GRAPHIC_BPSP = 0.25
+# A file as small as this is not worth the start of the coder of indices.
+SMALL_FILE = 96
+# Models of lower efforts are tried beside the effort's own in pictures of no more pixels.
+LESSER_PIXELS = 2**14
+# WebP is tried in full on so many pixels, or, where it gets by with so many bytes, on as many as one tile of it has.
+FULL_PIXELS = 2**20
+FULL_BYTES = 2**20
+FULL_GRAPHIC_PIXELS = 2**23
+# Else it is tried on a sample of bands of rows. There its slowest setting must be below this fraction of the others',
+# and of WebP and the coder of indices one must be below this fraction of the other to be the only one.
+TRIAL_PIXELS = 2**18
+TRIAL_ROWS = 128
+WORTH_THE_TIME = 0.97
+CLEARLY_SMALLER = 0.9
+# The size by the fast setting is estimated from half of the rows, in bands, or from all of an image that is small.
+ESTIMATE_SHARE = 0.5
+ESTIMATE_PIXELS = 2**16
+ESTIMATE_ROWS = 32
+BLOCK_PIXELS, BLOCK_COLUMNS, BLOCK_THREADS = 2**20, 2**13, 4
+# Of a picture of photographic kind the best WebP is no smaller than these fractions of the fast one: first of a noisy
+# one (by bits a sample, in colour and in grey), then of a smooth one, then of those between.
+NOISY_BPSP, NOISY_GREY_BPSP, NOISY_RATIO = 3.0, 2.0, 0.92
+SMOOTH_BPSP, SMOOTH_RATIO = 1.0, 0.55
+USUAL_RATIO = 0.88
+# The best PNG of 16-bit samples, over the fast one.
+PNG_RATIO, PNG_TRIAL_PIXELS = 0.75, 2**17
+# What is of photographic kind: colours are named again by their entropy at this multiple of the model's bits a pixel,
+# unless so many of the sampled pixels have one of their own; and in colour, so many do at least.
+NAMING_MARGIN = 1.25
+FRESH, HARDLY_FRESH = 1 / 4, 1 / 16
+
+# Progress is that of the first model tried, up to this; the rest is for what comes after it.
+MODEL_SHARE = 0.95
+
+Choice = tuple[Coder, list[bytes]]
+
+
+def choose(
+    picture: Picture,
+    photo_coder: Callable[[int, int, int], Coder],
+    indexed_coder: Callable[[int, int], Coder],
+    threads: int,
+    report: Callable[[float], None] | None,
+) -> Choice:
+    """The coder with the smallest tiles, and these.
+
+    Args:
+        picture: what to code.
+        photo_coder: (height, width, bits per sample in memory: 8 or 16) -> the photo model's coder.
+        indexed_coder: (height, width) -> the coder for images of at most `FEW_COLOURS` colours.
+        threads: number of tiles coded at once; 0 for all processors.
+        report: called with the fraction done.
+    """
+    pixels = picture.pixels
+    height, width, channels = pixels.shape
+    search = _Search(pixels, threads, report)
+    if picture.bits == 16:
+        modelled = search.attempt_models(photo_coder(height, width, 16))
+        sample = sample_rows(pixels, PNG_TRIAL_PIXELS, ESTIMATE_ROWS)
+        estimate = png_size(sample) * pixels.size / sample.size
+        if not is_photograph(pixels, modelled, PNG_RATIO * estimate):
+            search.attempt(png_coder(picture.mode, height, width))
+        return search.best()
+    estimate = estimated_webp(pixels, threads)
+    bpsp = 8 * estimate / pixels.size
+    few = True
+    if picture.mode not in ("1", "P"):
+        colours = count_colours(pixels)
+        few = colours <= FEW_COLOURS
+        if colours > SPARSE_COLOURS and bpsp >= GRAPHIC_BPSP:
+            modelled = search.attempt_models(photo_coder(height, width, 8))
+            shown, scale = (pixels[:, :, :1], 3) if few and channels == 3 and _is_grey(pixels) else (pixels, 1)
+            if is_photograph(shown, modelled, webp_bound(estimate, scale * bpsp, shown.shape[2])):
+                return search.best()
+    indexed = indexed_coder(height, width) if few else None
+    if height * width <= FULL_PIXELS or (height * width <= FULL_GRAPHIC_PIXELS and estimate <= FULL_BYTES):
+        size = search.attempt(webp_coder(height, width))
+        if indexed is not None and size > SMALL_FILE:
+            search.attempt(indexed)
+        return search.best()
+    for coder in _by_trial(pixels, indexed):
+        search.attempt(coder)
+    return search.best()
+
+
+class _Search:
+    """The candidates tried so far."""
+
+    def __init__(self, pixels: Array, threads: int, report: Callable[[float], None] | None) -> None:
+        self.pixels, self.threads, self.report = pixels, threads, report
+        self.found: list[tuple[int, Coder, list[bytes]]] = []
+        self.reports = True
+
+    def attempt(self, coder: Coder) -> int:
+        """Try a coder; the size of its tiles in bytes. Of all, only the smallest tiles are kept."""
+        first = coder.payload is Payload.MODEL and self.reports
+        self.reports = self.reports and not first
+        progress = Progress(self.pixels.shape[0] * self.pixels.shape[1], self._share if first else None)
+        tiles = encode_tiles(coder, self.pixels, self.threads, progress)
+        size = sum(map(len, tiles))
+        self.found = [min([*self.found, (size, coder, tiles)], key=lambda candidate: candidate[0])]
+        return size
+
+    def attempt_models(self, coder: Coder) -> int:
+        """Try a model, and those of lower efforts in a small picture; the size of the smallest."""
+        small = self.pixels.shape[0] * self.pixels.shape[1] <= LESSER_PIXELS
+        return min(self.attempt(each) for each in (coder, *(coder.lesser if small else ())))
+
+    def best(self) -> Choice:
+        """The smallest so far."""
+        _, coder, tiles = self.found[0]
+        return coder, tiles
+
+    def _share(self, fraction: float) -> None:
+        if self.report is not None:
+            self.report(MODEL_SHARE * fraction)
+
+
+def estimated_webp(pixels: Array, threads: int) -> float:
+    """An estimate of the size as lossless WebP by a fast setting, in bytes. About 0.1 s a megapixel."""
+    height, width = pixels.shape[:2]
+    share = min(1.0, max(ESTIMATE_SHARE, ESTIMATE_PIXELS / (height * width)))
+    rows = max(1, BLOCK_PIXELS // min(width, BLOCK_COLUMNS))
+
+    def block(box: Box) -> tuple[int, int]:
+        top, left, bottom, right = box
+        part = pixels[top:bottom, left:right]
+        sample = sample_rows(part, round(share * (bottom - top) * (right - left)), ESTIMATE_ROWS)
+        return webp_size(sample), sample.size
+
+    grid = boxes(height, width, rows, BLOCK_COLUMNS)
+    workers = min(threads or os.cpu_count() or 1, BLOCK_THREADS)
+    sizes, counts = zip(*run_jobs(block, grid, workers, Progress(1, None)), strict=True)
+    return float(sum(sizes) * pixels.size / sum(counts))
+
+
+def webp_bound(estimate: float, bpsp: float, channels: int) -> float:
+    """What the best WebP takes at least of a picture of photographic kind.
+
+    Args:
+        estimate: of its size by the fast setting, in bytes.
+        bpsp: the same, in bits a sample.
+        channels: samples a pixel.
+    """
+    if bpsp >= (NOISY_BPSP if channels >= 3 else NOISY_GREY_BPSP):
+        return NOISY_RATIO * estimate
+    return (SMOOTH_RATIO if bpsp < SMOOTH_BPSP else USUAL_RATIO) * estimate
+
+
+def is_photograph(pixels: Array, modelled: int, bound: float) -> bool:
+    """Whether what can copy and name colours again, and does not learn, is hopeless.
+
+    Args:
+        pixels: [H, W, C].
+        modelled: bytes that a model takes.
+        bound: bytes that the other takes at least, if there is nothing to be copied or named.
+    """
+    if modelled > bound:
+        return False
+    bits_a_pixel = 8 * modelled / (pixels.shape[0] * pixels.shape[1])
+    found = look(pixels, bits_a_pixel)
+    if pixels.shape[2] >= 3 and found.fresh < HARDLY_FRESH:
+        return False
+    if found.fresh < FRESH and found.entropy < NAMING_MARGIN * bits_a_pixel:
+        return False
+    return modelled <= bound * (1 - 2 * found.repeats)
+
+
+def _is_grey(pixels: Array) -> bool:
+    sample = sample_rows(pixels, TRIAL_PIXELS, ESTIMATE_ROWS)
+    return bool((sample[:, :, :1] == sample).all())
+
+
+def _by_trial(pixels: Array, indexed: Coder | None) -> Sequence[Coder]:
+    """WebP by one setting, or the coder of indices, or both, as a sample says."""
+    height, width = pixels.shape[:2]
+    sample = sample_rows(pixels[:, : 2**13], TRIAL_PIXELS, TRIAL_ROWS)
+
+    def trial(coder: Coder) -> int:
+        return sum(map(len, encode_tiles(coder, sample, 1, Progress(sample.size, None))))
+
+    sizes = {setting: trial(webp_coder(sample.shape[0], sample.shape[1], [setting])) for setting in WEBP_SETTINGS}
+    setting = min((each for each in sizes if each != WEBP_SLOWEST), key=lambda each: sizes[each])
+    if sizes[WEBP_SLOWEST] < WORTH_THE_TIME * sizes[setting]:
+        setting = WEBP_SLOWEST
+    webp = webp_coder(height, width, [setting])
+    if indexed is None:
+        return [webp]
+    size = trial(indexed)
+    if size < CLEARLY_SMALLER * sizes[setting]:
+        return [indexed]
+    return [webp] if sizes[setting] < CLEARLY_SMALLER * size else [webp, indexed]
