@@ -37,6 +37,9 @@ FLAGS = (
     "-std=gnu11",
     "-ffp-contract=off",
     "-fno-fast-math",
+    # Nobody looks at errno or at the flags of floating point: square roots are instructions, and choices become vectors.
+    "-fno-math-errno",
+    "-fno-trapping-math",
     "-fno-strict-aliasing",
     "-fvisibility=hidden",
     # What distributions and zig switch on by default, and what needs a C library or costs time.

@@ -18,6 +18,7 @@ measures both).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from ctypes import c_int64, c_void_p
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -25,10 +26,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .. import native
 from ..errors import CalibrationError, CorruptPayloadError, DistributionError, TruncatedError
 from ..fields import Reader, varint
 from .codecs import Autoregressive, Codec, Independent
-from .compiled import cached
 from .lanes import SMALLEST
 from .pmf import Pmf
 from .rans import Message
@@ -48,6 +49,8 @@ _MOST_STEPS = 2.0**50
 """Parameters are below so many steps, so that multiples and their halves are exact numbers."""
 
 _RICE_BITS = 5
+
+_read_gaps = native.function("dz_read_gaps", c_int64, c_void_p, c_int64, c_int64, c_int64, c_void_p, c_void_p)
 
 S = TypeVar("S")
 
@@ -202,7 +205,7 @@ class Calibration:
         if count * (shift + 2) > len(bits):
             raise TruncatedError(f"{len(data)} bytes cannot hold {count} exceptions")
         gaps, sides = np.zeros(count, np.int64), np.zeros(count, np.bool_)
-        position = int(_read_gaps(bits, shift, gaps, sides))
+        position = _read_gaps(bits.ctypes.data, len(bits), shift, count, gaps.ctypes.data, sides.ctypes.data)
         if position < 0:
             raise TruncatedError(f"{len(data)} bytes end inside one of {count} exceptions")
         if len(bits) - position > 7 or bits[position:].any():
@@ -292,26 +295,6 @@ def autoregressive(
         return lambda first, stop: pmf(rounded[first:stop])
 
     return Forward(calibration, Autoregressive(shape, steps, make))
-
-
-@cached
-def _read_gaps(bits, shift, gaps, sides):  # type: ignore[no-untyped-def]
-    """Fill in gaps and sides; returns the position behind the last bit, or -1 where the bits end too early."""
-    position = 0
-    for number in range(gaps.size):
-        high = 0
-        while position < bits.size and bits[position]:
-            high += 1
-            position += 1
-        if position + shift + 2 > bits.size:
-            return -1
-        gap = np.int64(high)
-        for k in range(shift):
-            gap = (gap << 1) | np.int64(bits[position + 1 + k])
-        gaps[number] = gap
-        sides[number] = bits[position + 1 + shift] != 0
-        position += shift + 2
-    return position
 
 
 def _ranges(lengths: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -1,16 +1,17 @@
-"""The arithmetic of `rans.Message` compiled: one loop over the lanes, for messages on the CPU; and checks of numbers.
+"""The loops of lanes.kernels.c for tensors on the CPU: the arithmetic of `rans.Message`, and checks of numbers.
 
-`rans` has the same arithmetic in operations of torch, for other devices; the bits are the same.
+`rans` has the same arithmetic in operations of torch, for other devices; the bits are the same. Nothing is checked
+here but what a compiled loop could not survive: callers see to shapes and types.
 """
-
-# mypy: allow-untyped-defs, allow-untyped-calls
-# Compiled functions take the types that they are called with.
 
 from __future__ import annotations
 
-import numpy as np
+from ctypes import c_int64, c_void_p
 
-from .compiled import cached
+import torch
+from torch import Tensor
+
+from .. import native
 
 __all__ = [
     "SMALLEST",
@@ -20,119 +21,76 @@ __all__ = [
     "first_outside",
     "pop",
     "push",
+    "served",
     "words_of_pop",
 ]
-
-_WORD = 32
-_HEAD = 63
-_LEAST = np.uint64(1 << 31)
 
 SMALLEST = 2.0**-1022
 """Positive numbers below this have reciprocals that are not finite."""
 
-
-@cached
-def first_no_interval(start, freq, precision):
-    """The first lane whose start and freq are no interval of 2^precision, or -1."""
-    end = np.int64(1) << precision
-    for i in range(start.size):
-        if start[i] < 0 or freq[i] < 1 or freq[i] > end or start[i] > end - freq[i]:
-            return i
-    return -1
+_first_no_interval = native.kernel("dz_first_no_interval", c_int64, c_int64, c_void_p, c_void_p, c_int64)
+_push = native.kernel("dz_push", c_int64, c_int64, c_void_p, c_void_p, c_void_p, c_int64, c_void_p, c_int64, c_int64)
+_first_outside = native.kernel("dz_first_outside", c_int64, c_int64, c_void_p, c_void_p, c_void_p, c_int64)
+_words_of_pop = native.kernel("dz_words_of_pop", c_int64, c_int64, c_void_p, c_void_p, c_void_p, c_int64)
+_pop = native.kernel("dz_pop", c_int64, c_int64, c_void_p, c_void_p, c_void_p, c_int64, c_void_p, c_int64)
+_first_unsound = native.kernel("dz_first_unsound", c_int64, c_int64, c_void_p, c_int64)
 
 
-@cached
-def push(head, start, freq, precision, words, size):
+def served(tensor: Tensor) -> bool:
+    """Whether compiled loops serve this tensor, sooner and with the same bits, or operations of torch."""
+    return tensor.is_cpu
+
+
+def first_no_interval(start: Tensor, freq: Tensor, precision: int) -> int:
+    """The first lane whose start and freq [lanes] int64 are no interval of 2^precision, or -1."""
+    start, freq = start.contiguous(), freq.contiguous()
+    return int(_first_no_interval(len(start), start.data_ptr(), freq.data_ptr(), precision))
+
+
+def push(head: Tensor, start: Tensor, freq: Tensor, precision: int, words: Tensor, size: int) -> int:
     """Push a symbol on every lane; words that leave the heads go to words[size:].
 
     Returns the new size, or -1 where some start and freq are no interval; then nothing has changed.
 
     Args:
-        head: [lanes] int64, changed.
+        head: [lanes] int64, contiguous, changed.
         start: [lanes] int64
         freq: [lanes] int64
         precision: bits.
-        words: [>= size + lanes] int32, changed.
+        words: [>= size + lanes] int32, contiguous, changed.
         size: words in use.
     """
-    shift, end = np.uint64(precision), np.int64(1) << precision
-    wrong = 0
-    for i in range(head.size):  # without an exit, so that it runs in vectors
-        wrong |= start[i] | (freq[i] - 1) | (end - freq[i]) | (end - start[i] - freq[i])
-    if wrong < 0:  # the sign bit of any
-        return -1
-    for i in range(head.size):
-        state, count = np.uint64(head[i]), np.uint64(freq[i])
-        if state >> np.uint64(_HEAD - precision) >= count:  # or the head would grow beyond its bits
-            words[size] = np.int32(np.uint32(state & np.uint64(0xFFFFFFFF)))
-            size += 1
-            state >>= np.uint64(_WORD)
-        quotient = state // count
-        head[i] = np.int64((quotient << shift) + (state - quotient * count) + np.uint64(start[i]))
-    return size
+    start, freq = start.contiguous(), freq.contiguous()
+    return int(
+        _push(
+            len(head), head.data_ptr(), start.data_ptr(), freq.data_ptr(), precision, words.data_ptr(), size, len(words)
+        )
+    )
 
 
-@cached
-def first_outside(head, start, freq, precision):
-    """The first lane whose slot is not in its interval, or -1."""
-    mask = (np.int64(1) << precision) - 1
-    for i in range(head.size):
-        offset = (head[i] & mask) - start[i]
-        if offset < 0 or offset >= freq[i]:
-            return i
-    return -1
+def first_outside(head: Tensor, start: Tensor, freq: Tensor, precision: int) -> int:
+    """The first lane whose slot is not in its interval, or -1; arguments as for `push`."""
+    start, freq = start.contiguous(), freq.contiguous()
+    return int(_first_outside(len(head), head.data_ptr(), start.data_ptr(), freq.data_ptr(), precision))
 
 
-@cached
-def words_of_pop(head, start, freq, precision):
+def words_of_pop(head: Tensor, start: Tensor, freq: Tensor, precision: int) -> int:
     """Words that a pop takes, or -1 where some start and freq are no interval, or do not hold their slot."""
-    shift, mask = np.uint64(precision), (np.int64(1) << precision) - 1
-    end = np.int64(1) << precision
-    short, wrong = 0, 0
-    for i in range(head.size):  # without an exit, so that it runs in vectors
-        offset = (head[i] & mask) - start[i]
-        wrong |= start[i] | (freq[i] - 1) | (end - freq[i]) | (end - start[i] - freq[i])
-        wrong |= offset | (freq[i] - 1 - offset)
-        state = np.uint64(freq[i]) * (np.uint64(head[i]) >> shift) + np.uint64(offset)
-        short += 1 if state < _LEAST else 0
-    return -1 if wrong < 0 else short
+    start, freq = start.contiguous(), freq.contiguous()
+    return int(_words_of_pop(len(head), head.data_ptr(), start.data_ptr(), freq.data_ptr(), precision))
 
 
-@cached
-def pop(head, start, freq, precision, words):
+def pop(head: Tensor, start: Tensor, freq: Tensor, precision: int, words: Tensor) -> None:
     """Pop a symbol from every lane, whose interval holds its slot; `words` are those that are taken, [n] int32."""
-    shift, mask = np.uint64(precision), (np.uint64(1) << np.uint64(precision)) - np.uint64(1)
-    taken = 0
-    for i in range(head.size):
-        state = np.uint64(head[i])
-        state = np.uint64(freq[i]) * (state >> shift) + (state & mask) - np.uint64(start[i])
-        if state < _LEAST:
-            state = (state << np.uint64(_WORD)) | np.uint64(np.uint32(words[taken]))
-            taken += 1
-        head[i] = np.int64(state)
+    start, freq = start.contiguous(), freq.contiguous()
+    _pop(len(head), head.data_ptr(), start.data_ptr(), freq.data_ptr(), precision, words.data_ptr(), len(words))
 
 
-@cached
-def first_not_finite(values):
-    """The first place of a flat array that holds no finite number, or -1."""
-    wrong = 0
-    for i in range(values.size):  # without an exit, so that it runs in vectors
-        wrong += 0 if values[i] - values[i] == 0.0 else 1
-    if wrong:
-        for i in range(values.size):
-            if values[i] - values[i] != 0.0:
-                return i
-    return -1
+def first_not_finite(values: Tensor) -> int:
+    """The first place of a contiguous float64 tensor, as it lies in memory, that holds no finite number, or -1."""
+    return int(_first_unsound(values.numel(), values.data_ptr(), 0))
 
 
-@cached
-def first_not_positive(values):
-    """The first place of a flat array that holds no positive, finite and normal number, or -1."""
-    wrong = 0
-    for i in range(values.size):
-        wrong += 0 if values[i] >= SMALLEST and values[i] - values[i] == 0.0 else 1
-    if wrong:
-        for i in range(values.size):
-            if not (values[i] >= SMALLEST and values[i] - values[i] == 0.0):
-                return i
-    return -1
+def first_not_positive(values: Tensor) -> int:
+    """The first place that holds no positive, finite and normal number, or -1."""
+    return int(_first_unsound(values.numel(), values.data_ptr(), 1))

@@ -32,7 +32,6 @@ from torch import Tensor
 from ..errors import DistributionError, SymbolError
 from . import lanes as compiled_lanes
 from . import portable
-from .compiled import COMPILING
 from .rans import MAX_PRECISION
 
 __all__ = [
@@ -106,15 +105,12 @@ def _check_symbols(symbols: Tensor, size: int) -> None:
         raise SymbolError(f"lane {lane} has symbol {int(symbols[lane])}; the alphabet is 0 to {size - 1}")
 
 
-def _compiled(tensor: Tensor) -> bool:
-    """Whether the compiled loops serve this tensor: the same bits as torch's operations, sooner."""
-    return COMPILING and tensor.device.type == "cpu"
-
-
-def _checked(name: str, values: Tensor, sound: Callable[[Tensor], Tensor], first: Any, words: str) -> Tensor:
+def _checked(
+    name: str, values: Tensor, sound: Callable[[Tensor], Tensor], first: Callable[[Tensor], int], words: str
+) -> Tensor:
     values = values.detach().double().contiguous()
-    if _compiled(values):
-        place = int(first(values.numpy().reshape(-1)))
+    if compiled_lanes.served(values):
+        place = first(values)
     else:
         wrong = ~sound(values).reshape(-1)
         place = int(wrong.nonzero()[0]) if bool(wrong.any()) else -1
@@ -308,34 +304,33 @@ class _Family(CumulativePmf):
 
     def interval(self, symbols: Tensor) -> tuple[Tensor, Tensor]:
         """See `Pmf`."""
-        if not _compiled(symbols):
+        if not compiled_lanes.served(symbols):
             return super().interval(symbols)
-        start, freq = torch.empty_like(symbols), torch.empty_like(symbols)
-        if portable.intervals(*self._operands(symbols), start.numpy(), freq.numpy()) >= 0:
+        self._check_lanes(symbols)
+        found = self._mixture.intervals(symbols)
+        if found is None:
             _check_symbols(symbols, self.size)
-        return start, freq
+        return found
 
     def locate(self, slots: Tensor) -> Tensor:
         """See `Pmf`."""
-        if not _compiled(slots):
+        if not compiled_lanes.served(slots):
             return super().locate(slots)
-        symbols = torch.empty_like(slots)
-        portable.find(*self._operands(slots), np.empty((7, portable.BLOCK), np.int64), symbols.numpy())
+        self._check_lanes(slots)
+        symbols = self._mixture.find(slots)
+        if symbols is None:
+            raise SymbolError(f"slots from {int(slots.min())} to {int(slots.max())} of 2^{self.precision}")
         return symbols
 
-    def _operands(self, lanes: Tensor) -> tuple[Any, ...]:
+    def _check_lanes(self, lanes: Tensor) -> None:
         if lanes.dtype != torch.int64:
             raise SymbolError(f"symbols or slots are {lanes.dtype}; int64 is needed")
         if lanes.shape != self._means.shape[:1]:
             raise SymbolError(f"{list(lanes.shape)} symbols for {len(self._means)} lanes")
-        parameters = self._arrays
-        scratch = np.empty((3 * len(parameters[0]) + portable.EXTRA_ROWS, portable.BLOCK))
-        return (self._kind, *parameters, self.size, self.precision, lanes.contiguous().numpy(), scratch)
 
     @cached_property
-    def _arrays(self) -> tuple[Any, ...]:
-        """Parameters [J, lanes] for the compiled loops."""
-        return tuple(values.T.contiguous().numpy() for values in (self._logits, self._means, self._scales))
+    def _mixture(self) -> portable.Mixture:
+        return portable.Mixture(self._kind, self._logits, self._means, self._scales, self.size, self.precision)
 
 
 class LogisticMixture(_Family):

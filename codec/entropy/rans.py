@@ -3,7 +3,7 @@
 Every lane is a coder of its own, a *head* in [2^31, 2^63); the 32-bit words that do not fit into the heads lie on one
 shared *tail*, so that a thousand lanes cost their heads and nothing else. The arithmetic is in 64-bit integers of
 torch, the same on every device, and a few operations serve all lanes: there is no loop in Python over symbols or lanes.
-On the CPU the same arithmetic is compiled (`lanes`), which spares the time that many small operations take.
+On the CPU the same arithmetic is compiled C (`lanes`), which spares the time that many small operations take.
 
 Pop inverts push and push inverts pop, to the last bit of the message: that makes bits-back coding possible.
 
@@ -20,8 +20,7 @@ from torch import Tensor
 
 from ..errors import CorruptPayloadError, IntervalError, TruncatedError
 from . import lanes as compiled_lanes
-from .compiled import COMPILING
-from .tail import LEAST, LEAST_BITS, LENT_SEED, Loan, Tail, array_of, draw_words, lent_heads
+from .tail import LEAST, LEAST_BITS, LENT_SEED, Loan, Tail, draw_words, lent_heads
 
 __all__ = ["MAX_PRECISION", "Message"]
 
@@ -55,16 +54,9 @@ class Message:
         if lanes < 1:
             raise ValueError(f"a message of {lanes} lanes")
         self._head = torch.full((lanes,), LEAST, dtype=torch.int64, device=device)  # [lanes]
-        self._array = array_of(self._head)
+        self._compiled = compiled_lanes.served(self._head)
         self._tail = Tail(torch.zeros(0, dtype=torch.int32, device=device))
         self._loan: Loan | None = None
-
-    def __getstate__(self) -> dict[str, Any]:  # a copy of the heads has a view of its own
-        return self.__dict__ | {"_array": None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__ |= state
-        self._array = array_of(self._head)
 
     @classmethod
     def lending(cls, lanes: int, device: torch.device | str | None = None, *, words: bool = True) -> Message:
@@ -143,7 +135,7 @@ class Message:
             raise ValueError(f"lanes {first} to {stop} of a message of {self.lanes}")
         part = object.__new__(Message)
         part._head, part._tail = self._head[first:stop], self._tail
-        part._array = None if self._array is None else self._array[first:stop]
+        part._compiled = self._compiled
         part._loan = None if self._loan is None else self._loan.part(first, stop)
         return part
 
@@ -159,9 +151,9 @@ class Message:
             IntervalError: an interval is empty or not inside the range; the message is as before.
         """
         if self._compiled:
-            operands = self._operands(start, freq, precision)
-            self._tail.room(operands[0].size)
-            size = compiled_lanes.push(*operands, self._tail.array, len(self._tail))
+            self._prepare(start, freq, precision)
+            words = self._tail.room(len(start))
+            size = compiled_lanes.push(self._head, start, freq, precision, words, len(self._tail))
             if size < 0:
                 self._check(start, freq, precision)
             else:
@@ -199,13 +191,15 @@ class Message:
             MessageExhaustedError: there are not enough bits in the message, which is as before.
         """
         if self._compiled:
-            operands = self._operands(start, freq, precision)
-            count = compiled_lanes.words_of_pop(*operands)
+            self._prepare(start, freq, precision)
+            count = compiled_lanes.words_of_pop(self._head, start, freq, precision)
             if count < 0:
                 self._check(start, freq, precision)
-                raise self._outside(compiled_lanes.first_outside(*operands), start, freq, precision)
+                raise self._outside(
+                    compiled_lanes.first_outside(self._head, start, freq, precision), start, freq, precision
+                )
             place = self._tail.take(count)
-            compiled_lanes.pop(*operands, self._tail.array[place])
+            compiled_lanes.pop(self._head, start, freq, precision, self._tail[place])
             return
         self._check(start, freq, precision)
         self._lend()
@@ -219,23 +213,18 @@ class Message:
         head[short] = (head[short] << _WORD) | (words.long() & 0xFFFFFFFF)
         self._head.copy_(head)
 
-    @property
-    def _compiled(self) -> bool:
-        """Whether the compiled loops serve this message: the same bits, sooner."""
-        return COMPILING and self._array is not None
-
     def _lend(self) -> None:
         if self._loan is not None:
             self._loan.lend(self._head)
 
-    def _operands(self, start: Tensor, freq: Tensor, precision: int) -> tuple[Any, ...]:
-        """Heads, start, freq and precision for the compiled loops, which check intervals themselves."""
-        heads, starts, freqs = self._array, start.numpy(), freq.numpy()
-        sound = starts.shape == heads.shape == freqs.shape and starts.dtype is heads.dtype is freqs.dtype
-        if not sound or self._loan is not None or not 0 <= precision <= MAX_PRECISION:
+    def _prepare(self, start: Tensor, freq: Tensor, precision: int) -> None:
+        """Check what the compiled loops do not, which check intervals themselves; and lend what is to be lent."""
+        shape, integers = self._head.shape, torch.int64
+        sound = start.shape == shape == freq.shape and start.dtype is integers is freq.dtype
+        sound = sound and start.is_cpu and freq.is_cpu and 0 <= precision <= MAX_PRECISION
+        if not sound or self._loan is not None:
             self._check(start, freq, precision)  # before anything is lent
             self._lend()
-        return heads, starts, freqs, precision
 
     def _outside(self, lane: int, start: Tensor, freq: Tensor, precision: int) -> IntervalError:
         return IntervalError(
@@ -249,8 +238,10 @@ class Message:
             raise IntervalError(f"start {list(start.shape)} and freq {list(freq.shape)} for {self.lanes} lanes")
         if start.dtype != torch.int64 or freq.dtype != torch.int64:
             raise IntervalError(f"start and freq are {start.dtype} and {freq.dtype}; int64 is needed")
+        if not start.device == freq.device == self._head.device:
+            raise IntervalError(f"start on {start.device} and freq on {freq.device} for heads on {self._head.device}")
         if self._compiled:
-            lane = compiled_lanes.first_no_interval(start.numpy(), freq.numpy(), precision)
+            lane = compiled_lanes.first_no_interval(start, freq, precision)
         else:
             # One reduction: the sign bit of any of the three shows a wrong interval.
             end = 1 << precision

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..errors import MessageExhaustedError
 
-__all__ = ["LEAST", "LEAST_BITS", "LENT_SEED", "Loan", "Tail", "array_of", "draw_words", "lent_heads"]
+__all__ = ["LEAST", "LEAST_BITS", "LENT_SEED", "Loan", "Tail", "draw_words", "lent_heads"]
 
 LEAST_BITS = 31
 LEAST = 1 << LEAST_BITS
@@ -30,23 +30,13 @@ class Tail:
         self.lent = 0
 
     def _set(self, words: Tensor) -> None:
-        self._words, self.array, self._capacity = words, array_of(words), len(words)
-
-    def __getstate__(self) -> dict[str, Any]:  # a copy of the words has a view of its own
-        return self.__dict__ | {"array": None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__ |= state
-        self._set(self._words)
+        self._words, self._capacity = words, len(words)
 
     def __len__(self) -> int:
         return self._size
 
     def room(self, count: int) -> Tensor:
-        """The buffer, with room for `count` words behind those in use; `grow` says how many were written there.
-
-        On the CPU `array` is the same buffer for numpy.
-        """
+        """The buffer, with room for `count` words behind those in use; `grow` says how many were written there."""
         if self._size + count > self._capacity:
             grown = self._words.new_zeros(2 * (self._size + count))
             grown[: self._size] = self._words[: self._size]
@@ -108,11 +98,6 @@ class Loan:
         head[self.fresh] = self.heads[self.fresh]
         self.lent |= self.fresh
         self.fresh.fill_(False)
-
-
-def array_of(tensor: Tensor) -> Any:
-    """The same memory for numpy, of a tensor on the CPU; else None."""
-    return tensor.numpy() if tensor.device.type == "cpu" else None
 
 
 def draw_words(generator: Any, count: int) -> np.ndarray[Any, np.dtype[np.int32]]:

@@ -6,11 +6,12 @@ the statistics are the same at every scale, between `SMALLEST` and the side of t
 
 from __future__ import annotations
 
-from typing import Any
+from ctypes import c_int64, c_void_p
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from ...codec import native
 
 __all__ = ["dead_leaves"]
 
@@ -18,6 +19,8 @@ SMALLEST = 1.5
 """Smallest radius, pixels: the law has no finite area without one."""
 
 CHUNK = 4096
+
+_lay = native.function("dz_lay_leaves", c_int64, c_int64, c_void_p, c_void_p, c_int64, *[c_void_p] * 3, c_int64)
 
 
 def dead_leaves(count: int, size: int, seed: int) -> NDArray[np.uint8]:
@@ -42,23 +45,8 @@ def dead_leaves(count: int, size: int, seed: int) -> NDArray[np.uint8]:
             draws = rng.integers(0, 1 << 32, (CHUNK, 4)) / float(1 << 32)
             # The distribution function of r^-3 on [a, b] turned round: u = (a^-2 - r^-2) / (a^-2 - b^-2).
             radii = 1 / np.sqrt(SMALLEST**-2 - draws[:, 0] * (SMALLEST**-2 - largest**-2))
-            centres = draws[:, 1:3] * (size + 2 * largest) - largest
-            left = _lay(image[0], free, radii, centres, (draws[:, 3] * 256).astype(np.uint8), left)
+            centres = np.ascontiguousarray(draws[:, 1:3] * (size + 2 * largest) - largest)
+            greys = (draws[:, 3] * 256).astype(np.uint8)
+            arrays = (radii.ctypes.data, centres.ctypes.data, greys.ctypes.data)
+            left = _lay(size, image.ctypes.data, free.ctypes.data, CHUNK, *arrays, left)
     return images
-
-
-@njit
-def _lay(image: Any, free: Any, radii: Any, centres: Any, greys: Any, left: int) -> int:
-    """Leaves behind those that lie; the number of pixels that are still free."""
-    size = image.shape[0]
-    for i in range(radii.size):
-        r, cy, cx = radii[i], centres[i, 0], centres[i, 1]
-        for y in range(max(0, int(np.ceil(cy - r))), min(size - 1, int(np.floor(cy + r))) + 1):
-            for x in range(max(0, int(np.ceil(cx - r))), min(size - 1, int(np.floor(cx + r))) + 1):
-                if free[y, x] and (y - cy) * (y - cy) + (x - cx) * (x - cx) <= r * r:
-                    free[y, x] = False
-                    image[y, x] = greys[i]
-                    left -= 1
-        if left == 0:
-            break
-    return left

@@ -1,12 +1,7 @@
 """The model of images of few colours: decode inverts encode, and the file is small."""
 
-import os
-import re
-import subprocess
-import sys
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -95,32 +90,6 @@ def test_probabilities_are_symmetric_and_rise() -> None:
     assert (np.diff(indexed.SQUASH) >= 0).all()
     assert (indexed.SQUASH[2049:] + indexed.SQUASH[2047:0:-1] == 65536).all()
     assert (np.abs(indexed.SQUASH[indexed.STRETCH + 2048] - np.arange(4096) * 16 - 8)[64:-64] < 200).all()
-
-
-def test_the_compiled_code_holds_no_float() -> None:
-    encode(screen(3))
-    if not hasattr(indexed._code_rows, "signatures"):
-        pytest.skip("the compiler is off")
-    fresh = numba.njit(indexed._code_rows.py_func)  # code from the cache cannot be inspected
-    fresh.compile(indexed._code_rows.signatures[0])
-    (code,) = fresh.inspect_llvm().values()
-    assert "add nsw i64" in code
-    assert not re.search(r"\b(fadd|fsub|fmul|fdiv|sitofp|uitofp)\b", code)
-
-
-def test_the_same_bytes_without_the_compiler() -> None:
-    tile = screen(5)[20:32, 30:50]
-    script = (
-        "import sys, numpy as np; from densezip.models import indexed;"
-        f"tile = np.frombuffer(bytes.fromhex({tile.tobytes().hex()!r}), np.uint8).reshape({tile.shape});"
-        "data = indexed.encode_tile(tile, lambda _: None);"
-        "assert np.array_equal(indexed.decode_tile(data, tile.shape, lambda _: None), tile);"
-        "print(data.hex())"
-    )
-    run = [sys.executable, "-W", "error::RuntimeWarning", "-c", script]
-    environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
-    done = subprocess.run(run, capture_output=True, text=True, check=True, env=environment)
-    assert bytes.fromhex(done.stdout) == encode(tile)
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from densezip.codec.entropy import pmf, portable, rans
-from densezip.codec.entropy.compiled import COMPILING
-from numba import njit
+from densezip.codec.entropy import lanes, pmf, portable, rans
 from torch import Tensor
 
 RANGES = {
@@ -45,19 +42,19 @@ def test_quantiles_that_coders_use_are_accurate() -> None:
     assert (portable.ndtri(p) - torch.special.ndtri(p)).abs().max() <= 2e-11
 
 
-@pytest.mark.skipif(not COMPILING, reason="NUMBA_DISABLE_JIT is set: there is no compiled form")
 @pytest.mark.parametrize("name", RANGES)
-def test_compiled_functions_give_the_bits_of_torch(name: str) -> None:
-    function = getattr(portable, name)
+def test_compiled_functions_give_the_bits_of_torch(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    function, x = getattr(portable, name), RANGES[name]
+    compiled = function(x)
+    monkeypatch.setattr(lanes, "served", lambda _: False)
+    assert torch.equal(compiled.view(torch.int64), function(x).view(torch.int64))
 
-    @njit(error_model="numpy")
-    def fill(x: Any, out: Any) -> None:
-        for i in range(x.size):
-            out[i] = function(x[i])
 
-    out = np.empty(len(RANGES[name]))
-    fill(RANGES[name].numpy(), out)
-    assert np.array_equal(out.view(np.int64), function(RANGES[name]).numpy().view(np.int64))
+@pytest.mark.parametrize("count", [0, 1, 3, 17])
+def test_functions_keep_the_shape_and_serve_what_is_not_contiguous(count: int) -> None:
+    x = torch.randn(3, count, 2, dtype=torch.float64).transpose(0, 2)
+    assert torch.equal(portable.exp(x).reshape(-1), portable.exp(x.reshape(-1)))
+    assert portable.exp(x).shape == (2, count, 3)
 
 
 @pytest.mark.parametrize("components", [1, 3])
@@ -65,18 +62,18 @@ def test_compiled_functions_give_the_bits_of_torch(name: str) -> None:
 def test_compiled_distributions_and_messages_give_the_bits_of_torch(
     kind: Any, components: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What runs on other devices, and without a compiler, are operations of torch: here on the CPU."""
-    lanes, generator = 1500, torch.Generator().manual_seed(components)
+    """What runs on other devices are operations of torch: here on the CPU."""
+    count, generator = 1500, torch.Generator().manual_seed(components)
 
     def normal() -> Tensor:
-        return torch.randn(lanes, components, generator=generator, dtype=torch.float64)
+        return torch.randn(count, components, generator=generator, dtype=torch.float64)
 
     logits, means, scales = normal(), 128 + 60 * normal(), torch.exp(2 * normal())
-    symbols = torch.randint(0, 256, (lanes,), generator=generator)
+    symbols = torch.randint(0, 256, (count,), generator=generator)
     parameters = (means[:, 0] / 64 - 2, scales[:, 0]) if kind is pmf.GaussianBins else (logits, means, scales)
 
     def run() -> bytes:
-        message, made = rans.Message(lanes), kind(*parameters, 256)
+        message, made = rans.Message(count), kind(*parameters, 256)
         for _ in range(3):
             start, freq = made.interval(symbols)
             message.push(start, freq, made.precision)
@@ -87,6 +84,5 @@ def test_compiled_distributions_and_messages_give_the_bits_of_torch(
         return data + message.to_bytes()
 
     compiled = run()
-    monkeypatch.setattr(pmf, "COMPILING", False)
-    monkeypatch.setattr(rans, "COMPILING", False)
+    monkeypatch.setattr(lanes, "served", lambda _: False)
     assert run() == compiled
