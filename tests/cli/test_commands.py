@@ -2,55 +2,14 @@
 
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import densezip
 import pytest
-from click.testing import CliRunner, Result
+from command_line import Paint, listing, pixels, run
 from densezip.cli import api
-from densezip.cli.main import app
 from PIL import Image
-
-Paint = Callable[..., Path]
-
-
-def run(*args: str | Path, stdin: bytes | None = None) -> Result:
-    return CliRunner().invoke(app, [str(arg) for arg in args], input=stdin, catch_exceptions=False)
-
-
-def pixels(path: Path) -> tuple[str, tuple[int, int], bytes]:
-    with Image.open(path) as image:
-        return image.mode, image.size, image.tobytes()
-
-
-def listing(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
-
-
-@pytest.fixture
-def paint(tmp_path: Path) -> Paint:
-    """Makes small palette images: their coding needs no model, so these tests wait for no compiler."""
-
-    def make(name: str = "photo.png", *, shade: int = 0) -> Path:
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        image = Image.new("P", (13, 7))
-        image.putpalette([shade, 10, 20, 200, 100, 50, 1, 2, 3])
-        image.putdata([(x * x + y * shade) % 3 for y in range(7) for x in range(13)])
-        image.save(path)
-        return path
-
-    return make
-
-
-@pytest.fixture
-def packed(paint: Paint) -> Path:
-    source = paint()
-    assert run("compress", "-q", source).exit_code == 0
-    source.unlink()
-    return source.with_name("photo.png.dz")
 
 
 def test_compress_writes_beside_the_source_and_keeps_it(paint: Paint, tmp_path: Path) -> None:
