@@ -19,8 +19,8 @@ ALLOWED = {
     "models.training": ("models.registry", "models.checkpoint", "models.shipped", "codec"),
     "models": ("models.photo", "models.autoregressive", "codec"),
     "codec.file": ("codec.entropy", "codec.images", "codec.errors", "codec.fields"),
-    "codec.entropy": ("codec.errors", "codec.fields"),
-    "codec.images": ("codec.errors", "codec.fields"),
+    "codec.entropy": ("codec.errors", "codec.fields", "codec.native"),
+    "codec.images": ("codec.errors", "codec.fields", "codec.native"),
 }
 
 
@@ -110,7 +110,7 @@ def test_arrows_between_rooms_never_run_back() -> None:
     for name, targets in graph().items():
         here = room(name)
         if here == "codec":  # names of all rooms are offered by the package, errors and fields lie on the ground
-            assert name == "codec" or not targets - {"codec.errors", "codec.fields"}, name
+            assert name == "codec" or targets <= {"codec.errors", "codec.fields"}, name
             continue
         for target in targets:
             there = room(target)

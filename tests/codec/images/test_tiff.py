@@ -263,7 +263,7 @@ RAW_TAGS = {
     "reduced": (254, LONG, [1]),
 }
 REFUSED: dict[str, tuple[bytes, str]] = {
-    name: (build(array(3), tags=(tag,)), str(tag[0])) for name, tag in RAW_TAGS.items()
+    name: (build(array(3), tags=(tag,)), f"{tag[0]}|camera raw") for name, tag in RAW_TAGS.items()
 } | {
     "pages": (bytes(file_of(picture("L"), "TIFF", save_all=True, append_images=[picture("L")])), "several pages"),
     "ImageJ stack": (build(array(1), tags=((270, ASCII, b"ImageJ=1.53\nimages=3\nslices=3\n\0"),)), "stack of 3"),
