@@ -1,4 +1,4 @@
-"""The shipped photo models: specifications, weights and identities. Imports neither numba nor torch."""
+"""The shipped photo models: specifications, weights and identities. Imports neither numpy nor torch."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from functools import lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ...codec.native import ieee_arithmetic
 from .shape import ExpertSpec, ModelSpec, NetShape, padded
 
 if TYPE_CHECKING:
@@ -131,5 +132,6 @@ def weights_from_tensors(spec: ModelSpec, group: str, tensors: dict[str, NDArray
     """The weights of `group` among named tensors such as `colour.trunk.0.weight`."""
     shape = spec.shape(GROUPS[group])
     own = {name.removeprefix(f"{group}."): value for name, value in tensors.items() if name.startswith(f"{group}.")}
-    square = flat(shape, own, "weight_rms", "bias_rms") ** 2
+    with ieee_arithmetic():
+        square = flat(shape, own, "weight_rms", "bias_rms") ** 2
     return PhotoWeights(spec, shape, flat(shape, own, "weight", "bias"), square)
