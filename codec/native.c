@@ -35,3 +35,7 @@ DZ_EXPORT int dz_level(void) {
     return 1;
 #endif
 }
+
+/* Set this thread's arithmetic to what IEEE 754 says, for what is computed outside the library, and undo it. */
+DZ_EXPORT uint64_t dz_ieee_begin(void) { return ieee_mode(); }
+DZ_EXPORT void dz_ieee_end(uint64_t mode) { restore_mode((Mode)mode); }

@@ -5,18 +5,19 @@ Calls go through ctypes, which releases the interpreter's lock. The library is l
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from .errors import NativeCoreError, UsageError
 
-__all__ = ["LEVELS", "function", "kernel", "level", "library"]
+__all__ = ["LEVELS", "function", "ieee_arithmetic", "kernel", "level", "library"]
 
 ABI = 1
 """What `dz_abi` in native.c has to say."""
@@ -114,3 +115,16 @@ def function(name: str, restype: Any, *argtypes: Any) -> Callable[..., Any]:
 def kernel(name: str, restype: Any, *argtypes: Any) -> Callable[..., Any]:
     """A function of a file `*.kernels.c`, as compiled for this processor; arguments as for `function`."""
     return function(f"{name}_{level()}", restype, *argtypes)
+
+
+@contextlib.contextmanager
+def ieee_arithmetic() -> Iterator[None]:
+    """Round to nearest and keep denormal numbers in this thread, whatever the process was set to, while this lasts.
+
+    The library's own functions see to that themselves; numpy does not.
+    """
+    mode = function("dz_ieee_begin", ctypes.c_uint64)()
+    try:
+        yield
+    finally:
+        function("dz_ieee_end", None, ctypes.c_uint64)(mode)

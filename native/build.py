@@ -37,7 +37,7 @@ FLAGS = (
     "-std=gnu11",
     "-ffp-contract=off",
     "-fno-fast-math",
-    # Nobody looks at errno or at the flags of floating point: square roots are instructions, and choices become vectors.
+    # No result depends on these two: nobody reads errno or the exception flags.
     "-fno-math-errno",
     "-fno-trapping-math",
     "-fno-strict-aliasing",
@@ -200,8 +200,8 @@ def compile_library(root: Path, target: Path, extra: tuple[str, ...] = ()) -> Pa
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             list(pool.map(lambda job: compiler.run(job, work / "cache"), jobs))
         library = work / library_name()
-        # Only Linux's loader takes a library that is linked to nothing at all.
-        alone = ["-nostdlib"] if sys.platform.startswith("linux") else []
+        # Only Linux's loader takes a library that is linked to nothing; then nothing may be missing in it either.
+        alone = ["-nostdlib", "-Wl,-z,defs"] if sys.platform.startswith("linux") else []
         compiler.run([*compiler.target(), "-shared", *alone, *objects, "-o", str(library)], work / "cache")
         # A library that is in use may be replaced but not written to.
         staged = target / f"{library.name}.{os.getpid()}"

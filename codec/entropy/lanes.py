@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from ctypes import c_int64, c_void_p
 
-import torch
 from torch import Tensor
 
 from .. import native

@@ -1,21 +1,24 @@
-"""A byte-wise range coder with carry, as compiled functions over plain arrays.
+"""A byte-wise range coder with carry: the compiled functions of rangecoder.c over plain arrays.
 
 For queues of symbols with adaptive probabilities, where the decoder must follow the encoder symbol by symbol.
 Probabilities are intervals [start, start + freq) of 2^precision, precision at most 32 bits. The range is kept at 2^56
-or above, so the rounding of `range >> precision` costs less than 2^-24 bits a symbol.
+or above, so the rounding of `range >> precision` costs less than 2^-24 bits a symbol. Models that are compiled include
+rangecoder.h; the functions here are for all others.
 
 Source: Martin, *Range encoding* (1979), with carries propagated into the bytes already written.
 """
 
-# mypy: allow-untyped-defs, allow-untyped-calls
-# Compiled functions take the types that they are called with.
-
 from __future__ import annotations
+
+import ctypes
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .compiled import cached, inlined
+from ..errors import IntervalError
+from ..native import function
 
 __all__ = [
     "CODE",
@@ -37,101 +40,78 @@ LOW, RANGE, CODE, POSITION = 0, 1, 2, 3
 FLUSH_BYTES = 9
 """Most bytes that one symbol or `finish` can add."""
 
-_TOP = np.uint64(1 << 56)
-_MASK = np.uint64((1 << 56) - 1)
-_EIGHT = np.uint64(8)
-_SHIFT = np.uint64(56)
-_ONE = np.uint64(1)
+State = NDArray[np.uint64]
+Bytes = NDArray[np.uint8]
+Integers = NDArray[np.int64]
 
 
-def new_state() -> NDArray[np.uint64]:
+@lru_cache(maxsize=1)
+def _functions() -> dict[str, Any]:
+    pointer, size, number, bits = ctypes.c_void_p, ctypes.c_uint64, ctypes.c_int64, ctypes.c_uint
+    return {
+        "encode": function("dz_range_encode", number, *(pointer, pointer, size), *(pointer,) * 3, number),
+        "finish": function("dz_range_finish", number, pointer, pointer, size),
+        "start": function("dz_range_start", None, pointer, pointer, size),
+        "slot": function("dz_range_slot", size, pointer, bits),
+        "consume": function("dz_range_consume", None, pointer, pointer, size, size, size, bits),
+    }
+
+
+def new_state() -> State:
     """State of a coder that has coded nothing."""
     state = np.zeros(4, np.uint64)
     state[RANGE] = np.iinfo(np.uint64).max
     return state
 
 
-@inlined
-def _carry(out, position):
-    """Add one to the number written so far."""
-    at = np.int64(position) - 1
-    while out[at] == 255:
-        out[at] = 0
-        at -= 1
-    out[at] += 1
+def _check(start: int, freq: int, precision: int) -> None:
+    if not (1 <= precision <= 32 and start >= 0 and freq >= 1 and start + freq <= 1 << precision):
+        raise IntervalError(f"the interval [{start}, {start + freq}) of 2^{precision} cannot be coded")
 
 
-@inlined
-def _shift(state, out):
-    """Write the top byte of `low`."""
-    out[np.int64(state[POSITION])] = state[LOW] >> _SHIFT
-    state[POSITION] += _ONE
-    state[LOW] = (state[LOW] & _MASK) << _EIGHT
+def encode(state: State, out: Bytes, start: Integers, freq: Integers, precision: Integers) -> None:
+    """Append the symbols with the intervals [start, start + freq) of 2^precision to the bytes in `out`, n of each.
+
+    Raises:
+        IntervalError: an interval is empty or outside the range.
+        ValueError: there is no room for `FLUSH_BYTES` a symbol.
+    """
+    intervals = [np.ascontiguousarray(part, np.int64) for part in (start, freq, precision)]
+    first, width, bits = intervals
+    bad = (bits < 1) | (bits > 32) | (first < 0) | (width < 1) | (first + width > 1 << np.clip(bits, 1, 32))
+    if bad.any():
+        at = int(np.argmax(bad))
+        _check(int(first[at]), int(width[at]), int(bits[at]))
+    done = _functions()["encode"](
+        state.ctypes.data, out.ctypes.data, out.size, *(part.ctypes.data for part in intervals), first.size
+    )
+    if done < first.size:
+        raise ValueError(f"{out.size} bytes are too few for {first.size} symbols")
 
 
-@inlined
-def encode(state, out, start, freq, precision):
-    """Append the symbol with the interval [start, start + freq) of 2^precision to the bytes in `out`."""
-    unit = state[RANGE] >> np.uint64(precision)
-    step = unit * np.uint64(start)
-    before = state[LOW]
-    # Wrapping addition without numpy's warning when run uncompiled: what is left below 2^64.
-    room = ~before
-    if step > room:
-        state[LOW] = step - room - _ONE
-        _carry(out, state[POSITION])
-    else:
-        state[LOW] = before + step
-    state[RANGE] = unit * np.uint64(freq)
-    while state[RANGE] < _TOP:
-        _shift(state, out)
-        state[RANGE] = state[RANGE] << _EIGHT
-
-
-@cached
-def finish(state, out):
+def finish(state: State, out: Bytes) -> int:
     """Write the last byte and drop up to eight zeros, which the decoder supplies; returns the number of bytes."""
-    if state[LOW] & _MASK:
-        if state[LOW] >> _SHIFT == np.uint64(255):
-            _carry(out, state[POSITION])
-            state[LOW] = np.uint64(0)
-        else:
-            state[LOW] = ((state[LOW] >> _SHIFT) + _ONE) << _SHIFT
-    _shift(state, out)
-    length = np.int64(state[POSITION])
-    least = length - 8 if length > 8 else 0
-    while length > least and out[length - 1] == 0:
-        length -= 1
+    length = int(_functions()["finish"](state.ctypes.data, out.ctypes.data, out.size))
+    if length < 0:
+        raise ValueError(f"{out.size} bytes are too few for the last byte")
     return length
 
 
-@inlined
-def _next_byte(state, data):
-    at = np.int64(state[POSITION])
-    state[POSITION] += _ONE
-    return np.uint64(data[at]) if at < data.size else np.uint64(0)
-
-
-@cached
-def start_decoding(state, data):
+def start_decoding(state: State, data: Bytes) -> None:
     """Read the first bytes of `data` into a new state."""
-    for _ in range(8):
-        state[CODE] = (state[CODE] << _EIGHT) | _next_byte(state, data)
+    _functions()["start"](state.ctypes.data, data.ctypes.data, data.size)
 
 
-@inlined
-def slot(state, precision):
+def slot(state: State, precision: int) -> int:
     """The number below 2^precision whose interval the decoder is to find."""
-    unit = state[RANGE] >> np.uint64(precision)
-    return min(np.int64(state[CODE] // unit), (1 << precision) - 1)
+    return int(_functions()["slot"](state.ctypes.data, precision))
 
 
-@inlined
-def consume(state, data, start, freq, precision):
-    """Remove the symbol with the interval [start, start + freq), which holds `slot`."""
-    unit = state[RANGE] >> np.uint64(precision)
-    state[CODE] -= unit * np.uint64(start)
-    state[RANGE] = unit * np.uint64(freq)
-    while state[RANGE] < _TOP:
-        state[CODE] = (state[CODE] << _EIGHT) | _next_byte(state, data)
-        state[RANGE] = state[RANGE] << _EIGHT
+def consume(state: State, data: Bytes, start: int, freq: int, precision: int) -> None:
+    """Remove the symbol with the interval [start, start + freq), which holds `slot`.
+
+    Raises:
+        IntervalError: it is empty or outside the range.
+    """
+    _check(start, freq, precision)
+    _functions()["consume"](state.ctypes.data, data.ctypes.data, data.size, start, freq, precision)

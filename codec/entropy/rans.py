@@ -12,8 +12,6 @@ Source: Duda, *Asymmetric numeral systems* (2013); interleaved heads as in Giese
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor

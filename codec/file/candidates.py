@@ -1,8 +1,8 @@
 """Which ways to code a picture are tried: every one is a candidate, and the smallest wins.
 
 The promise: no file is more than 64 bytes larger than the smallest of lossless WebP (all of `WEBP_SETTINGS`), PNG for
-16-bit samples (all of `PNG_SETTINGS`) and the input file. WebP takes up to a hundred times as long as a fast model does,
-so it is spared where figures of the picture show that it is hopeless, and in a picture too large for it one setting is
+16-bit samples (all of `PNG_SETTINGS`) and the input file. WebP takes up to a hundred times as long as a fast model, so
+it is spared where figures of the picture show that it is hopeless, and in a picture too large for it one setting is
 chosen by a sample. Which these are depends on the picture alone, never on the time that anything takes.
 """
 

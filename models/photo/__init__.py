@@ -4,14 +4,13 @@
 | --- | --- |
 | `shape.py` | sizes and constants, without imports |
 | `weights.py` | the shipped models: specifications, weights, identities |
-| `emit.py` | vectors and loops as LLVM code |
-| `kernels.py` | dense linear algebra with one order of operations everywhere |
-| `logistic.py` | the exponential and logistic functions, likewise |
-| `experts.py` | recursive least squares |
-| `context.py` | what the network sees of a pixel |
-| `network.py` | the network: forward, backward, Adam |
-| `mixture.py` | discretized logistic mixtures as integer intervals |
-| `engine.py` | the compiled loop over pixels |
+| `engine.py` | memory and calls of the compiled core, whose state is described in `engine.h` |
+| `experts.kernels.c` | recursive least squares |
+| `context.kernels.c` | what the network sees of a pixel |
+| `network.kernels.c` | the network: forward, backward, Adam |
+| `mixture.kernels.c` | discretized logistic mixtures as integer intervals |
+| `tile.kernels.c` | the loop over pixels |
+| `check.kernels.c` | single steps of these, for tests |
 | `tile.py` | tiles to bytes and back |
 | `observe.py`, `torchnet.py`, `train.py` | training; the last two need torch |
 

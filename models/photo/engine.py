@@ -1,173 +1,327 @@
-"""The compiled loop over pixels: experts, network, coder and learning, the same code for encoding and decoding.
+"""The compiled loop over pixels, seen from Python: memory, sizes and calls. The work is in this folder's C files.
 
-A `Session` holds everything that one group of channels of one tile needs; `advance` takes it a few rows further, so
-that Python can report progress and be interrupted between calls. Everything inside releases the interpreter's lock.
+A `Session` holds everything that one group of channels of one tile needs; `encode` and `decode` take it a few rows
+further, so that Python can report progress and be interrupted between calls. Calls release the interpreter's lock.
 """
-
-# mypy: allow-untyped-defs, allow-untyped-calls
-# Compiled functions take the types that they are called with.
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
+import ctypes
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...codec.entropy import rangecoder
-from ...codec.entropy.compiled import cached, compiled
-from ...codec.entropy.rangecoder import consume, encode, slot
-from .context import Context, adapt_experts, begin_row, condition, end_row, look, new_context, reveal
-from .mixture import Alphabet, Mixture, cumulative, density, expectation, gradient, nearest, new_mixture, prepare
-from .network import BATCH, Network, backward, head, new_network, step, trunk
-from .shape import PRECISION
+from ...codec.native import kernel
+from .shape import ROW_MULTIPLE, ExpertSpec, ModelSpec, NetShape, padded
 from .weights import PhotoWeights
 
-__all__ = ["DECODE", "ENCODE", "Session", "advance", "new_session", "source_digest"]
+__all__ = ["BATCH", "Alphabet", "Session", "neighbours", "new_alphabet"]
 
-ENCODE, DECODE = 0, 1
+BATCH = 128
+"""Pixels between two steps of the learning while coding."""
 
-_PIXELS, _BITS, _SOURCE = 0, 1, 2
-"""Places in `Session.tally`: pixels coded, -log2 p of the model's own probabilities, and which source was compiled."""
+PAD = 10
+"""Columns kept to the left and right of every row; no neighbour and no fed sample reaches farther."""
+
+# As in engine.h, where these are explained.
+_BATCH_ROWS = 136
+_ROWS = 8
+_MOST = 8
+_MOST_FED = 3
+_LONGEST = 256
+
+PRIOR_VARIANCE = 0.01
+"""Variance of a regression weight before anything was seen."""
+
+_COUPLING_PRIOR = 0.9
+"""Correlation of the channels' errors before anything was seen."""
+
+_NUMBERS = (
+    "width", "span", "channels", "experts", "reach", "components", "layers", "units",
+    "hidden", "inputs", "input_rows", "joined", "outputs", "places", "seen", "fed_places",
+    "largest", "symbols", "pixels", "pending",
+)  # fmt: skip
+_RATES = ("middle", "rate_start", "rate_end", "rate_half")
+_ARRAYS = (
+    "neighbour", "count", "used", "start", "fed", "memory", "covariance", "diagonal",
+    "weight", "coupling", "gain", "regressor", "fed_regressor", "values", "variance", "past",
+    "raw", "error", "trust", "centre", "activity", "look", "place", "parameters",
+    "mean", "square", "transposed", "input", "branch", "stream", "join", "middle_units",
+    "out", "out_gradient", "middle_gradient", "stream_gradient", "branch_gradient", "zero", "size", "value",
+    "edge", "symbol", "lower", "upper", "probability", "coder",
+)  # fmt: skip
 
 
-_NEWTON_STEPS = 6
-"""Steps of the decoder's search before it turns to halving; two or three are the rule."""
+class _Engine(ctypes.Structure):
+    """`Engine` of engine.h, member for member."""
+
+    _fields_ = [
+        *((name, ctypes.c_int64) for name in _NUMBERS),
+        *((name, ctypes.c_double) for name in _RATES),
+        *((name, ctypes.c_void_p) for name in _ARRAYS),
+    ]
 
 
-class Session(NamedTuple):
-    """State of coding one group of channels."""
+class Alphabet(NamedTuple):
+    """The values that each of C channels can take, and the edges of their bins; L values in the largest alphabet."""
 
-    context: Context
-    network: Network
-    mixture: Mixture
-    alphabet: Alphabet
-    coder: NDArray[np.uint64]
-    schedule: NDArray[np.float64]  # [3] see `ModelSpec`
-    middle: float  # of the sample range
-    tally: NDArray[np.float64]
-    interval: NDArray[np.int64]  # [2] scratch of the search
-    trunk_input: NDArray[np.float64]
-    extra_input: NDArray[np.float64]
+    size: NDArray[np.int64]  # [C]
+    values: NDArray[np.int64]  # [C, L], ascending
+    edges: NDArray[np.float64]  # [C, L + 1]; the outermost two are not used: the end bins take the tails
 
 
-def new_session(weights: PhotoWeights, alphabet: Alphabet, width: int, depth: int) -> Session:
-    """A session for a tile `width` pixels wide."""
-    spec, shape = weights.spec, weights.shape
-    return Session(
-        new_context(spec.experts, shape.channels, spec.reach, width),
-        new_network(shape, weights.parameters, weights.square),
-        new_mixture(shape.components),
-        alphabet,
-        rangecoder.new_state(),
-        np.array(spec.schedule),
-        float(1 << (depth - 1)),
-        np.zeros(3),
-        np.zeros(2, np.int64),
-        np.zeros(shape.inputs),
-        np.zeros(max(1, *shape.extras)),
+def new_alphabet(values: list[NDArray[np.int64]]) -> Alphabet:
+    """The alphabet of each channel from its ascending values: the bins of neighbours meet half way."""
+    size = np.array([v.size for v in values], np.int64)
+    table = np.zeros((len(values), int(size.max())), np.int64)
+    edges = np.zeros((len(values), int(size.max()) + 1))
+    for c, v in enumerate(values):
+        table[c, : v.size] = v
+        edges[c, 1 : v.size] = (v[1:] + v[:-1]) * 0.5
+    return Alphabet(size, table, edges)
+
+
+def neighbours(count: int) -> NDArray[np.int64]:
+    """The `count` nearest causal neighbours as (dy, dx), nearest first, without the west pixel, their reference."""
+    places = [(dy, dx) for dy in range(-6, 1) for dx in range(-6, 7) if dy < 0 or dx < 0]
+    places.sort(key=lambda p: (p[0] ** 2 + p[1] ** 2, p[1] > 0, -p[0], p[1]))
+    return np.array(places[1 : count + 1], np.int64)
+
+
+def _expert_arrays(specs: tuple[ExpertSpec, ...], channels: int, reach: int) -> dict[str, NDArray[Any]]:
+    """Fresh experts for an image of `channels`, with room for the `reach` neighbours that the network sees."""
+    used = np.array([s.neighbours * channels for s in specs], np.int64)
+    count = np.array([padded(int(n), 8) for n in used], np.int64)
+    start = np.cumsum(count**2) - count**2
+    # What stands behind the regressors has no influence, but is written and read: a whole pixel, and the padding.
+    largest = padded(max(reach * channels, int(used.max())) + 4, 8)
+    covariance, diagonal = np.zeros(int((count**2).sum())), np.zeros((len(specs), largest))
+    for k, n in enumerate(count):
+        # The rows of the padding are zero and stay so.
+        covariance[start[k] : start[k] + n * n].reshape(n, n)[np.diag_indices(used[k])] = PRIOR_VARIANCE
+        diagonal[k, : used[k]] = PRIOR_VARIANCE
+    coupling = np.full((channels, channels, _MOST), _COUPLING_PRIOR)
+    coupling[np.diag_indices(channels)] = 1.0
+    return {
+        "neighbour": neighbours(max(reach, *(s.neighbours for s in specs))),
+        "count": count,
+        "used": used,
+        "start": start,
+        "fed": np.array([s.fed for s in specs], np.int64),
+        "memory": np.array([s.memory for s in specs]),
+        "covariance": covariance,
+        "diagonal": diagonal,
+        "weight": np.zeros((len(specs), channels, largest)),
+        "coupling": coupling,
+        "gain": np.zeros((len(specs), largest)),
+        "regressor": np.zeros((2, largest)),
+        "fed_regressor": np.zeros((_MOST_FED, largest)),
+    }
+
+
+def _context_arrays(spec: ModelSpec, shape: NetShape, width: int) -> dict[str, NDArray[Any]]:
+    """Empty ring buffers for a tile `width` pixels wide, and what is known of the pixels of a batch."""
+    span, k, c = width + 2 * PAD, len(spec.experts), shape.channels
+    return {
+        "values": np.zeros((_ROWS, span, 4)),
+        "variance": np.ones((_ROWS, span)),
+        "past": np.zeros((_ROWS, span, 2 + k, 4)),
+        "raw": np.zeros((4, _MOST)),
+        "error": np.ones((4, _MOST)),  # the experts that there are not keep it: no denormal numbers arise
+        "trust": np.zeros((_MOST, 4)),
+        "centre": np.zeros((c, k + 1, _BATCH_ROWS)),
+        "activity": np.ones((c, _BATCH_ROWS)),
+        "look": np.zeros((4, padded(shape.inputs, ROW_MULTIPLE)), np.float32),
+    }
+
+
+def _network_arrays(shape: NetShape, parameters: NDArray[Any], square: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """A network that starts from copies of the flat `parameters` and, for Adam, of the flat second moments `square`."""
+    place, at = [], 0
+    for inputs, columns in shape.matrices().values():
+        rows = padded(inputs, ROW_MULTIPLE)
+        place.append((at, rows, columns, at + rows * columns))
+        at += rows * columns + columns
+    if parameters.shape != (at,) or square.shape != (at,):
+        raise ValueError(f"{parameters.size} weights and {square.size} moments for a network of {at}")
+
+    def batch(*size: int, before: tuple[int, ...] = ()) -> NDArray[np.float32]:
+        return np.zeros((*before, _BATCH_ROWS, *size), np.float32)
+
+    c, out = (shape.channels,), padded(3 * shape.components)
+    return {
+        "place": np.array(place, np.int64),
+        "parameters": parameters,
+        "mean": np.zeros(at, np.float32),
+        "square": square,
+        "transposed": np.zeros(max(rows * columns for _, rows, columns, _ in place), np.float32),
+        "input": batch(padded(shape.inputs, ROW_MULTIPLE)),
+        "branch": batch(shape.width, before=(shape.layers,)),
+        "stream": batch(shape.width, before=(shape.layers,)),
+        "join": batch(padded(shape.width + max(shape.extras), ROW_MULTIPLE), before=c),
+        "middle_units": batch(shape.hidden, before=c),
+        "out": batch(out, before=c),
+        "out_gradient": batch(out, before=c),
+        "middle_gradient": batch(shape.hidden),
+        "stream_gradient": batch(shape.width),
+        "branch_gradient": batch(shape.width),
+        "zero": np.zeros(max(shape.width, shape.hidden), np.float32),
+    }
+
+
+def _aligned(arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Copies of arrays that begin at multiples of 64 bytes: a vector that crosses two lines of the cache is slow."""
+    result = {}
+    for name, array in arrays.items():
+        room = np.zeros(array.nbytes + 64, np.uint8)
+        first = -room.ctypes.data % 64
+        own = room[first : first + array.nbytes].view(array.dtype).reshape(array.shape)
+        own[...] = array
+        result[name] = own
+    return result
+
+
+@lru_cache(maxsize=1)
+def _kernels() -> tuple[Any, Any, Any]:
+    pointer, number = ctypes.c_void_p, ctypes.c_int64
+    size = kernel("dz_photo_engine_size", number)()
+    if size != ctypes.sizeof(_Engine):
+        raise AssertionError(f"the engine's state is {size} bytes in C, {ctypes.sizeof(_Engine)} in Python")
+    return (
+        kernel("dz_photo_encode", number, pointer, pointer, number, number, pointer, ctypes.c_uint64, pointer),
+        kernel("dz_photo_decode", number, pointer, pointer, number, number, pointer, ctypes.c_uint64),
+        kernel("dz_photo_observe", None, *(pointer,) * 3, number, ctypes.c_double, *(pointer,) * 5),
     )
 
 
-@compiled
-def _find(mixture, alphabet, c, target, interval):
-    """The symbol whose interval holds `target`; its interval goes to `interval`.
+class Session:
+    """State of coding one group of channels.
 
-    Where the search looks has no influence on what it finds. It begins at the mixture's mean and follows Newton's rule
-    inside the bracket found so far; if that does not end soon, it halves the bracket.
+    Args:
+        spec: the model.
+        shape: its network for this group.
+        weights: None where the network is not evaluated, for training data.
+        alphabet: of each channel.
+        width: pixels of a row of the tile.
+        depth: bits per sample.
+
+    Attributes:
+        arrays: all of the state, by the names in engine.h.
     """
-    low, high = 0, alphabet.size[c] - 1  # the symbol is one of these or between them
-    at = nearest(alphabet, c, expectation(mixture))
-    tries = 1
-    while low < high:
-        start, stop = cumulative(mixture, alphabet, c, at), cumulative(mixture, alphabet, c, at + 1)
-        if target < start:
-            edge, found = at, start
-            high = at - 1
-        elif target >= stop:
-            edge, found = at + 1, stop
-            low = at + 1
-        else:
-            low = high = at
-            break
-        if tries < _NEWTON_STEPS:
-            tries += 1
-            at = nearest(alphabet, c, alphabet.edges[c, edge] + float(target - found) / density(mixture, edge))
-            at = min(max(at, low), high)
-        else:
-            at = (low + high) >> 1
-    interval[0] = cumulative(mixture, alphabet, c, low)
-    interval[1] = cumulative(mixture, alphabet, c, low + 1)
-    return low
 
+    def __init__(
+        self, spec: ModelSpec, shape: NetShape, weights: PhotoWeights | None, alphabet: Alphabet, width: int, depth: int
+    ) -> None:
+        channels = shape.channels
+        size = sum((padded(i, ROW_MULTIPLE) + 1) * o for i, o in shape.matrices().values())
+        nothing = np.zeros(size, np.float32)
+        parameters, square = (weights.parameters, weights.square) if weights else (nothing, nothing)
+        tables = {
+            "size": alphabet.size,
+            "value": alphabet.values,
+            "edge": alphabet.edges,
+            "symbol": np.zeros((channels, _BATCH_ROWS), np.int64),
+            "lower": np.zeros((channels, _BATCH_ROWS), np.int64),
+            "upper": np.zeros((channels, _BATCH_ROWS), np.int64),
+            "probability": np.zeros((channels, _BATCH_ROWS)),
+            "coder": rangecoder.new_state(),
+        }
+        self.arrays = _aligned(
+            _expert_arrays(spec.experts, channels, spec.reach)
+            | _context_arrays(spec, shape, width)
+            | _network_arrays(shape, parameters, square)
+            | tables
+        )
+        fed = max((s.neighbours for s in spec.experts if s.fed), default=0)
+        places = self.arrays["neighbour"].shape[0]
+        numbers = {
+            "width": width,
+            "span": width + 2 * PAD,
+            "channels": channels,
+            "experts": len(spec.experts),
+            "reach": spec.reach,
+            "components": shape.components,
+            "layers": shape.layers,
+            "units": shape.width,
+            "hidden": shape.hidden,
+            "inputs": shape.inputs,
+            "input_rows": self.arrays["input"].shape[-1],
+            "joined": self.arrays["join"].shape[-1],
+            "outputs": self.arrays["out"].shape[-1],
+            "places": places,
+            "seen": places,
+            "fed_places": fed,
+            "largest": self.arrays["regressor"].shape[-1],
+            "symbols": alphabet.values.shape[1],
+        }
+        rates = dict(zip(_RATES, (float(1 << (depth - 1)), *spec.schedule), strict=True))
+        pointers = {name: self.arrays[name].ctypes.data for name in _ARRAYS}
+        # What the C files have room for on their stacks, and the sizes that their blocks divide.
+        if not (
+            1 <= channels <= 3
+            and len(spec.experts) <= _MOST
+            and shape.components <= _MOST
+            and max(s.fed for s in spec.experts) <= _MOST_FED
+            and self.arrays["regressor"].shape[-1] <= _LONGEST
+            and shape.width % 16 == shape.hidden % 16 == shape.inputs % channels == 0
+        ):
+            raise ValueError(f"the engine has no room for {spec}")
+        self._engine = _Engine(**numbers, **rates, **pointers)
 
-def source_digest() -> int:
-    """A number that changes with any source file of the engine, for the key of the compiled code's cache."""
-    digest = hashlib.sha256()
-    for file in ("emit", "kernels", "logistic", "experts", "context", "network", "mixture", "shape", "engine"):
-        digest.update(Path(__file__).with_name(f"{file}.py").read_bytes())
-    for file in ("rangecoder", "compiled"):
-        digest.update(Path(rangecoder.__file__).with_name(f"{file}.py").read_bytes())
-    return int.from_bytes(digest.digest()[:4])
+    @property
+    def coder(self) -> NDArray[np.uint64]:
+        """State of the range coder."""
+        return self.arrays["coder"]
 
+    def _rows(self, symbols: NDArray[np.uint16], first: int, last: int) -> None:
+        shape = (symbols.shape[0], self._engine.width, self._engine.channels)
+        if symbols.shape != shape or symbols.dtype != np.uint16 or not symbols.flags.c_contiguous:
+            raise ValueError(f"symbols {symbols.dtype} {symbols.shape} where uint16 {shape} are needed")
+        if not 0 <= first <= last <= shape[0]:
+            raise ValueError(f"rows {first} to {last} of {shape[0]}")
 
-def _build(source: int) -> Any:
-    """Declare the compiled loop. numba's cache looks at this file and at values in closures only, hence `source`."""
+    def encode(
+        self,
+        symbols: NDArray[np.uint16],
+        first: int,
+        last: int,
+        data: NDArray[np.uint8],
+        probability: NDArray[np.float64] | None = None,
+    ) -> None:
+        """Encode the rows [first, last) of `symbols` [H, W, C] into `data`.
 
-    def advance(session, mode, symbols, first_row, last_row, data, measure):
-        """See `advance`."""
-        session.tally[_SOURCE] = source
-        context, network, mixture = session.context, session.network, session.mixture
-        width, channels = symbols.shape[1], symbols.shape[2]
-        inputs, extras = session.trunk_input, session.extra_input
-        alphabet, interval = session.alphabet, session.interval
-        done = session.tally[_PIXELS]
-        for y in range(first_row, last_row):
-            begin_row(context, y, session.middle)
-            for x in range(width):
-                b = int(done) % BATCH
-                look(context, y, x, inputs)
-                for i in range(inputs.size):
-                    network.inputs[b, i] = inputs[i]
-                trunk(network, b)
-                for c in range(channels):
-                    for i in range(condition(context, y, x, c, extras)):
-                        network.joined[c, b, network.width + i] = extras[i]
-                    head(network, c, b)
-                    out = network.out[c, b]
-                    activity = context.activity[c]
-                    prepare(mixture, out, context.centre[c], activity)
-                    if mode == ENCODE:
-                        symbol = int(symbols[y, x, c])
-                        interval[0] = cumulative(mixture, alphabet, c, symbol)
-                        interval[1] = cumulative(mixture, alphabet, c, symbol + 1)
-                        encode(session.coder, data, interval[0], interval[1] - interval[0], PRECISION)
-                    else:
-                        symbol = _find(mixture, alphabet, c, slot(session.coder, PRECISION), interval)
-                        consume(session.coder, data, interval[0], interval[1] - interval[0], PRECISION)
-                        symbols[y, x, c] = symbol
-                    p = gradient(mixture, alphabet, c, symbol, out, activity, network.out_gradient[c, b])
-                    if measure:
-                        session.tally[_BITS] -= np.log2(p)
-                    reveal(context, y, x, c, float(alphabet.values[c, symbol]))
-                adapt_experts(context, y, x, width)
-                done += 1.0
-                if b == BATCH - 1:
-                    start, end, half = session.schedule
-                    backward(network, BATCH)
-                    step(network, end + (start - end) * half / (half + done), 1.0 / BATCH)
-            end_row(context, y, width)
-        session.tally[_PIXELS] = done
+        There must be room for `rangecoder.FLUSH_BYTES` a sample. `probability` takes the model's own of each sample.
+        """
+        self._rows(symbols, first, last)
+        samples = (last - first) * symbols.shape[1] * symbols.shape[2]
+        if probability is not None and (probability.size < samples or probability.dtype != np.float64):
+            raise ValueError(f"room for {probability.size} probabilities of {samples}")
+        result = _kernels()[0](
+            ctypes.addressof(self._engine),
+            symbols.ctypes.data,
+            first,
+            last,
+            data.ctypes.data,
+            data.size,
+            None if probability is None else probability.ctypes.data,
+        )
+        if result != 0:
+            raise ValueError(("", "the buffer is too small", "a symbol is outside its alphabet")[-result])
 
-    return cached(advance)
+    def decode(self, symbols: NDArray[np.uint16], first: int, last: int, data: NDArray[np.uint8]) -> None:
+        """Decode the rows [first, last) of `symbols` [H, W, C] from `data`."""
+        self._rows(symbols, first, last)
+        engine = ctypes.addressof(self._engine)
+        _kernels()[1](engine, symbols.ctypes.data, first, last, data.ctypes.data, data.size)
 
-
-advance: Any = _build(source_digest())
-"""`advance(session, mode, symbols, first_row, last_row, data, measure)`: code some rows of a tile.
-
-Codes the rows [first_row, last_row) of `symbols` [H, W, C] uint16: reads them when encoding, fills them in when
-decoding. `data` is the buffer of coded bytes, in which there must be room for `rangecoder.FLUSH_BYTES` a sample when
-encoding. With `measure`, the model's own code length is added up in `session.tally`; no coded byte depends on it.
-"""
+    def observe(self, symbols: NDArray[np.uint16], keep: NDArray[np.bool_], highest: int, *out: NDArray[Any]) -> None:
+        """Write training data of all rows: see `observe.observe`, which makes the arrays `out`."""
+        self._rows(symbols, 0, symbols.shape[0])
+        if keep.shape != symbols.shape[:1] or int(symbols.max(initial=0)) > highest:
+            raise ValueError(f"{keep.size} rows of {symbols.shape[0]}, and samples up to {symbols.max(initial=0)}")
+        pointers = [array.ctypes.data for array in (symbols, keep)]
+        engine = ctypes.addressof(self._engine)
+        _kernels()[2](engine, *pointers, symbols.shape[0], float(highest), *(array.ctypes.data for array in out))

@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 
 from ...codec.entropy import rangecoder
 from ...codec.errors import CorruptPayloadError
-from ..firstuse import FirstUse
-from .engine import DECODE, ENCODE, Session, advance, new_session
-from .mixture import new_alphabet
+from .engine import Session, new_alphabet
 from .weights import CODING_ORDER, ModelId, PhotoWeights, load_weights
 
 __all__ = ["decode_tile", "encode_tile", "measure_bits", "tile_shape"]
@@ -151,44 +149,44 @@ def _listed_values(bitmap: bytes, channels: int, depth: int) -> list[NDArray[np.
     return values
 
 
-def _load() -> None:
-    session = new_session(_weights(FASTEST, "grey"), new_alphabet([np.arange(256)]), 1, 8)
-    advance(session, ENCODE, np.zeros((1, 1, 1), np.uint16), 0, 0, np.zeros(1, np.uint8), False)
-
-
-_engine = FirstUse("densezip: compiling the engine for this processor (once; about half a minute)", _load)
-
-
-def _run(
-    session: Session,
-    mode: int,
-    symbols: NDArray[np.uint16],
-    data: NDArray[np.uint8],
-    progress: Progress | None,
-    measure: bool = False,
-) -> NDArray[np.uint8]:
-    """Code all rows; returns the buffer, which grows when encoding."""
-    _engine.wait()
+def _encode_rows(
+    session: Session, symbols: NDArray[np.uint16], progress: Progress | None, measure: bool
+) -> tuple[NDArray[np.uint8], float]:
+    """Encode all rows; returns the buffer and, to measure, the model's own bits."""
     height, width, channels = symbols.shape
+    rows = max(1, CHUNK_PIXELS // width)
+    data, bits = np.zeros(0, np.uint8), 0.0
+    probability = np.zeros(rows * width * channels) if measure else None
+    for top in range(0, height, rows):
+        bottom = min(height, top + rows)
+        samples = (bottom - top) * width * channels
+        needed = int(session.coder[rangecoder.POSITION]) + (samples + 1) * rangecoder.FLUSH_BYTES
+        if data.size < needed:
+            grown = np.zeros(needed * 2, np.uint8)
+            grown[: data.size] = data
+            data = grown
+        session.encode(symbols, top, bottom, data, probability)
+        if probability is not None:
+            bits -= float(np.log2(probability[:samples]).sum())
+        if progress is not None:
+            progress((bottom - top) * width)
+    return data, bits
+
+
+def _decode_rows(
+    session: Session, symbols: NDArray[np.uint16], data: NDArray[np.uint8], progress: Progress | None
+) -> None:
+    """Decode all rows."""
+    height, width, _ = symbols.shape
     rows = max(1, CHUNK_PIXELS // width)
     for top in range(0, height, rows):
         bottom = min(height, top + rows)
-        if mode == ENCODE:
-            samples = (bottom - top) * width * channels
-            needed = int(session.coder[rangecoder.POSITION]) + (samples + 1) * rangecoder.FLUSH_BYTES
-            if data.size < needed:
-                grown = np.zeros(needed * 2, np.uint8)
-                grown[: data.size] = data
-                data = grown
-        with np.errstate(all="ignore"):  # as compiled, also where it runs uncompiled
-            advance(session, mode, symbols, top, bottom, data, measure)
-        if mode == DECODE:
-            beyond = int(session.coder[rangecoder.POSITION]) - data.size
-            if beyond > 2 * rangecoder.FLUSH_BYTES:  # what was not written at the end, and what was read ahead
-                raise CorruptPayloadError(f"the coded samples go on {beyond} bytes past the end of the tile")
+        session.decode(symbols, top, bottom, data)
+        beyond = int(session.coder[rangecoder.POSITION]) - data.size
+        if beyond > 2 * rangecoder.FLUSH_BYTES:  # what was not written at the end, and what was read ahead
+            raise CorruptPayloadError(f"the coded samples go on {beyond} bytes past the end of the tile")
         if progress is not None:
             progress((bottom - top) * width)
-    return data
 
 
 def _share(progress: Progress | None, parts: int) -> Progress | None:
@@ -232,10 +230,10 @@ def _encode_group(
     if bitmap:
         for c, v in enumerate(values):
             symbols[:, :, c] = np.searchsorted(v, symbols[:, :, c])
-    session = new_session(weights, new_alphabet(values), symbols.shape[1], depth)
-    data = _run(session, ENCODE, symbols, np.zeros(0, np.uint8), progress, measure)
+    session = Session(weights.spec, weights.shape, weights, new_alphabet(values), symbols.shape[1], depth)
+    data, bits = _encode_rows(session, symbols, progress, measure)
     coded = data[: rangecoder.finish(session.coder, data)].tobytes()
-    return (SPARSE if bitmap else FULL), bitmap, coded, float(session.tally[1])
+    return (SPARSE if bitmap else FULL), bitmap, coded, bits
 
 
 def _encode(
@@ -319,11 +317,12 @@ def decode_tile(
         lines, columns = (width, height) if orientation & 4 else (height, width)
         if columns > WIDEST:
             raise CorruptPayloadError(f"a tile turned to {columns} columns; the widest has {WIDEST}")
-        session = new_session(_weights(model.name, group), new_alphabet(values), columns, depth)
-        stream = np.frombuffer(coded, np.uint8).copy()  # the engine takes one type of array, a writable one
+        weights = _weights(model.name, group)
+        session = Session(weights.spec, weights.shape, weights, new_alphabet(values), columns, depth)
+        stream = np.frombuffer(coded, np.uint8)
         symbols = np.zeros((lines, columns, len(channels)), np.uint16)
         rangecoder.start_decoding(session.coder, stream)
-        _run(session, DECODE, symbols, stream, share)
+        _decode_rows(session, symbols, stream, share)
         upright = _turn_back(symbols, orientation)
         for place, (c, v) in enumerate(zip(channels, values, strict=True)):
             pixels[:, :, c] = v[upright[:, :, place]] if kind == SPARSE else upright[:, :, place]

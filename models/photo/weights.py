@@ -1,4 +1,4 @@
-"""The shipped photo models: specifications, weights and identities. Imports neither numba nor torch.
+"""The shipped photo models: specifications, weights and identities. Imports neither numpy nor torch.
 
 The digests of the weights are known to the package, so that weights that are damaged, or not those that it came with,
 neither write files that nobody can read nor decode any. After a training, or a change of `MODELS` or of the engine,
@@ -12,6 +12,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...codec.errors import WeightsError
+from ...codec.native import ieee_arithmetic
 from .shape import ExpertSpec, ModelSpec, NetShape, padded
 
 if TYPE_CHECKING:
@@ -198,5 +199,6 @@ def weights_from_tensors(spec: ModelSpec, group: str, tensors: dict[str, NDArray
     """The weights of `group` among named tensors such as `colour.trunk.0.weight`."""
     shape = spec.shape(GROUPS[group])
     own = {name.removeprefix(f"{group}."): value for name, value in tensors.items() if name.startswith(f"{group}.")}
-    square = flat(shape, own, "weight_rms", "bias_rms") ** 2
+    with ieee_arithmetic():
+        square = flat(shape, own, "weight_rms", "bias_rms") ** 2
     return PhotoWeights(spec, shape, flat(shape, own, "weight", "bias"), square)

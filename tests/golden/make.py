@@ -34,7 +34,7 @@ PICTURES: dict[str, tuple[NDArray[Any], tuple[int, ...]]] = {
     "grey16": (dead_leaves(30, 24, 1, 4, 16), (1, 5, 9)),
     "sparse16": (dead_leaves(60, 64, 1, 5).astype(np.uint16) * 257, (1,)),
     "strips": (dead_leaves(70, 64, 1, 6), (1,)),
-    # So small that it can be decoded without compiling, and just large enough for a step of learning.
+    # Small enough for the second decoder, and just large enough for a step of learning.
     "tiny": (dead_leaves(9, 16, 3, 7), (1, 5, 9)),
 }
 

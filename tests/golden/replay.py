@@ -1,6 +1,6 @@
-"""Decode .dz files, encode their tiles again, and print what came out: `python replay.py [--damage] FILE...`.
+"""Decode .dz files, encode their tiles again, and print what came out: `python replay.py [--library PATH] FILE...`.
 
-`tests/test_photo_portability.py` runs this in processes that compile for other processors, or not at all.
+The tests run this in processes that are kept to older processors' instructions, or use the core of another compiler.
 """
 
 from __future__ import annotations
@@ -9,14 +9,12 @@ import hashlib
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 import densezip
-import numba
 import numpy as np
-from densezip.codec.errors import CorruptPayloadError
+from densezip.codec import native
 from densezip.codec.file.container import parse
-from densezip.models.photo import decode_tile, encode_tile, known_models
+from densezip.models.photo import encode_tile, known_models
 
 
 def replay(file: Path) -> dict[str, str]:
@@ -33,27 +31,14 @@ def replay(file: Path) -> dict[str, str]:
     return {"pixels": hashlib.sha256(pixels.astype("<u2").tobytes()).hexdigest(), "tiles": "the same"}
 
 
-def damage(file: Path) -> str:
-    """Decode damaged tiles of a few pixels; anything but pixels or CorruptPayloadError ends the process."""
-    container = parse(file.read_bytes())
-    model = next(m for m in known_models() if m.name == container.header.model)
-    coded, refused = bytes(container.tile(0)), 0
-    for length in (0, 1, 2, 9):
-        try:
-            decode_tile(model, coded[:length] + bytes(length % 4), (3, 4, container.header.channels), 8)
-        except CorruptPayloadError:
-            refused += 1
-    return f"{refused} of 4 refused"
-
-
 def main(arguments: list[str]) -> None:
-    """Print JSON by file name, and what compiled the code."""
-    files = [Path(name) for name in arguments if not name.startswith("--")]
-    result: dict[str, object] = {file.name: replay(file) for file in files}
-    config: Any = numba.config
-    result["target"] = "none" if config.DISABLE_JIT else config.CPU_NAME or "host"
-    if "--damage" in arguments:
-        result["damage"] = damage(files[0])
+    """Print JSON by file name, and which kernels were used."""
+    if arguments[0] == "--library":
+        library = native.open_library(Path(arguments[1]))
+        native.library = lambda: library  # type: ignore[assignment]
+        arguments = arguments[2:]
+    result: dict[str, object] = {Path(name).name: replay(Path(name)) for name in arguments}
+    result["level"] = native.level()
     print(json.dumps(result))
 
 

@@ -10,7 +10,6 @@ from densezip.codec.entropy import rangecoder
 from densezip.codec.entropy.codecs import Codec
 from densezip.codec.entropy.pmf import Pmf as TensorPmf
 from densezip.codec.entropy.rans import Message
-from numba import njit
 from numpy.typing import NDArray
 
 __all__ = ["Pmf", "check_codec", "check_pmf", "check_range_coder", "check_tensor_pmf"]
@@ -51,33 +50,18 @@ def check_pmf(pmf: Pmf, size: int, seed: int = 0) -> None:
         assert (pmf.locate(slots) == symbols).all()
 
 
-@njit(error_model="numpy")
-def _encode(start: Any, freq: Any, precision: Any, state: Any, out: Any) -> Any:
-    for i in range(start.size):
-        rangecoder.encode(state, out, start[i], freq[i], precision[i])
-    return rangecoder.finish(state, out)
-
-
-@njit(error_model="numpy")
-def _decode(start: Any, freq: Any, precision: Any, state: Any, data: Any) -> Any:
-    """The number of symbols until the first whose slot is outside its interval."""
-    rangecoder.start_decoding(state, data)
-    for i in range(start.size):
-        slot = rangecoder.slot(state, precision[i])
-        if slot < start[i] or slot >= start[i] + freq[i]:
-            return i
-        rangecoder.consume(state, data, start[i], freq[i], precision[i])
-    return start.size
-
-
 def check_range_coder(start: Integers, freq: Integers, precision: Integers) -> bytes:
     """Every symbol is found again, in as few bytes as the probabilities allow; returns the bytes."""
-    out = np.zeros((start.size + 1) * rangecoder.FLUSH_BYTES, np.uint8)
-    length = _encode(start, freq, precision, rangecoder.new_state(), out)
+    state, out = rangecoder.new_state(), np.zeros((start.size + 1) * rangecoder.FLUSH_BYTES, np.uint8)
+    rangecoder.encode(state, out, start, freq, precision)
+    length = rangecoder.finish(state, out)
     ideal = float((precision - np.log2(freq)).sum())
     assert length * 8 <= ideal * 1.001 + 64
     state, data = rangecoder.new_state(), out[:length].copy()
-    assert _decode(start, freq, precision, state, data) == start.size
+    rangecoder.start_decoding(state, data)
+    for first, width, bits in zip(start.tolist(), freq.tolist(), precision.tolist(), strict=True):
+        assert first <= rangecoder.slot(state, bits) < first + width
+        rangecoder.consume(state, data, first, width, bits)
     assert int(state[rangecoder.POSITION]) - length <= 2 * rangecoder.FLUSH_BYTES
     return data.tobytes()
 

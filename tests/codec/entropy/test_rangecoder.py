@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from densezip.codec.entropy import compiled, rangecoder
+from densezip.codec.entropy import rangecoder
+from densezip.codec.errors import IntervalError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from laws import check_range_coder
@@ -43,12 +44,16 @@ def test_a_carry_runs_through_long_rows_of_full_bytes() -> None:
     for length in (1, 2, 50, 1000):
         state, out = rangecoder.new_state(), np.zeros((length + 2) * rangecoder.FLUSH_BYTES, np.uint8)
         table = [((1 << 31) - 1, 2)]
-        rangecoder.encode(state, out, *table[0], 32)
+
+        def encode(interval: tuple[int, int], state: Any = state, out: Any = out) -> None:
+            rangecoder.encode(state, out, *np.array([*interval, 32])[:, None])
+
+        encode(table[0])
         for _ in range(length):
             unit = int(state[rangecoder.RANGE]) >> 32
             boundary = ((1 << 64) - int(state[rangecoder.LOW])) // unit
             table.append((boundary, 1))
-            rangecoder.encode(state, out, *table[-1], 32)
+            encode(table[-1])
         full = out[: int(state[rangecoder.POSITION])].tobytes()
         assert full.endswith(b"\xff" * 3 * length)
         for last in (0, (1 << 32) - 1):
@@ -72,11 +77,19 @@ def test_any_bytes_decode_to_slots_in_range(data: bytes, precision: int, pick: i
         rangecoder.consume(state, stream, start, freq, precision)
 
 
-def test_without_a_folder_for_the_cache_code_is_compiled_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    def njit(**options: Any) -> Any:
-        if options.get("cache"):
-            raise RuntimeError("cannot cache function: no locator available")  # as numba says it
-        return lambda function: function
+@pytest.mark.parametrize("interval", [(0, 0, 8), (-1, 2, 8), (250, 7, 8), (0, 1, 0), (0, 1, 33)])
+def test_intervals_that_are_none_are_refused(interval: tuple[int, int, int]) -> None:
+    out = np.zeros(99, np.uint8)
+    start, freq, precision = np.array([(5, 6, 8), interval], np.int64).T
+    with pytest.raises(IntervalError, match="cannot be coded"):
+        rangecoder.encode(rangecoder.new_state(), out, start, freq, precision)
+    with pytest.raises(IntervalError, match="cannot be coded"):
+        rangecoder.consume(rangecoder.new_state(), out, *interval)
 
-    monkeypatch.setattr(compiled, "njit", njit)
-    assert compiled.cached(len) is len
+
+def test_a_buffer_that_is_too_small_is_not_overrun() -> None:
+    room = np.full(40, 0xEE, np.uint8)
+    unlikely = np.ones(50, np.int64)
+    with pytest.raises(ValueError, match="30 bytes are too few for 50 symbols"):
+        rangecoder.encode(rangecoder.new_state(), room[:30], unlikely, unlikely, unlikely * 32)
+    assert (room[30:] == 0xEE).all()

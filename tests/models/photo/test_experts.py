@@ -2,81 +2,80 @@
 
 from __future__ import annotations
 
+import ctypes
+import dataclasses
 from typing import Any
 
 import numpy as np
 from densezip.codec.entropy.rangecoder import FLUSH_BYTES, POSITION
-from densezip.models.photo import experts
-from densezip.models.photo.engine import ENCODE, Session, advance, new_session
-from densezip.models.photo.mixture import new_alphabet
+from densezip.codec.native import kernel
+from densezip.models.photo import engine
+from densezip.models.photo.engine import Session, new_alphabet
 from densezip.models.photo.shape import ExpertSpec
 from densezip.models.photo.tile import _weights
+from densezip.models.photo.weights import MODELS
 from leaves import dead_leaves
-from numba import njit
 from numpy.typing import NDArray
 
 NOISE = 0.01
+FEED = np.array([[-1, 6], [-2, 5], [-3, 4]])
 
 
-@njit(error_model="numpy")
-def _learn_all(e: Any, samples: Any, targets: Any, errors: Any) -> None:
-    for i in range(samples.shape[0]):
-        for c in range(targets.shape[1]):
-            errors[c] = targets[i, c]
-            for n in range(samples.shape[1]):
-                errors[c] -= e.weight[0, c, n] * samples[i, n]
-        experts._update(e, 0, samples[i], errors, 0, NOISE * NOISE)
-
-
-def _covariance(e: experts.Experts, k: int) -> NDArray[np.float64]:
-    n = int(e.count[k])
-    return e.covariance[e.start[k] : e.start[k + 1]].reshape(n, n)
+def _covariance(session: Session, k: int) -> NDArray[np.float64]:
+    n, start = int(session.arrays["count"][k]), int(session.arrays["start"][k])
+    matrix: NDArray[np.float64] = session.arrays["covariance"][start : start + n * n].reshape(n, n)
+    return matrix
 
 
 def _session(width: int, channels: int = 3, name: str = "photo-5") -> Session:
     weights = _weights(name, "colour" if channels == 3 else "grey")
-    return new_session(weights, new_alphabet([np.arange(256)] * channels), width, 8)
+    return Session(weights.spec, weights.shape, weights, new_alphabet([np.arange(256)] * channels), width, 8)
 
 
 def _code(session: Session, pixels: NDArray[Any], first_row: int = 0) -> None:
     data = np.zeros(int(session.coder[POSITION]) + pixels.size * FLUSH_BYTES, np.uint8)
-    advance(session, ENCODE, pixels.astype(np.uint16), first_row, pixels.shape[0], data, False)
+    session.encode(pixels.astype(np.uint16), first_row, pixels.shape[0], data)
 
 
 def test_neighbours_are_causal_distinct_and_nearest_first() -> None:
-    places = experts.neighbours(29)
+    places = engine.neighbours(29)
     assert len({tuple(p) for p in places}) == 29
     assert (0, -1) not in {tuple(p) for p in places}
     distance = (places**2).sum(1)
     assert (np.diff(distance) >= 0).all()
     assert all(dy < 0 or (dy == 0 and dx < 0) for dy, dx in places)
     # The fed samples lie up to 6 columns to the right and 2 rows up, and have neighbours too.
-    assert np.abs(places[:, 1]).max() + experts.FEED[:, 1].max() <= experts.PAD
-    assert -places[:, 0].min() - experts.FEED[:, 0].min() < experts.ROWS
+    assert np.abs(places[:, 1]).max() + FEED[:, 1].max() <= engine.PAD
+    assert -places[:, 0].min() - FEED[:, 0].min() < engine._ROWS
 
 
 def test_an_expert_converges_to_a_linear_model() -> None:
     rng = np.random.default_rng(0)
-    e = experts.new_experts((ExpertSpec(5, 0.999, 0),), 2, 5)
-    true = rng.normal(0, 0.5, (2, 10))
-    samples = np.zeros((3000, e.z.size))
-    samples[:, :10] = rng.normal(0, 5, (3000, 10)) @ rng.normal(0, 1, (10, 10))
-    targets = samples[:, :10] @ true.T + rng.normal(0, NOISE, (3000, 2))
-    _learn_all(e, samples, targets, np.zeros(2))
-    np.testing.assert_allclose(e.weight[0, :, :10], true, atol=2e-3)
-    assert (e.weight[0, :, 10:] == 0).all()
+    spec = dataclasses.replace(MODELS["photo-1"], experts=(ExpertSpec(4, 0.999, 0),), reach=4)
+    session = Session(spec, spec.shape(3), None, new_alphabet([np.arange(256)] * 3), 9, 8)
+    true = rng.normal(0, 0.5, (3, 12))
+    samples = np.zeros((3000, session.arrays["regressor"].shape[1]))
+    samples[:, :12] = rng.normal(0, 5, (3000, 12)) @ rng.normal(0, 1, (12, 12))
+    targets = samples[:, :12] @ true.T + rng.normal(0, NOISE, (3000, 3))
+    pointer = ctypes.c_void_p
+    fit = kernel("dz_photo_fit", None, pointer, pointer, pointer, ctypes.c_int64, ctypes.c_double)
+    engine_state = ctypes.addressof(session._engine)
+    fit(engine_state, samples.ctypes.data, targets.ctypes.data, samples.shape[0], NOISE * NOISE)
+    weight = session.arrays["weight"][0]
+    np.testing.assert_allclose(weight[:, :12], true, atol=2e-3)
+    assert (weight[:, 12:] == 0).all()
 
 
 def test_covariances_stay_symmetric_and_positive_on_a_picture() -> None:
     session = _session(70)
     _code(session, dead_leaves(60, 70, 3, 5))
-    e = session.context.experts
-    for k in range(e.count.size):
-        matrix, used = _covariance(e, k), int(e.used[k])
+    arrays = session.arrays
+    for k in range(arrays["count"].size):
+        matrix, used = _covariance(session, k), int(arrays["used"][k])
         np.testing.assert_array_equal(matrix, matrix.T)
         assert (matrix[used:] == 0).all()
         assert np.linalg.eigvalsh(matrix[:used, :used]).min() > 0
-    assert np.abs(e.weight).max() < 10
+    assert np.abs(arrays["weight"]).max() < 10
 
 
 def test_covariances_stay_bounded_where_nothing_varies() -> None:
@@ -84,25 +83,28 @@ def test_covariances_stay_bounded_where_nothing_varies() -> None:
     session = _session(320, 1)
     flat = np.full((320, 320, 1), 77)
     _code(session, flat)
-    e = session.context.experts
-    for k in range(e.count.size):
-        trace = np.trace(_covariance(e, k))
-        assert 0 < trace <= experts.PAUSE_VARIANCE * e.used[k] / e.memory[k] * 1.000001
-        np.testing.assert_array_equal(e.diagonal[k, : e.count[k]], _covariance(e, k).diagonal())
-        np.testing.assert_array_equal(_covariance(e, k), _covariance(e, k).T)
-    assert np.isfinite(session.context.centre).all()
+    arrays = session.arrays
+    for k in range(arrays["count"].size):
+        matrix, used = _covariance(session, k), int(arrays["used"][k])
+        # A mean variance of 1 is where forgetting pauses.
+        assert 0 < np.trace(matrix) <= used / arrays["memory"][k] * 1.000001
+        np.testing.assert_array_equal(arrays["diagonal"][k, : matrix.shape[0]], matrix.diagonal())
+        np.testing.assert_array_equal(matrix, matrix.T)
+    assert np.isfinite(arrays["centre"]).all()
 
 
 def test_experts_recover_from_a_covariance_that_is_not_positive() -> None:
     picture = dead_leaves(60, 70, 3, 5)
     session = _session(70)
     _code(session, picture[:30])
-    e = session.context.experts
-    for broken in (-e.covariance, np.full_like(e.covariance, np.nan)):
-        e.covariance[:] = broken
+    arrays = session.arrays
+    covariance = arrays["covariance"]
+    for broken in (-covariance, np.full_like(covariance, np.nan)):
+        covariance[:] = broken
+        arrays["gain"][:] = broken[0] * 1e3  # the product that was taken with it
         _code(session, picture, 30)
-        assert np.isfinite(e.covariance).all()
-        assert np.isfinite(e.weight).all()
-        for k in range(e.count.size):
-            used = int(e.used[k])
-            assert np.linalg.eigvalsh(_covariance(e, k)[:used, :used]).min() > 0
+        assert np.isfinite(covariance).all()
+        assert np.isfinite(arrays["weight"]).all()
+        for k in range(arrays["count"].size):
+            used = int(arrays["used"][k])
+            assert np.linalg.eigvalsh(_covariance(session, k)[:used, :used]).min() > 0

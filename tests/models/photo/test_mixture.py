@@ -2,56 +2,62 @@
 
 from __future__ import annotations
 
+import ctypes
+import dataclasses
 import math
 from typing import Any
 
 import numpy as np
 import pytest
-from densezip.models.photo import engine, mixture
-from densezip.models.photo.mixture import Alphabet, Mixture
-from densezip.models.photo.shape import LOG_SCALE_RANGE, MINIMUM_PROBABILITY, PRECISION
+from densezip.codec.native import kernel
+from densezip.models.photo.engine import BATCH, Alphabet, Session, new_alphabet
+from densezip.models.photo.shape import LOG_SCALE_RANGE, MINIMUM_PROBABILITY, PRECISION, ExpertSpec
+from densezip.models.photo.weights import MODELS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from laws import check_pmf
-from numba import njit
 from numpy.typing import NDArray
 
-find: Any = engine._find
 Integers = NDArray[np.int64]
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
+NUMBER, POINTER = ctypes.c_int64, ctypes.c_void_p
 
 
-@njit(error_model="numpy")
-def _starts(parameters: Any, alphabet: Any, symbols: Any, out: Any) -> None:
-    for i in range(symbols.size):
-        out[i] = mixture.cumulative(parameters, alphabet, 0, symbols[i])
-
-
-@njit(error_model="numpy")
-def _locate(parameters: Any, alphabet: Any, slots: Any, found: Any, intervals: Any, interval: Any) -> None:
-    for i in range(slots.size):
-        found[i] = find(parameters, alphabet, 0, slots[i], interval)
-        intervals[i, 0] = interval[0]
-        intervals[i, 1] = interval[1]
-
-
-class _MixturePmf:
-    """The compiled functions in the shape of `laws.Pmf`."""
+class _Mixture:
+    """One mixture, a head's output [3 J] around `centre` [K + 1], at all pixels of a batch; as `laws.Pmf`."""
 
     precision = PRECISION
 
-    def __init__(self, parameters: Mixture, alphabet: Alphabet) -> None:
-        self._parameters, self._alphabet = parameters, alphabet
+    def __init__(self, head: list[float] | Floats, centre: list[float], activity: float, alphabet: Alphabet) -> None:
+        experts = (ExpertSpec(5, 0.99, 0),) * (len(centre) - 1)
+        spec = dataclasses.replace(MODELS["photo-1"], experts=experts, components=len(head) // 3)
+        self.session = Session(spec, spec.shape(1), None, alphabet, 1, 8)
+        self.arrays = self.session.arrays
+        self.arrays["out"][0, :, : len(head)] = head
+        self.arrays["centre"][0] = np.array(centre)[:, None]
+        self.arrays["activity"][0] = activity
+        self._engine = ctypes.addressof(self.session._engine)
+        self._intervals = kernel("dz_photo_intervals", None, POINTER, NUMBER, NUMBER, NUMBER)
+        self._find = kernel("dz_photo_find", NUMBER, POINTER, NUMBER, NUMBER, NUMBER, POINTER)
+
+    def code(self, symbols: Integers) -> None:
+        """Compute all about up to BATCH symbols."""
+        self.arrays["symbol"][0, : symbols.size] = symbols
+        self._intervals(self._engine, 0, 0, symbols.size)
 
     def interval(self, symbols: Integers) -> tuple[Integers, Integers]:
         ends = np.zeros((2, symbols.size), np.int64)
-        _starts(self._parameters, self._alphabet, symbols, ends[0])
-        _starts(self._parameters, self._alphabet, symbols + 1, ends[1])
+        for first in range(0, symbols.size, BATCH):
+            part = symbols[first : first + BATCH]
+            self.code(part)
+            ends[:, first : first + part.size] = [self.arrays[name][0, : part.size] for name in ("lower", "upper")]
         return ends[0], ends[1] - ends[0]
 
     def locate(self, slots: Integers) -> Integers:
         found, intervals = np.zeros_like(slots), np.zeros((slots.size, 2), np.int64)
-        _locate(self._parameters, self._alphabet, slots, found, intervals, np.zeros(2, np.int64))
+        address, step = intervals.ctypes.data, intervals.strides[0]
+        for i, slot in enumerate(slots.tolist()):
+            found[i] = self._find(self._engine, 0, i % BATCH, slot, address + i * step)
         start, freq = self.interval(found)
         assert (intervals[:, 0] == start).all()
         assert (intervals[:, 1] == start + freq).all()
@@ -67,13 +73,7 @@ def _alphabet(kind: str) -> Alphabet:
         "two": np.array([3, 65000]),
         "one": np.array([200]),
     }[kind]
-    return mixture.new_alphabet([values])
-
-
-def _mixture(head: list[float] | NDArray[Any], centre: list[float], activity: float) -> Mixture:
-    parameters = mixture.new_mixture(len(head) // 3)
-    mixture.prepare(parameters, np.array(head, np.float32), np.array(centre), activity)
-    return parameters
+    return new_alphabet([values])
 
 
 numbers = st.floats(-1e4, 1e4, width=32) | st.floats(-8, 8, width=32)
@@ -87,28 +87,19 @@ def test_intervals_fill_the_range_and_are_found_again(
     kind: str, head: list[float], centre: list[float], activity: float
 ) -> None:
     alphabet = _alphabet(kind)
-    check_pmf(_MixturePmf(_mixture(head, centre, activity), alphabet), int(alphabet.size[0]))
+    check_pmf(_Mixture(head, centre, activity, alphabet), int(alphabet.size[0]))
 
 
-def test_prepare_is_a_softmax_around_the_centres() -> None:
-    rng = np.random.default_rng(2)
-    head, centre, activity = rng.normal(0, 2, 15).astype(np.float32), [100.0, 104.0, 90.0], 3.5
-    head[10] = 9.0  # beyond LOG_SCALE_RANGE
-    result = _mixture(head, centre, activity)
-    logits, offsets, log_scales = head.astype(np.float64).reshape(3, 5)
+def _reference(head: Floats, centre: list[float], activity: float, alphabet: Alphabet, index: int) -> float:
+    """Probability of a symbol with the exact exponential function, floor included."""
+    logits, offsets, log_scales = np.asarray(head, np.float64).reshape(3, -1)
     weight = np.exp(logits - logits.max())
-    np.testing.assert_allclose(result.weight[:5], weight / weight.sum(), rtol=1e-8)
-    np.testing.assert_array_equal(result.mean[:5], np.array(centre)[np.arange(5) % 3] + activity * offsets)
-    scale = np.exp(np.clip(log_scales, -LOG_SCALE_RANGE, LOG_SCALE_RANGE)) * activity
-    np.testing.assert_allclose(result.sharpness[:5], 1 / scale, rtol=1e-8)
-
-
-def _reference(parameters: Mixture, alphabet: Alphabet, index: int) -> float:
-    """Probability of a symbol with the exact logistic function, floor included."""
+    weight /= weight.sum()
+    mean = np.array(centre)[np.arange(logits.size) % len(centre)] + activity * offsets
+    sharpness = np.exp(-np.clip(log_scales, -LOG_SCALE_RANGE, LOG_SCALE_RANGE)) / activity
 
     def cdf(edge: float) -> float:
-        parts = zip(*(values[: parameters.components] for values in parameters[1:4]), strict=True)
-        return float(sum(w / (1 + math.exp(min(700.0, (m - edge) * s))) for w, m, s in parts))
+        return float((weight / (1 + np.exp(np.minimum(700.0, (mean - edge) * sharpness)))).sum())
 
     upper = 1.0 if index == alphabet.size[0] - 1 else cdf(alphabet.edges[0, index + 1])
     lower = 0.0 if index == 0 else cdf(alphabet.edges[0, index])
@@ -123,11 +114,12 @@ def test_probabilities_are_those_of_the_exact_mixture(kind: str, spread: float) 
     for symbol in (0, 1, size // 3, size - 2, size - 1):
         value = float(alphabet.values[0, symbol])
         head = rng.normal(0, 1, 15).astype(np.float32)
-        parameters = _mixture(head, list(value + rng.normal(0, spread, 3)), spread)
-        _, freq = _MixturePmf(parameters, alphabet).interval(np.array([symbol]))
-        exact = _reference(parameters, alphabet, symbol)
-        p = mixture.gradient(parameters, alphabet, 0, symbol, head, spread, np.zeros(15, np.float32))
-        assert p == pytest.approx(exact, rel=1e-6, abs=3e-9)
+        head[10] = 9.0  # beyond LOG_SCALE_RANGE
+        centre = list(value + rng.normal(0, spread, 3))
+        coded = _Mixture(head, centre, spread, alphabet)
+        _, freq = coded.interval(np.array([symbol]))
+        exact = _reference(head, centre, spread, alphabet, symbol)
+        assert coded.arrays["probability"][0, 0] == pytest.approx(exact, rel=1e-6, abs=3e-9)
         # The coder's probability gives each symbol of the alphabet two units, and loses less than two to rounding.
         free = 1 - 2 * size / 2**PRECISION
         assert freq[0] / 2**PRECISION == pytest.approx(exact * free, rel=1e-6, abs=6 / 2**PRECISION)
@@ -143,15 +135,12 @@ def test_gradient_equals_finite_differences(index: int) -> None:
         head[-1] = 7.0  # a clamped log scale has no gradient
 
         def loss(head: Floats, centre: list[float] = centre, activity: float = activity) -> float:
-            # In float64, as `prepare` takes what it gets.
-            parameters = mixture.new_mixture(4)
-            mixture.prepare(parameters, head, np.array(centre), activity)
-            return -math.log(_reference(parameters, alphabet, index))
+            return -math.log(_reference(head, centre, activity, alphabet, index))
 
         head = head.astype(np.float32).astype(np.float64)
-        grad = np.zeros(12, np.float32)
-        parameters = _mixture(head, centre, activity)
-        mixture.gradient(parameters, alphabet, 0, index, head.astype(np.float32), activity, grad)
+        coded = _Mixture(head, centre, activity, alphabet)
+        coded.code(np.array([index]))
+        grad = coded.arrays["out_gradient"][0, 0]
         step = 1e-3
         for i in range(12):
             plus, minus = head.copy(), head.copy()

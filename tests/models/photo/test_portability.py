@@ -1,8 +1,10 @@
-"""The same file decodes to the same pixels, and is written again bit by bit, whatever the processor and the threads."""
+"""The same file decodes to the same pixels, and is written again bit by bit, on any processor with any compiler."""
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
+import importlib.util
 import json
 import os
 import re
@@ -13,64 +15,31 @@ from pathlib import Path
 from typing import Any
 
 import densezip
-import numba
 import numpy as np
 import pytest
-from densezip.models.photo import context, experts, kernels, logistic, mixture, network, tile
-from densezip.models.photo.engine import new_session
-from densezip.models.photo.mixture import new_alphabet
-from densezip.models.photo.tile import _weights
+from densezip.codec import native
+from densezip.models.photo import model_for_effort, tile
 from leaves import dead_leaves
 from PIL import Image
 from samples import model_only
 
-GOLDEN = Path(__file__).parents[2] / "golden"
+ROOT = Path(__file__).parents[3]
+GOLDEN = ROOT / "tests" / "golden"
 FILES = sorted(GOLDEN.glob("*.dz"))
-# Decoded and encoded again by the photo models; those that are small enough without compiling, too.
 PHOTOS = [file for file in FILES if (densezip.info(file.read_bytes()).model or "").startswith("photo-")]
-TINY = [file for file in PHOTOS if file.stem.startswith("tiny-")]
 SECONDS = 600
-numba_type: Any = numba.typeof
 
 
-def _cpu_has(feature: str) -> bool:
-    try:
-        return feature in re.findall(r"\w+", Path("/proc/cpuinfo").read_text())
-    except OSError:
-        return False
+def _build() -> Any:
+    spec = importlib.util.spec_from_file_location("build", ROOT / "native" / "build.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-TARGETS = {
-    "host": {},
-    "generic": {"NUMBA_CPU_NAME": "generic"},
-    # Without the features of the host, which would be added to those of the name.
-    "haswell": {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": ""},
-    "none": {"NUMBA_DISABLE_JIT": "1"},
-}
-
-
-@pytest.fixture(scope="module")
-def replays(request: pytest.FixtureRequest) -> Iterator[dict[str, subprocess.Popen[str]]]:
-    """A process for each target, all begun at once: most of their time is compiling."""
-    cache = request.config.cache
-    assert cache is not None
-    running = {}
-    for target, settings in TARGETS.items():
-        if target == "haswell" and not _cpu_has("avx2"):
-            continue
-        own = {} if target == "host" else {"NUMBA_CACHE_DIR": str(cache.mkdir(f"numba-{target}"))}
-        names = ["--damage", *map(str, TINY)] if target == "none" else [*map(str, PHOTOS)]
-        running[target] = subprocess.Popen(
-            [sys.executable, str(GOLDEN / "replay.py"), *names],
-            env={**os.environ, **settings, **own},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-    yield running
-    for process in running.values():
-        process.kill()
-        process.communicate()
+build = _build()
 
 
 def _expected(file: Path) -> str:
@@ -79,12 +48,29 @@ def _expected(file: Path) -> str:
     return hashlib.sha256(pixels.astype("<u2").tobytes()).hexdigest()
 
 
+def _replay(level: str, library: Path | None = None) -> int:
+    """Decode and encode all golden files in a process of its own; returns the level of the kernels."""
+    command = [sys.executable, str(GOLDEN / "replay.py"), *(["--library", str(library)] if library else [])]
+    result = subprocess.run(
+        [*command, *map(str, PHOTOS)],
+        env={**os.environ, "DENSEZIP_KERNELS": level},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    output = json.loads(result.stdout)
+    used: int = output.pop("level")
+    assert output == {file.name: {"pixels": _expected(file), "tiles": "the same"} for file in PHOTOS}
+    return used
+
+
 def test_there_are_golden_files() -> None:
     about = [densezip.info(file.read_bytes()) for file in FILES]
     assert {info.model for info in about} >= {"photo-1", "photo-5", "photo-9"}
     assert any(info.tiles > 1 for info in about)
     assert {info.mode for info in about} >= {"L", "RGB", "RGBA", "I;16"}
-    assert len(TINY) == 3
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
@@ -93,19 +79,76 @@ def test_golden_files_decode(file: Path) -> None:
     assert hashlib.sha256(pixels.astype("<u2").tobytes()).hexdigest() == _expected(file)
 
 
-@pytest.mark.parametrize("target", TARGETS)
-def test_golden_files_are_the_same_bits_everywhere(target: str, replays: dict[str, subprocess.Popen[str]]) -> None:
-    if target not in replays:
-        pytest.skip("this processor does not run code for a Haswell")
-    output, errors = replays[target].communicate(timeout=SECONDS)
-    assert replays[target].returncode == 0, errors
-    result = json.loads(output)
-    assert result.pop("target") == target
-    if target == "none":
-        assert "Warning" not in errors
-        assert "refused" in result.pop("damage")
-    files = TINY if target == "none" else PHOTOS
-    assert result == {file.name: {"pixels": _expected(file), "tiles": "the same"} for file in files}
+@pytest.mark.parametrize("level", native.LEVELS)
+def test_golden_files_are_the_same_bits_on_every_generation_of_processors(level: str) -> None:
+    if native.library().dz_level() < native.LEVELS[level]:
+        pytest.skip(f"this processor is no {level}")
+    assert _replay(level) == native.LEVELS[level]
+
+
+@pytest.mark.parametrize("compiler", ["the same, without optimisation", "zig"])
+def test_golden_files_are_the_same_bits_with_every_compiler(
+    compiler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if compiler == "zig":
+        pytest.importorskip("ziglang")
+        monkeypatch.setenv("DENSEZIP_CC", "zig")
+        library = build.compile_library(ROOT, tmp_path)
+    else:
+        library = build.compile_library(ROOT, tmp_path, ("-O1",))
+    for level, number in native.LEVELS.items():
+        if number <= native.library().dz_level():
+            assert _replay(level, library) == number
+
+
+MODES = """
+#include "native.h"
+DZ_EXPORT void dz_set_mode(int rounding, int flush) {
+    (void)rounding, (void)flush;
+#if defined(__x86_64__)
+    __builtin_ia32_ldmxcsr(0x1F80 | (unsigned)rounding << 13 | (flush ? 0x8040u : 0u));
+#elif defined(__aarch64__)
+    __asm__ volatile("msr fpcr, %0" : : "r"((uint64_t)rounding << 22 | (uint64_t)flush << 24));
+#endif
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def set_mode(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A function that sets this thread's rounding mode and flushing of denormal numbers."""
+    folder = tmp_path_factory.mktemp("modes")
+    (folder / "codec").mkdir()
+    (folder / "codec" / "native.h").write_text((ROOT / "codec" / "native.h").read_text())
+    (folder / "codec" / "modes.c").write_text(MODES)
+    core = ctypes.CDLL(str(build.compile_library(folder, folder)))
+    yield core.dz_set_mode
+    core.dz_set_mode(0, 0)
+
+
+@pytest.mark.parametrize("flush", [0, 1])
+@pytest.mark.parametrize("rounding", [0, 1, 2, 3])
+def test_the_processors_modes_change_nothing_and_are_left_alone(rounding: int, flush: int, set_mode: Any) -> None:
+    pixels = dead_leaves(20, 40, 3, 5)
+    model = model_for_effort(5)
+    expected = tile.encode_tile(model, pixels, 8)
+    tile._weights.cache_clear()
+    probe = np.array([1.0, 2.0**-1000, 3.0])
+    set_mode(rounding, flush)
+    try:
+        coded = tile.encode_tile(model, pixels, 8)
+        quotient, tiny, sum_ = (probe[:1] / probe[2:], probe[1:2] * 2.0**-60, probe[:1] + 2.0**-60)
+        decoded = tile.decode_tile(model, coded, pixels.shape, 8)
+    finally:
+        set_mode(0, 0)
+    tile._weights.cache_clear()
+    assert coded == expected
+    np.testing.assert_array_equal(decoded, pixels)
+    # The modes were as set while this ran: 1/3 is rounded up only in mode 2, 1 + 2^-60 likewise.
+    exact = 1.0 / 3.0
+    assert (float(quotient[0]) > exact) == (rounding == 2)
+    assert (float(sum_[0]) > 1.0) == (rounding == 2)
+    assert (float(tiny[0]) == 0.0) == (flush == 1)
 
 
 def test_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,59 +162,28 @@ def test_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         np.testing.assert_array_equal(densezip.decompress(files[0], threads=threads), pixels)
 
 
-def _compiled() -> Iterator[tuple[str, str, str]]:
-    """(name, LLVM code, machine code) of what turns samples into probabilities, function by function."""
-    session = new_session(_weights("photo-5", "colour"), new_alphabet([np.arange(256)] * 3), 40, 8)
-    net, e, mix = session.network, session.context.experts, session.mixture
-    out, centre = net.out[0, 0], session.context.centre[0]
-    calls: list[tuple[Any, tuple[Any, ...]]] = [
-        (kernels.affine, (e.covariance, 0, 16, 16, e.z, 0, e.zero, 0, e.gain, 0)),
-        (kernels.affine_relu, (net.parameters, 0, 16, 16, net.inputs, 0, net.parameters, 0, net.stream, 0)),
-        (kernels.dot, (e.weight, 0, e.z, 0, 16)),
-        (kernels.downdate, (e.covariance, 0, 16, e.gain, 0.5)),
-        (kernels.affine_many, (net.parameters, 0, 16, 16, out, 0, 0, out, 0, 0, net.stream, 0, 16, 4)),
-        (logistic.exponential, (mix.scratch, mix.weight, 8)),
-        (logistic.logistic, (0.5, mix.mean, mix.sharpness, mix.distance, mix.cdf, 0, 8)),
-        (kernels.accumulate_outer, (net.middle, 0, 48, net.out, 0, 16, net.gradients, 0, 16, 4)),
-        (context.look, (session.context, 0, 0, session.trunk_input)),
-        (context.condition, (session.context, 0, 0, 1, session.extra_input)),
-        (context.reveal, (session.context, 0, 0, 0, 1.0)),
-        (experts.learn, (e, session.context.values, session.context.variances, 0, 0, 40, out.astype(float), e.zero)),
-        (mixture.prepare, (mix, out, centre, 1.0)),
-        (mixture.cumulative, (mix, session.alphabet, 0, 3)),
-        (mixture.gradient, (mix, session.alphabet, 0, 3, out, 1.0, net.out_gradient[0, 0])),
-        (network.step, (net, 0.001, 0.01)),
-    ]
-    for function, arguments in calls:
-        signature = tuple(numba_type(argument) for argument in arguments)
-        function.compile(signature)
-        yield function.__name__, function.inspect_llvm(signature), function.inspect_asm(signature)
-
-
 FUSED = re.compile(r"\bvf?n?m(add|sub)\d*[sp][sd]\b|\bvfn?m(add|sub)\w+|\bf(n?m(add|sub)|ml[as])\b")
-LOOSE = re.compile(r"\bf(?:add|sub|mul|div|rem|neg|cmp)[^=\n]* (?:fast|contract|reassoc|afn|arcp|nnan|ninf|nsz) ")
-LIBRARY = re.compile(
-    r"@(?:llvm\.)?_*(?:exp|exp2|log|log2|log10|log1p|expm1|pow|powi|tanh|sin|cos|fma|fmuladd)(?:[f(.]|\b)"
-)
 
 
-def test_probabilities_need_no_fused_loose_or_library_operation() -> None:
-    for name, llvm, assembly in _compiled():
-        assert not FUSED.search(assembly), name
-        assert not LOOSE.search(llvm), name
-        assert not LIBRARY.search(llvm), name
+def _assembly(source: Path, level: int, folder: Path, *options: str) -> str:
+    compiler, target = build.find_compiler(), folder / "out.s"
+    flags = [flag for flag in build.FLAGS if not (options and flag == "-ffp-contract=off")]
+    command = [*compiler.level(level), *flags, "-fPIC", f"-DDZ_LEVEL={level}", *options, "-S", str(source)]
+    compiler.run([*command, "-o", str(target)], folder / "cache")
+    return target.read_text()
 
 
-def test_fused_loose_and_library_operations_would_be_seen() -> None:
-    def multiply_add(a: Any, b: Any, c: Any) -> None:
-        for i in range(a.size):
-            c[i] = np.exp(c[i]) + a[i] * b[i] + 1.0
+KERNELS = sorted((ROOT / "models" / "photo").glob("*.kernels.c"))
 
-    compiled = numba.njit(error_model="numpy", fastmath={"contract"})(multiply_add)
-    array = numba_type(np.zeros(3))
-    compiled.compile((array, array, array))
-    (llvm,), (assembly,) = compiled.inspect_llvm().values(), compiled.inspect_asm().values()
-    assert LOOSE.search(llvm)
-    assert LIBRARY.search(llvm)
-    if _cpu_has("fma"):
-        assert FUSED.search(assembly)
+
+@pytest.mark.parametrize("source", KERNELS, ids=lambda file: file.name)
+def test_no_kernel_fuses_a_multiplication_and_an_addition(source: Path, tmp_path: Path) -> None:
+    levels = build.LEVELS if build._machine() in ("x86_64", "amd64") else (1,)
+    for level in levels:
+        assert not FUSED.search(_assembly(source, level, tmp_path))
+
+
+def test_fused_operations_would_be_seen(tmp_path: Path) -> None:
+    level = max(build.LEVELS) if build._machine() in ("x86_64", "amd64") else 1
+    (network,) = (file for file in KERNELS if file.name == "network.kernels.c")
+    assert FUSED.search(_assembly(network, level, tmp_path, "-ffp-contract=fast"))

@@ -1,0 +1,204 @@
+/* What the network sees of a pixel: its causal neighbourhood, the experts' predictions and how wrong they were near by.
+
+   `look` gathers the trunk's inputs of a pixel; then for each channel in turn `condition` corrects the experts by what is
+   known of the channels before, and `reveal` takes the true value. All channels of a place are worked on at once. */
+
+#include "engine.h"
+
+#define ACTIVITY_FLOOR 0.4
+#define INPUT_LIMIT 8.0f
+#define NEAR 6
+#define SEEN 14
+#define EXPERTS_SEEN 2
+
+/* Places of the past errors that the network sees; the first ones, so weighted, measure the local activity. */
+static const int8_t PLACE[SEEN][2] = {{0, -1}, {-1, 0}, {-1, -1}, {-1, 1}, {0, -2}, {-2, 0}, {-1, 2},
+                                      {-1, -2}, {-2, -1}, {-2, 1}, {0, -3}, {-2, 2}, {-2, -2}, {-3, 0}};
+static const double WEIGHT[NEAR] = {2.0, 2.0, 1.0, 1.0, 1.0, 1.0};
+
+/* Doubles that `past` holds of one pixel, and what they are. */
+#define RECORD(e) ((2 + (e)->experts) * 4)
+#define BLENDED 0
+#define ABSOLUTE 4
+#define FAILED 8
+
+INLINE double *past_at(const Engine *e, int64_t y, int64_t column) {
+    return e->past + ((y & (ROWS - 1)) * e->span + column) * RECORD(e);
+}
+
+INLINE double *values_at(const Engine *e, int64_t y, int64_t column) {
+    return e->values + ((y & (ROWS - 1)) * e->span + column) * 4;
+}
+
+INLINE void copy(double *to, const double *from, int64_t length) {
+    for (int64_t i = 0; i < length; i += 4) store_four(to + i, load_four(from + i));
+}
+
+/* Fill the left margin of row y with the first pixel of the row above, or with the middle of the sample range. */
+static void begin_row(const Engine *e, int64_t y) {
+    for (int64_t x = 0; x < PAD; x++) {
+        if (y == 0)
+            for (int64_t c = 0; c < e->channels; c++) values_at(e, y, x)[c] = e->middle;
+        else
+            copy(values_at(e, y, x), values_at(e, y - 1, PAD), 4);
+        copy(past_at(e, y, x), past_at(e, y - 1, PAD), RECORD(e));
+    }
+}
+
+/* Fill the right margin of row y with its last pixel. */
+void DZ_KERNEL(photo_end_row)(const Engine *e, int64_t y) {
+    const int64_t last = PAD + e->width - 1;
+    for (int64_t x = last + 1; x <= last + PAD; x++) {
+        copy(values_at(e, y, x), values_at(e, y, last), 4);
+        copy(past_at(e, y, x), past_at(e, y, last), RECORD(e));
+    }
+}
+
+INLINE void put_four(float *to, Four value) {
+    UNROLL for (int c = 0; c < 4; c++) to[c] = (float)value[c];
+}
+
+/* Clamp n floats, a multiple of four, to the limit of the network's inputs. */
+INLINE void clamp(float *x, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        const float below = x[i] > -INPUT_LIMIT ? x[i] : -INPUT_LIMIT;
+        x[i] = below < INPUT_LIMIT ? below : INPUT_LIMIT;
+    }
+}
+
+/* Let the experts learn the pixel before (y, x), predict this one, and write the trunk's inputs to row b. */
+void DZ_KERNEL(photo_look)(Engine *e, int64_t y, int64_t x, int64_t b) {
+    const int64_t channels = e->channels, experts = e->experts, at = x + PAD;
+    if (x == 0) begin_row(e, y);
+    double *z = e->regressor + (e->pixels & 1) * e->largest, *before = e->regressor + (~e->pixels & 1) * e->largest;
+    DZ_KERNEL(photo_regressors)(e, y, x, e->seen, z);
+    if (!e->pending)
+        DZ_KERNEL(photo_begin)(e, z);
+    else if (x > 0)
+        DZ_KERNEL(photo_learn)(e, y, x - 1, before, z);
+    else
+        DZ_KERNEL(photo_learn)(e, y - 1, e->width - 1, before, z);
+    e->pending = 1;
+    DZ_KERNEL(photo_predict)(e, z);
+
+    const double *near[SEEN];
+    for (int p = 0; p < SEEN; p++) near[p] = past_at(e, y + PLACE[p][0], at + PLACE[p][1]);
+    Four activity = {};
+    for (int p = 0; p < NEAR; p++) activity += WEIGHT[p] * load_four(near[p] + ABSOLUTE);
+    activity = activity * 0.125 + ACTIVITY_FLOOR;
+    Four far = {};
+    const double *above = past_at(e, y - 1, at) + ABSOLUTE, *above2 = past_at(e, y - 2, at) + ABSOLUTE;
+    const double *here = past_at(e, y, at) + ABSOLUTE;
+    for (int64_t d = -4; d < 5; d++) far += load_four(above + d * RECORD(e)) + load_four(above2 + d * RECORD(e));
+    for (int64_t d = 1; d < 5; d++) far += load_four(here - d * RECORD(e));
+    const Four wide = far * (1.0 / 22.0) + ACTIVITY_FLOOR;
+
+    Four raw[MOST_EXPERTS], trust[MOST_EXPERTS], total = {}, blend = {};
+    for (int64_t k = 0; k < experts; k++) {
+        UNROLL for (int c = 0; c < 4; c++) raw[k][c] = e->raw[c * MOST_EXPERTS + k];
+        Four energy = {};
+        energy += ACTIVITY_FLOOR * ACTIVITY_FLOOR;
+        for (int p = 0; p < NEAR; p++) {
+            const Four error = load_four(near[p] + FAILED + 4 * k);
+            energy += WEIGHT[p] * (error * error);
+        }
+        trust[k] = 1.0 / (energy * energy);
+        total += trust[k];
+    }
+    const Four inverse = 1.0 / total;
+    for (int64_t k = 0; k < experts; k++) {
+        trust[k] *= inverse;
+        store_four(e->trust + 4 * k, trust[k]);
+        blend += trust[k] * raw[k];
+    }
+
+    const Four scale = 1.0 / activity;
+    float *out = e->look;
+    put_four(out, -blend * scale), out += 4;
+    for (int64_t n = 0; n < e->reach; n++) put_four(out, (load_four(z + n * channels) - blend) * scale), out += 4;
+    for (int64_t k = 0; k < experts; k++) put_four(out, (raw[k] - blend) * scale), out += 4;
+    for (int p = 0; p < SEEN; p++) {
+        put_four(out, load_four(near[p] + BLENDED) * scale), out += 4;
+        for (int64_t k = 0; k < experts && p < EXPERTS_SEEN; k++)
+            put_four(out, load_four(near[p] + FAILED + 4 * k) * scale), out += 4;
+    }
+    /* These lie between -1 and 1, so they may be clamped with the others. */
+    for (int64_t k = 0; k < experts; k++) put_four(out, trust[k]), out += 4;
+    put_four(out, activity / (activity + 1.0)), out += 4;
+    put_four(out, activity / (activity + 4.0)), out += 4;
+    put_four(out, activity / (activity + 16.0)), out += 4;
+    put_four(out, 2.0 * activity / (activity + wide) - 1.0), out += 4;
+    clamp(e->look, out - e->look);
+    const int64_t each = e->inputs / channels;
+    for (int64_t c = 0; c < channels; c++) {
+        float *row = e->input + b * e->input_rows + c * each;
+        for (int64_t i = 0; i < each; i++) row[i] = e->look[4 * i + c];
+    }
+
+    double noise = 0.0;
+    for (int64_t c = 0; c < channels; c++) {
+        e->activity[c * BATCH_ROWS + b] = activity[c];
+        noise += activity[c];
+    }
+    noise /= (double)channels;
+    e->variance[(y & (ROWS - 1)) * e->span + at] = noise * __builtin_sqrt(noise);
+}
+
+/* Condition the predictions of channel c on the channels before it, to `centre`; the extra inputs of its head go to
+   `extras`, and their number is returned. */
+int64_t DZ_KERNEL(photo_condition)(const Engine *e, int64_t y, int64_t x, int64_t c, int64_t b, float *extras) {
+    const int64_t experts = e->experts, channels = e->channels;
+    const double *values = values_at(e, y, x + PAD), west = values[c - 4];
+    const double *raw = e->raw + c * MOST_EXPERTS, *error = e->error;
+#define COUPLING(a, b) load_doubles(e->coupling + ((a) * channels + (b)) * MOST_EXPERTS + k)
+    double centre[MOST_EXPERTS], blend = 0.0;
+    for (int64_t k = 0; k < experts; k += DOUBLES) {
+        Doubles shift = {};
+        if (c == 1)
+            shift = COUPLING(0, 1) / COUPLING(0, 0) * load_doubles(error + k);
+        else if (c == 2) {
+            const Doubles s00 = COUPLING(0, 0), s01 = COUPLING(0, 1), s11 = COUPLING(1, 1);
+            const Doubles s02 = COUPLING(0, 2), s12 = COUPLING(1, 2);
+            const Doubles first = s02 * s11 - s12 * s01, second = s12 * s00 - s02 * s01;
+            shift = (first * load_doubles(error + k) + second * load_doubles(error + MOST_EXPERTS + k)) /
+                    (s00 * s11 - s01 * s01);
+        }
+        store_doubles(centre + k, west + load_doubles(raw + k) + shift);
+    }
+    double *own = e->centre + c * (experts + 1) * BATCH_ROWS + b;
+    for (int64_t k = 0; k < experts; k++) {
+        own[k * BATCH_ROWS] = centre[k];
+        blend += e->trust[4 * k + c] * centre[k];
+    }
+    own[experts * BATCH_ROWS] = blend;
+    if (c == 0) return 0;
+    int64_t i = 0;
+    double scale = 1.0 / e->activity[c * BATCH_ROWS + b];
+    for (int64_t k = 0; k < experts; k++) extras[i++] = (float)((centre[k] - blend) * scale);
+    for (int64_t q = 0; q < c; q++) {
+        scale = 1.0 / e->activity[q * BATCH_ROWS + b];
+        for (int64_t k = 0; k < experts; k++) extras[i++] = (float)(error[q * MOST_EXPERTS + k] * scale);
+        extras[i++] = (float)((values[q] - e->centre[(q * (experts + 1) + experts) * BATCH_ROWS + b]) * scale);
+        extras[i++] = (float)((values[q] - values[q - 4]) * scale);
+    }
+    clamp(extras, i);
+    return i;
+}
+
+/* Take the true value of channel c of the pixel (y, x). */
+void DZ_KERNEL(photo_reveal)(const Engine *e, int64_t y, int64_t x, int64_t c, int64_t b, double value) {
+    double *values = values_at(e, y, x + PAD), *past = past_at(e, y, x + PAD);
+    const double *raw = e->raw + c * MOST_EXPERTS, *centre = e->centre + c * (e->experts + 1) * BATCH_ROWS + b;
+    double *error = e->error + c * MOST_EXPERTS;
+    const double relative = value - values[c - 4];
+    double total = 0.0;
+    for (int64_t k = 0; k < e->experts; k++) {
+        error[k] = relative - raw[k];
+        const double failed = value - centre[k * BATCH_ROWS];
+        past[FAILED + 4 * k + c] = failed;
+        total += __builtin_fabs(failed);
+    }
+    values[c] = value;
+    past[ABSOLUTE + c] = total / (double)e->experts;
+    past[BLENDED + c] = value - centre[e->experts * BATCH_ROWS];
+}

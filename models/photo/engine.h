@@ -1,0 +1,148 @@
+/* The photo engine in C: what its files share. codec/FORMAT.md says what is computed; the order of every sum is part of
+   the format. Python (engine.py) owns all memory and fills an Engine with sizes and addresses; nothing is allocated here.
+
+   Vectors run across outputs, pixels or channels, never across a sum, so their width changes no bit of a result. */
+
+#ifndef DZ_PHOTO_ENGINE_H
+#define DZ_PHOTO_ENGINE_H
+
+#include <stdint.h>
+
+#include "../../codec/entropy/rangecoder.h"
+#include "../../codec/native.h"
+
+#define INLINE static inline __attribute__((always_inline))
+#define UNROLL _Pragma("GCC unroll 16")
+
+/* Bytes of a vector register. */
+#if DZ_LEVEL == 4
+#define VECTOR 64
+#elif DZ_LEVEL == 3
+#define VECTOR 32
+#else
+#define VECTOR 16
+#endif
+
+#define FLOATS (VECTOR / 4)
+#define DOUBLES (VECTOR / 8)
+
+typedef float Floats __attribute__((vector_size(VECTOR)));
+typedef int32_t Ints __attribute__((vector_size(VECTOR)));
+typedef double Doubles __attribute__((vector_size(VECTOR)));
+typedef int64_t Longs __attribute__((vector_size(VECTOR)));
+typedef uint64_t Words __attribute__((vector_size(VECTOR)));
+typedef double Four __attribute__((vector_size(32))); /* one pixel's channels; those that it does not have are idle */
+
+typedef float FloatsAt __attribute__((vector_size(VECTOR), aligned(4), may_alias));
+typedef double DoublesAt __attribute__((vector_size(VECTOR), aligned(8), may_alias));
+typedef double FourAt __attribute__((vector_size(32), aligned(8), may_alias));
+
+INLINE Floats load_floats(const float *from) { return *(const FloatsAt *)from; }
+INLINE void store_floats(float *to, Floats value) { *(FloatsAt *)to = value; }
+INLINE Doubles load_doubles(const double *from) { return *(const DoublesAt *)from; }
+INLINE void store_doubles(double *to, Doubles value) { *(DoublesAt *)to = value; }
+INLINE Four load_four(const double *from) { return *(const FourAt *)from; }
+INLINE void store_four(double *to, Four value) { *(FourAt *)to = value; }
+
+/* a where the mask is set, else b. */
+INLINE Doubles select_doubles(Longs mask, Doubles a, Doubles b) {
+    return (Doubles)(((Longs)a & mask) | ((Longs)b & ~mask));
+}
+
+#define BATCH 128      /* pixels between two steps of learning */
+#define BATCH_ROWS 136 /* rows of the batch's buffers: blocks of up to eight pixels may reach past the last one */
+#define PAD 10         /* columns kept to the left and right of every row */
+#define ROWS 8         /* rows kept in the ring buffers, a power of two */
+#define MOST_EXPERTS 8
+#define MOST_COMPONENTS 8
+#define MOST_FED 3
+#define PRECISION 28
+
+/* C channels, K experts, J components, S = width + 2 PAD columns, H units, E extra inputs. */
+typedef struct {
+    int64_t width, span, channels, experts, reach, components;
+    int64_t layers, units, hidden, inputs, input_rows, joined, outputs;
+    int64_t places;      /* neighbours listed */
+    int64_t seen;        /* of these, those that the largest expert or the network uses */
+    int64_t fed_places;  /* those that the largest expert uses which is fed */
+    int64_t largest;     /* doubles of a vector of regressors */
+    int64_t symbols;     /* stride of the alphabets' tables */
+    int64_t pixels;      /* done */
+    int64_t pending;     /* 0: nothing yet; 1: the experts are still to learn the last pixel */
+    double middle;       /* of the sample range */
+    double rate_start, rate_end, rate_half;
+
+    const int64_t *neighbour; /* [places, 2] (dy, dx), nearest first */
+    const int64_t *count;     /* [K] regressors, padded to eight */
+    const int64_t *used;      /* [K] regressors */
+    const int64_t *start;     /* [K] first element of the covariance */
+    const int64_t *fed;       /* [K] */
+    const double *memory;     /* [K] */
+    double *covariance;       /* K matrices [N, N] */
+    double *diagonal;         /* [K, largest] of each covariance, to the same bits */
+    double *weight;           /* [K, C, largest] */
+    double *coupling;         /* [C, C, MOST_EXPERTS] */
+    double *gain;             /* [K, largest] covariance times the regressors of the sample that is learnt next */
+    double *regressor;        /* [2, largest] of this pixel and of the one before, in turn */
+    double *fed_regressor;    /* [MOST_FED, largest] */
+
+    double *values;           /* [ROWS, S, 4] samples */
+    double *variance;         /* [ROWS, S] of the noise, for the experts */
+    double *past;             /* [ROWS, S, 2 + K, 4] error of the blend, mean |error|, error of each expert */
+    double *raw;              /* [4, MOST_EXPERTS] predictions relative to the west pixel */
+    double *error;            /* [4, MOST_EXPERTS] errors of `raw` */
+    double *trust;            /* [MOST_EXPERTS, 4] */
+    double *centre;           /* [C, K + 1, BATCH_ROWS] predictions in sample values and their blend, of the batch */
+    double *activity;         /* [C, BATCH_ROWS] */
+    float *look;              /* [4, input_rows] scratch */
+
+    const int64_t *place;     /* [M, 4] of each layer: first weight, rows, columns, first bias */
+    float *parameters, *mean, *square; /* flat; the latter are Adam's moments */
+    float *transposed;        /* scratch for one layer */
+    float *input;             /* [BATCH_ROWS, input_rows] */
+    float *branch;            /* [layers, BATCH_ROWS, H] what a layer adds */
+    float *stream;            /* [layers, BATCH_ROWS, H] the sum after it */
+    float *join;              /* [C, BATCH_ROWS, joined] inputs of the heads */
+    float *middle_units;      /* [C, BATCH_ROWS, hidden] */
+    float *out;               /* [C, BATCH_ROWS, outputs] */
+    float *out_gradient;      /* [C, BATCH_ROWS, outputs] */
+    float *middle_gradient;   /* [BATCH_ROWS, hidden] */
+    float *stream_gradient;   /* [BATCH_ROWS, H] */
+    float *branch_gradient;   /* [BATCH_ROWS, H] */
+    float *zero;              /* zeros, a bias that is not there */
+
+    const int64_t *size;      /* [C] of the alphabets */
+    const int64_t *value;     /* [C, symbols] ascending */
+    const double *edge;       /* [C, symbols + 1] where the bins of neighbours meet */
+    int64_t *symbol;          /* [C, BATCH_ROWS] of the batch */
+    int64_t *lower;           /* [C, BATCH_ROWS] where the symbols' intervals begin and end */
+    int64_t *upper;
+    double *probability;      /* [C, BATCH_ROWS] of the symbols, by the mixture */
+    RangeCoder *coder;
+} Engine;
+
+/* experts.kernels.c */
+void DZ_KERNEL(photo_regressors)(const Engine *e, int64_t y, int64_t x, int64_t places, double *z);
+void DZ_KERNEL(photo_predict)(const Engine *e, const double *z);
+void DZ_KERNEL(photo_begin)(const Engine *e, const double *z);
+void DZ_KERNEL(photo_update)(const Engine *e, int64_t k, const double *z, const double *error, int64_t stride,
+                             double variance, const double *next);
+void DZ_KERNEL(photo_learn)(const Engine *e, int64_t y, int64_t x, const double *z, const double *next);
+
+/* context.kernels.c */
+void DZ_KERNEL(photo_look)(Engine *e, int64_t y, int64_t x, int64_t b);
+int64_t DZ_KERNEL(photo_condition)(const Engine *e, int64_t y, int64_t x, int64_t c, int64_t b, float *extras);
+void DZ_KERNEL(photo_reveal)(const Engine *e, int64_t y, int64_t x, int64_t c, int64_t b, double value);
+void DZ_KERNEL(photo_end_row)(const Engine *e, int64_t y);
+
+/* network.kernels.c */
+void DZ_KERNEL(photo_forward)(const Engine *e, int64_t first, int64_t last);
+void DZ_KERNEL(photo_trunk)(const Engine *e, int64_t b);
+void DZ_KERNEL(photo_head)(const Engine *e, int64_t c, int64_t b);
+void DZ_KERNEL(photo_train)(const Engine *e, float rate);
+
+/* mixture.kernels.c */
+void DZ_KERNEL(photo_intervals)(const Engine *e, int64_t c, int64_t first, int64_t last);
+int64_t DZ_KERNEL(photo_find)(const Engine *e, int64_t c, int64_t b, int64_t target, int64_t *interval);
+
+#endif
