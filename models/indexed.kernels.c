@@ -236,7 +236,7 @@ static inline void code_rows(
    contradict one another, or `data` is too small for what is encoded. */
 DZ_EXPORT int64_t DZ_KERNEL(dz_indexed_rows)(
     int64_t top, int64_t bottom, int64_t height, int64_t width, int64_t bits, int64_t decoding, uint8_t *canvas,
-    uint8_t *data, int64_t size, int64_t *registers, uint32_t *counters, int64_t slots, uint32_t *match_counters,
+    uint8_t *data, int64_t size, int64_t *registers, int64_t slots, uint32_t *counters, uint32_t *match_counters,
     int32_t *places, int32_t *depth_weights, int32_t *pattern_weights, int32_t *corrections, const int32_t *squash,
     const int32_t *stretch, const int32_t *rate
 ) {

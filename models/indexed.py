@@ -8,6 +8,7 @@ the file decodes to the same pixels everywhere.
 Source: Mahoney, *Adaptive weighing of context models for lossless data compression* (2005), and lpaq1 (2007), whose
 `stretch`, `squash`, state counters and APM stages these are, with two-dimensional contexts. Their p (12 bits) is our
 `slot >> 20`; their weights (16.16) are our `depth_weights` and `pattern_weights`, two sets whose outputs are averaged.
+The loop over pixels is in indexed.kernels.c; here are its tables, the colours, and what is read from a file.
 """
 
 import zlib
@@ -32,8 +33,8 @@ TILE_PIXELS = 2**22
 MAX_TABLE_BITS = 21
 
 CONTEXTS = 13
-INPUTS = 32  # room for two of each context, the match and the bias
-KNOTS = 33
+INPUTS = 32  # two of each context, the match and the bias, and four that are always 0
+KNOTS = 33  # of each correction, between which lie straight lines
 FIRST_WEIGHT = 7000
 COUNT_LIMIT = 100
 FRESH = 1 << 31  # a counter: probability 1/2 in the upper 22 bits, 0 events in the lower 10
@@ -51,7 +52,7 @@ LOGISTIC = (
     65536,
 )  # fmt: skip
 
-X1, X2, CODE, POSITION, MATCH_AT, MATCH_LENGTH = range(6)  # places in `registers`, as in indexed.c
+X1, X2, CODE, POSITION, MATCH_AT, MATCH_LENGTH = range(6)  # places in `registers`
 
 
 def _squash_table() -> npt.NDArray[np.int32]:
@@ -73,16 +74,7 @@ RATE = np.array([2 * 65536 // (2 * count + 3) for count in range(COUNT_LIMIT + 1
 
 
 _code_rows = native.kernel(
-    "dz_indexed_rows",
-    c_int64,
-    *[c_int64] * 6,
-    c_void_p,
-    c_void_p,
-    c_int64,
-    c_void_p,
-    c_void_p,
-    c_int64,
-    *[c_void_p] * 8,
+    "dz_indexed_rows", c_int64, *[c_int64] * 6, c_void_p, c_void_p, c_int64, c_void_p, c_int64, *[c_void_p] * 9
 )
 
 
@@ -90,14 +82,14 @@ class _State:
     """Everything that adapts while a tile is coded."""
 
     def __init__(self, height: int, width: int, bits: int) -> None:
-        table_bits = min(MAX_TABLE_BITS, max(14, (height * width * bits).bit_length()))
-        self.shape, self.bits = (height, width), bits
+        slots = 1 << min(MAX_TABLE_BITS, max(14, (height * width * bits).bit_length()))
+        self.shape, self.bits, self.slots = (height, width), bits, slots
         self.canvas = np.zeros((height + MARGIN, width + 2 * MARGIN), np.uint8)
         self.registers = np.array([0, 0xFFFFFFFF, 0, 0, 0, 0], np.int64)
-        counters = np.full((CONTEXTS, 1 << table_bits), FRESH, np.uint32)
-        self.tables = (
+        self.tables = (  # in the order of `Tables` in indexed.kernels.c
+            np.full((CONTEXTS, slots), FRESH, np.uint32),
             np.full(2 * LONGEST_MATCH + 2, FRESH, np.uint32),
-            np.zeros(1 << table_bits, np.int32),
+            np.zeros(slots, np.int32),
             np.full((8 << 8, INPUTS), FIRST_WEIGHT, np.int32),
             np.full((1 << 7, INPUTS), FIRST_WEIGHT, np.int32),
             np.broadcast_to(SQUASH[np.minimum(np.arange(KNOTS) * 128, 4095)], (2, 1 << 16, KNOTS)).copy(),
@@ -105,16 +97,12 @@ class _State:
             STRETCH,
             RATE,
         )
-        self.counters = counters
-        self.pointers = [table.ctypes.data for table in self.tables]
 
     def run(self, top: int, bottom: int, data: npt.NDArray[np.uint8], *, decoding: bool) -> None:
         """Code rows top to bottom."""
-        place, rest = self.counters.ctypes.data, self.pointers
-        if _code_rows(
-            top, bottom, *self.shape, self.bits, decoding, self.canvas.ctypes.data, data.ctypes.data, data.size,
-            self.registers.ctypes.data, place, self.counters.shape[1], *rest,
-        ):  # fmt: skip
+        arrays = (self.canvas.ctypes.data, data.ctypes.data, data.size, self.registers.ctypes.data)
+        tables = [table.ctypes.data for table in self.tables]
+        if _code_rows(top, bottom, *self.shape, self.bits, decoding, *arrays, self.slots, *tables):
             raise RuntimeError(f"rows {top} to {bottom} of a tile of {self.shape} do not fit into {data.size} bytes")
 
 
@@ -181,7 +169,7 @@ def decode_tile(data: bytes, shape: tuple[int, int, int], progress: Callable[[in
         progress(height * width)
         return np.broadcast_to(table[0], shape)
     state = _State(height, width, bits)
-    coded = np.frombuffer(bytearray(data), np.uint8, offset=offset)  # writable: one compiled function for both ways
+    coded = np.frombuffer(data, np.uint8, offset=offset)
     first = data[offset : offset + 4].ljust(4, b"\0")
     state.registers[CODE], state.registers[POSITION] = int.from_bytes(first, "big"), 4
     rows = max(1, BLOCK_PIXELS // width)

@@ -113,7 +113,7 @@ DZ_EXPORT int64_t DZ_KERNEL(dz_first_outside)(
 }
 
 /* Words that a pop takes, or -1 where some start and freq are no interval, or do not hold their slot. */
-DZ_EXPORT int64_t DZ_KERNEL(dz_words_of_pop)(
+static inline int64_t words_of_pop(
     int64_t lanes, const int64_t *restrict head, const int64_t *restrict start, const int64_t *restrict freq, int64_t precision
 ) {
     int64_t wrong = 0, lasting = 0, end = 1LL << precision;
@@ -128,24 +128,43 @@ DZ_EXPORT int64_t DZ_KERNEL(dz_words_of_pop)(
     return wrong < 0 ? -1 : lanes - lasting;
 }
 
-/* Pop a symbol from every lane, whose interval holds its slot; the `size` words are those that are taken. Returns how
-   many were. */
+DZ_EXPORT int64_t DZ_KERNEL(dz_words_of_pop)(
+    int64_t lanes, const int64_t *head, const int64_t *start, const int64_t *freq, int64_t precision
+) {
+    return words_of_pop(lanes, head, start, freq, precision);
+}
+
+/* Pop a symbol from every lane; words that the heads need are the last of the `size` ones. Returns how many are left;
+   or -1 where some start and freq are no interval or do not hold their slot, or -2 where there are too few words; then
+   nothing has changed. */
 DZ_EXPORT int64_t DZ_KERNEL(dz_pop)(
     int64_t lanes, int64_t *restrict head, const int64_t *restrict start, const int64_t *restrict freq, int64_t precision,
-    const int32_t *words, int64_t size
+    const int32_t *restrict words, int64_t size
 ) {
+    if (precision < 0 || precision > MOST_PRECISION)
+        return -1;
+    int64_t count = words_of_pop(lanes, head, start, freq, precision);
+    if (count < 0)
+        return -1;
+    if (count > size)
+        return -2;
     const uint64_t mask = (1ULL << precision) - 1;
-    const int32_t none = 0, *source = size > 0 ? words : &none;
-    int64_t taken = 0, last = size > 0 ? size - 1 : 0;
+    for (int64_t i = 0; i < lanes; i++) {
+        uint64_t state = (uint64_t)head[i], upper = state >> precision, wide = (uint64_t)freq[i] & 0xFFFFFFFF;
+        state = (upper & 0xFFFFFFFF) * wide + ((upper >> WORD) * wide << WORD) + (state & mask) - (uint64_t)start[i];
+        head[i] = (int64_t)state;
+    }
+    if (count == 0)
+        return size;
+    int64_t next = size - count;
     for (int64_t i = 0; i < lanes; i++) { /* without branches, which nobody could foretell */
         uint64_t state = (uint64_t)head[i];
-        state = (uint64_t)freq[i] * (state >> precision) + (state & mask) - (uint64_t)start[i];
-        uint64_t longer = state << WORD | (uint32_t)source[taken < last ? taken : last];
-        int short_of = state < LEAST;
-        head[i] = (int64_t)(short_of ? longer : state);
-        taken += short_of;
+        uint64_t longer = state << WORD | (uint32_t)words[next < size ? next : size - 1];
+        int few = state < LEAST;
+        head[i] = (int64_t)(few ? longer : state);
+        next += few;
     }
-    return taken;
+    return size - count;
 }
 
 /* The first place of n numbers that holds no finite one, or -1; with `positive` also one that is below 2^-1022. */

@@ -60,11 +60,9 @@ def push(head: Tensor, start: Tensor, freq: Tensor, precision: int, words: Tenso
         size: words in use.
     """
     start, freq = start.contiguous(), freq.contiguous()
-    return int(
-        _push(
-            len(head), head.data_ptr(), start.data_ptr(), freq.data_ptr(), precision, words.data_ptr(), size, len(words)
-        )
-    )
+    pointers = (head.data_ptr(), start.data_ptr(), freq.data_ptr())
+    grown: int = _push(head.numel(), *pointers, precision, words.data_ptr(), size, words.numel())
+    return grown
 
 
 def first_outside(head: Tensor, start: Tensor, freq: Tensor, precision: int) -> int:
@@ -79,10 +77,16 @@ def words_of_pop(head: Tensor, start: Tensor, freq: Tensor, precision: int) -> i
     return int(_words_of_pop(len(head), head.data_ptr(), start.data_ptr(), freq.data_ptr(), precision))
 
 
-def pop(head: Tensor, start: Tensor, freq: Tensor, precision: int, words: Tensor) -> None:
-    """Pop a symbol from every lane, whose interval holds its slot; `words` are those that are taken, [n] int32."""
+def pop(head: Tensor, start: Tensor, freq: Tensor, precision: int, words: Tensor, size: int) -> int:
+    """Pop a symbol from every lane; arguments as for `push`.
+
+    Returns the words that are left; or -1 where some start and freq are no interval or do not hold their slot, or -2
+    where there are too few words; then nothing has changed.
+    """
     start, freq = start.contiguous(), freq.contiguous()
-    _pop(len(head), head.data_ptr(), start.data_ptr(), freq.data_ptr(), precision, words.data_ptr(), len(words))
+    pointers = (head.data_ptr(), start.data_ptr(), freq.data_ptr())
+    left: int = _pop(head.numel(), *pointers, precision, words.data_ptr(), size)
+    return left
 
 
 def first_not_finite(values: Tensor) -> int:

@@ -101,8 +101,12 @@ def _check_symbols(symbols: Tensor, size: int) -> None:
     if symbols.dtype != torch.int64:
         raise SymbolError(f"symbols are {symbols.dtype}; int64 is needed")
     if len(symbols) and (int(symbols.min()) < 0 or int(symbols.max()) >= size):
-        lane = int(((symbols < 0) | (symbols >= size)).nonzero()[0])
-        raise SymbolError(f"lane {lane} has symbol {int(symbols[lane])}; the alphabet is 0 to {size - 1}")
+        raise _no_symbol(symbols, size)
+
+
+def _no_symbol(symbols: Tensor, size: int) -> SymbolError:
+    lane = int(((symbols < 0) | (symbols >= size)).nonzero()[0])
+    return SymbolError(f"lane {lane} has symbol {int(symbols[lane])}; the alphabet is 0 to {size - 1}")
 
 
 def _checked(
@@ -309,7 +313,7 @@ class _Family(CumulativePmf):
         self._check_lanes(symbols)
         found = self._mixture.intervals(symbols)
         if found is None:
-            _check_symbols(symbols, self.size)
+            raise _no_symbol(symbols, self.size)
         return found
 
     def locate(self, slots: Tensor) -> Tensor:

@@ -150,12 +150,12 @@ class Message:
         """
         if self._compiled:
             self._prepare(start, freq, precision)
-            words = self._tail.room(len(start))
-            size = compiled_lanes.push(self._head, start, freq, precision, words, len(self._tail))
+            head, tail = self._head, self._tail
+            size = compiled_lanes.push(head, start, freq, precision, tail.room(head.numel()), len(tail))
             if size < 0:
                 self._check(start, freq, precision)
             else:
-                self._tail.grow(size)
+                tail.resize(size)
             return
         self._check(start, freq, precision)
         self._lend()
@@ -190,14 +190,15 @@ class Message:
         """
         if self._compiled:
             self._prepare(start, freq, precision)
-            count = compiled_lanes.words_of_pop(self._head, start, freq, precision)
-            if count < 0:
+            operands, tail = (self._head, start, freq, precision), self._tail
+            size = compiled_lanes.pop(*operands, tail.words, len(tail))
+            if size == -2:
+                tail.need(compiled_lanes.words_of_pop(*operands))
+                size = compiled_lanes.pop(*operands, tail.words, len(tail))
+            if size < 0:
                 self._check(start, freq, precision)
-                raise self._outside(
-                    compiled_lanes.first_outside(self._head, start, freq, precision), start, freq, precision
-                )
-            place = self._tail.take(count)
-            compiled_lanes.pop(self._head, start, freq, precision, self._tail[place])
+                raise self._outside(compiled_lanes.first_outside(*operands), start, freq, precision)
+            tail.resize(size)
             return
         self._check(start, freq, precision)
         self._lend()
@@ -207,7 +208,7 @@ class Message:
             raise self._outside(int(outside.nonzero()[0]), start, freq, precision)
         head = freq * (self._head >> precision) + offset
         short = head < LEAST
-        words = self._tail[self._tail.take(int(short.sum()))]
+        words = self._tail.take(int(short.sum()))
         head[short] = (head[short] << _WORD) | (words.long() & 0xFFFFFFFF)
         self._head.copy_(head)
 

@@ -30,20 +30,20 @@ class Tail:
         self.lent = 0
 
     def _set(self, words: Tensor) -> None:
-        self._words, self._capacity = words, len(words)
+        self.words, self._capacity = words, len(words)
 
     def __len__(self) -> int:
         return self._size
 
     def room(self, count: int) -> Tensor:
-        """The buffer, with room for `count` words behind those in use; `grow` says how many were written there."""
+        """The buffer, with room for `count` words behind those in use; `resize` says how many were written there."""
         if self._size + count > self._capacity:
-            grown = self._words.new_zeros(2 * (self._size + count))
-            grown[: self._size] = self._words[: self._size]
+            grown = self.words.new_zeros(2 * (self._size + count))
+            grown[: self._size] = self.words[: self._size]
             self._set(grown)
-        return self._words
+        return self.words
 
-    def grow(self, size: int) -> None:
+    def resize(self, size: int) -> None:
         """So many words are in use now."""
         self._size = size
 
@@ -53,8 +53,8 @@ class Tail:
         self.room(len(words))[self._size : size] = words
         self._size = size
 
-    def take(self, count: int) -> slice:
-        """Where in the buffer the topmost words are, which are no longer in use.
+    def need(self, count: int) -> None:
+        """See that there are `count` words.
 
         Raises:
             MessageExhaustedError: there are not so many, and nobody lends.
@@ -63,22 +63,23 @@ class Tail:
             self._borrow(count - self._size)
         if count > self._size:
             raise MessageExhaustedError(f"{count} words are to be popped where {self._size} are left")
-        self._size -= count
-        return slice(self._size, self._size + count)
 
-    def __getitem__(self, place: slice) -> Tensor:
-        return self._words[place]
+    def take(self, count: int) -> Tensor:
+        """The topmost words, which are no longer in use; raises as `need` does."""
+        self.need(count)
+        self._size -= count
+        return self.words[self._size : self._size + count]
 
     def _borrow(self, count: int) -> None:
         """Lay words under the others."""
-        drawn = torch.from_numpy(draw_words(self._lender, count)[::-1].copy()).to(self._words.device)
+        drawn = torch.from_numpy(draw_words(self._lender, count)[::-1].copy()).to(self.words.device)
         self._set(torch.cat([drawn, self.all()]))
         self._size += count
         self.lent += count
 
     def all(self) -> Tensor:
         """The words in use. [n] int32."""
-        return self._words[: self._size]
+        return self.words[: self._size]
 
 
 class Loan:

@@ -21,8 +21,8 @@ static int64_t behind(double x, int64_t size) {
 }
 
 static FP_APART int64_t lay(
-    int64_t size, uint8_t *image, uint8_t *free, int64_t count, const double *radii, const double *centres,
-    const uint8_t *greys, int64_t left
+    int64_t size, uint8_t *restrict image, uint8_t *restrict free, int64_t count, const double *radii,
+    const double *centres, const uint8_t *greys, int64_t left
 ) {
     for (int64_t i = 0; i < count && left > 0; i++) {
         const double r = radii[i], cy = centres[2 * i], cx = centres[2 * i + 1];
