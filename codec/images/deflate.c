@@ -73,10 +73,13 @@ static int would_end(const Coder *c, int literal, int *last) {
     return is_full(c) || c->at == c->size;
 }
 
-/* Follows the coder through a stored block of so many bytes: what it would have written is taken for right. */
-static void follow_stored(Coder *c, uint32_t length, int *literal) {
+/* Follows the coder through a stored block of so many bytes: what it would have written is taken for right. `ended` is
+   set to the number of tokens after which it would have ended the block. */
+static void follow_stored(Coder *c, uint32_t length, uint32_t *ended, int *literal) {
     const uint32_t end = c->at + length;
+    int last;
     *literal = 0;
+    if (would_end(c, 0, &last)) *ended = 0;
     if (c->family == STORE) {
         c->at = end;
         return;
@@ -86,6 +89,7 @@ static void follow_stored(Coder *c, uint32_t length, int *literal) {
         const Token taken = guess.length <= end - c->at ? guess : (Token){1, 0};
         dz_deflate_commit(c, guess, taken);
         *literal = !taken.distance;
+        if (*ended == NO_LIMIT && would_end(c, *literal, &last)) *ended = c->tokens;
     }
 }
 
@@ -110,33 +114,13 @@ static void note_token(Analysis *a, Token guess, Token actual) {
     a->right_tokens = 0;
 }
 
-static int read_token(Coder *c, Reader *in, Token *token) {
-    static const uint8_t FIRST[29] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  10, 12, 14,  16,  20, 24,
-                                      28, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 255};
-    const uint32_t entry = c->literal_table[dz_bits_peek(in, 15)], symbol = entry >> 4;
-    if (!entry) return E_STREAM;
-    in->at += entry & 15;
-    *token = (Token){1, 0};
-    if (symbol < 256) return c->at < c->size && c->raw[c->at] == symbol ? 1 : E_STREAM;
-    if (symbol == END_OF_BLOCK) return 0;
-    if (symbol >= LITERALS) return E_STREAM;
-    const uint32_t more = symbol < 265 || symbol == 285 ? 0 : (symbol - 261) >> 2;
-    token->length = 3 + FIRST[symbol - 257] + dz_bits_take(in, more);
-    const uint32_t far = c->distance_table[dz_bits_peek(in, 15)], place = far >> 4;
-    if (!far || place >= DISTANCES) return E_STREAM;
-    in->at += far & 15;
-    const uint32_t bits = place < 4 ? 0 : (place >> 1) - 1;
-    token->distance = 1 + (place < 4 ? place : (2 + (place & 1)) << bits) + dz_bits_take(in, bits);
-    return token->length <= c->size - c->at && token->distance <= c->at ? 1 : E_STREAM;
-}
-
 /* Follows the tokens of a block up to its end, or to `stop`. Returns 1 if it was the end. */
 static int follow_tokens(Coder *c, Analysis *a, uint32_t stop, uint32_t *ended, int *literal) {
     int last;
     if (would_end(c, 0, &last)) *ended = 0;
     for (;;) {
         Token actual;
-        const int more = read_token(c, &a->in, &actual);
+        const int more = dz_deflate_read_token(c, &a->in, &actual);
         if (more < 0 || dz_bits_over(&a->in)) return E_STREAM;
         if (!more) return 1;
         const Token guess = dz_deflate_predict(c);
@@ -160,21 +144,15 @@ static int follow_block(Coder *c, Analysis *a, uint32_t stop) {
     uint64_t begin = a->in.at;
     start_block(c);
     if (type == STORED) {
-        const uint32_t left = (uint32_t)(-a->in.at & 7);
-        padding = dz_bits_take(&a->in, left);
-        length = dz_bits_take(&a->in, 16);
-        if ((length ^ dz_bits_take(&a->in, 16)) != 0xffff || dz_bits_over(&a->in)) return E_STREAM;
-        if (length > c->size - c->at || 8ull * length > a->in.bits - a->in.at) return E_STREAM;
-        if (__builtin_memcmp(c->raw + c->at, a->in.data + (a->in.at >> 3), length)) return E_STREAM;
-        a->in.at += 8ull * length;
-        follow_stored(c, length, &literal);
+        if (!dz_deflate_read_stored(c, &a->in, &padding, &length)) return E_STREAM;
+        follow_stored(c, length, &ended, &literal);
         a->right_tokens += c->tokens;
         if (c->family == STORE) {
             const uint32_t rest = c->size - c->block_start;
             ended = length == (rest < c->stored_length ? rest : c->stored_length) ? c->tokens : NO_LIMIT;
             last_guess = c->at == c->size;
-        } else if (would_end(c, literal, &last_guess)) {
-            ended = c->tokens;
+        } else {
+            would_end(c, literal, &last_guess);
         }
     } else {
         if (c->family == STORE || type > DYNAMIC) return E_STREAM;
@@ -185,8 +163,7 @@ static int follow_block(Coder *c, Analysis *a, uint32_t stop) {
         }
         const uint64_t bits = a->in.at - begin;
         if (bits > 8 * HEADER_BYTES) return E_STREAM;
-        if (!dz_deflate_table(actual.lengths, LITERALS + 2, c->literal_table)) return E_STREAM;
-        if (!dz_deflate_table(actual.distances, DISTANCES + 2, c->distance_table)) return E_STREAM;
+        if (!dz_deflate_tables(c, &actual)) return E_STREAM;
         const int done = follow_tokens(c, a, stop, &ended, &literal);
         if (done <= 0) return done;
         would_end(c, literal, &last_guess);
@@ -366,13 +343,14 @@ static int read_told(Replay *r, Told *told) {
 static int replay_stored(Coder *c, Replay *r, const Told *told) {
     uint64_t count = told->count;
     const uint32_t left = c->size - c->at;
+    uint32_t ended;
     int literal, last;
     if (count == NO_LIMIT) {
         count = left < c->stored_length ? left : c->stored_length;
         if (!count && left && !told->flags) return E_PATCH;
     }
     if (count > left || count > 0xffff) return E_PATCH;
-    follow_stored(c, (uint32_t)count, &literal);
+    follow_stored(c, (uint32_t)count, &ended, &literal);
     if (r->tokens_left) {
         if (r->right_tokens < c->tokens) return E_PATCH;
         r->right_tokens -= c->tokens;

@@ -109,9 +109,13 @@ uint32_t dz_deflate_length_code(uint32_t length, uint32_t *extra, uint32_t *valu
 uint32_t dz_deflate_distance_code(uint32_t distance, uint32_t *extra, uint32_t *value);
 void dz_deflate_static_trees(Trees *trees);
 int dz_deflate_choose(Coder *c, Trees *trees, Writer *header);
-int dz_deflate_read_trees(Reader *reader, Trees *trees);
 void dz_deflate_codes(const uint8_t *lengths, uint32_t count, uint32_t *codes);
-int dz_deflate_table(const uint8_t *lengths, uint32_t count, uint16_t *table);
+
+/* deflate_read.c */
+int dz_deflate_read_trees(Reader *reader, Trees *trees);
+int dz_deflate_tables(Coder *c, const Trees *trees);
+int dz_deflate_read_token(Coder *c, Reader *in, Token *token);
+int dz_deflate_read_stored(const Coder *c, Reader *in, uint32_t *padding, uint32_t *length);
 
 /* Bits of a stream, the lowest of each byte first. */
 

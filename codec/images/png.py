@@ -6,6 +6,7 @@ first byte says the depth and colour type, and which of the other fields there a
 - `CHUNKS`: the number of chunks between IHDR and IDAT, these chunks; the same for those between IDAT and IEND. A chunk
   is its name, twice its length plus one where its CRC is wrong, its data, and that wrong CRC.
 - `END`: what IEND holds, and what follows it, each after its length.
+- `STREAM`: the choices of the writer, as in `pngstream`; without it they were ours.
 
 Source: PNG, third edition, W3C, sections 5 (chunks), 9 (filters) and 11.3 (ancillary chunks).
 """
@@ -34,7 +35,7 @@ from .pngchunks import (
     raw_chunks,
     rebuild,
 )
-from .pngrows import filter_rows, filter_step, pack_rows, passes
+from .pngstream import chunks_of, explain, standard
 from .pngwrite import write
 from .split import Split
 
@@ -55,8 +56,9 @@ __all__ = [
 ]
 
 KINDS = tuple((colour, depth) for colour, depths in DEPTHS.items() for depth in depths)
-INTERLACED, CHUNKS, END = 16, 32, 64
-FLAGS = INTERLACED | CHUNKS | END
+INTERLACED, CHUNKS, END, STREAM = 16, 32, 64, 128
+# Bytes of notes on a writer's choices that are worth it: so many, or one in so many of the file.
+NOTES_ANYHOW, NOTES_PART = 64, 200
 CRC_BYTES = 4
 
 
@@ -71,6 +73,7 @@ class _Parts:
     after: list[bytes] = field(default_factory=list)
     end: bytes = b""
     behind: bytes = b""
+    choices: Reader | None = None
 
 
 def decode16(data: bytes) -> npt.NDArray[np.uint16]:
@@ -116,13 +119,26 @@ def split(data: bytes, picture: Picture) -> Split | None:
     before, after = chunks[1:first], chunks[last + 1 : -1]
     end, behind = bytes(chunks[-1].body), data[chunks[-1].end :]
     flags = INTERLACED * file.interlaced + CHUNKS * bool(before or after) + END * bool(end or behind)
-    out = [bytes([KINDS.index((file.colour_type, file.depth)) | flags])]
+    out = []
     if before or after:
         for group in (before, after):
             out += [varint(len(group)), *map(_packed, group)]
     if end or behind:
         out += [varint(len(end)), end, varint(len(behind)), behind]
-    return Split(b"".join(out), exact=False)
+    start = KINDS.index((file.colour_type, file.depth)) | flags
+    choices = explain(
+        [chunks[index].body for index in stream],
+        picture.pixels,
+        picture.mode,
+        picture.bits,
+        interlaced=file.interlaced,
+        room=max(NOTES_ANYHOW, len(data) // NOTES_PART),
+    )
+    if choices is not None:
+        remainder = b"".join([bytes([start | STREAM * bool(choices)]), *out, choices])
+        if join(picture, remainder) == data:
+            return Split(remainder, exact=True)
+    return Split(b"".join([bytes([start]), *out]), exact=False)
 
 
 def _kind(picture: Picture) -> tuple[int, int]:
@@ -138,7 +154,7 @@ def _packed(chunk: RawChunk) -> bytes:
 def _unpack(remainder: bytes) -> _Parts:
     reader = Reader(memoryview(remainder), 0, HeaderError)
     flags = reader.take(1, "kind of PNG")[0]
-    if flags & 15 >= len(KINDS) or flags & ~(FLAGS | 15):
+    if flags & 15 >= len(KINDS):
         raise CorruptPayloadError(f"the remainder of a PNG file of kind {flags}")
     parts = _Parts(*KINDS[flags & 15], bool(flags & INTERLACED))
     if flags & CHUNKS:
@@ -148,7 +164,9 @@ def _unpack(remainder: bytes) -> _Parts:
     if flags & END:
         parts.end = bytes(reader.take(reader.varint("length of IEND"), "IEND"))
         parts.behind = bytes(reader.take(reader.varint("bytes behind the end"), "bytes behind the end"))
-    if reader.left:
+    if flags & STREAM:
+        parts.choices = reader
+    elif reader.left:
         raise CorruptPayloadError(f"{reader.left} bytes too many in the remainder of a PNG file")
     return parts
 
@@ -175,7 +193,14 @@ def join(picture: Picture, remainder: bytes) -> bytes:
     if _kind(picture) != (parts.colour, parts.depth):
         raise CorruptPayloadError(f"{picture.bits} bits of mode {picture.mode} in a PNG file of type {parts.colour}")
     height, width = picture.pixels.shape[:2]
-    return _laid_out(parts, width, height, [chunk_bytes(b"IDAT", _stream(picture, interlaced=parts.interlaced))])
+    pixels, mode, bits = picture.pixels, picture.mode, picture.bits
+    if parts.choices is None:
+        bodies = [standard(pixels, mode, bits, interlaced=parts.interlaced)]
+    else:
+        bodies = chunks_of(parts.choices, pixels, mode, bits, interlaced=parts.interlaced)
+        if parts.choices.left:
+            raise CorruptPayloadError(f"{parts.choices.left} bytes too many in the remainder of a PNG file")
+    return _laid_out(parts, width, height, [chunk_bytes(b"IDAT", body) for body in bodies])
 
 
 def skeleton(remainder: bytes) -> bytes:
@@ -195,15 +220,3 @@ def _laid_out(parts: _Parts, width: int, height: int, stream: list[bytes]) -> by
     header = header_bytes(width, height, parts.depth, parts.colour, interlaced=parts.interlaced)
     end = chunk_bytes(b"IEND", parts.end)
     return b"".join([SIGNATURE, header, *parts.before, *stream, *parts.after, end, parts.behind])
-
-
-def _stream(picture: Picture, *, interlaced: bool) -> bytes:
-    adaptive = picture.bits >= 8 and picture.mode != "P"
-    step = filter_step(picture.mode, picture.bits)
-    deflater = zlib.compressobj(6)
-    out = []
-    for part in passes(picture.pixels, interlaced=interlaced):
-        rows = pack_rows(part, picture.mode, picture.bits)
-        above = np.zeros_like(rows[:1])
-        out.append(deflater.compress(filter_rows(rows, above, step, adaptive=adaptive).tobytes()))
-    return b"".join([*out, deflater.flush()])
