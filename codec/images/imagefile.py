@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from ..errors import InputError, LimitError, UnreadableImageError, UnsupportedImageError
-from . import bmp, jpegscan, opaque, png, pnm, qoi
+from . import bmp, gif, jpegscan, opaque, png, pnm, qoi
 from .limits import check_pixels
 from .modes import Chunk
 from .opaque import OPAQUE, Kind
@@ -128,7 +128,7 @@ def read(data: bytes, max_pixels: int) -> InputImage:
         raise UnreadableImageError(f"a damaged {kind} file{_reason(error)}") from error
 
 
-READERS = {"BMP": bmp.read, "PNM": pnm.read, "QOI": qoi.read}
+READERS = {"BMP": bmp.read, "GIF": gif.read, "PNM": pnm.read, "QOI": qoi.read}
 
 
 def _sniff(data: bytes) -> str | None:
