@@ -12,7 +12,7 @@ from io import BytesIO
 from PIL import Image, ImageFile
 
 from ..errors import InputError, LimitError, UnreadableImageError, UnsupportedImageError
-from . import bmp, jpegscan, opaque, png, pnm, qoi, tiff
+from . import bmp, gif, jpegscan, opaque, png, pnm, qoi, tiff
 from .limits import check_pixels
 from .opaque import OPAQUE, Kind
 from .picture import Picture, from_pil
@@ -119,7 +119,7 @@ def read(data: bytes, max_pixels: int) -> InputImage:
         raise UnreadableImageError(f"a damaged {kind} file{_reason(error)}") from error
 
 
-READERS = {"BMP": bmp.read, "PNM": pnm.read, "QOI": qoi.read}
+READERS = {"BMP": bmp.read, "GIF": gif.read, "PNM": pnm.read, "QOI": qoi.read}
 
 
 def _sniff(data: bytes) -> str | None:

@@ -7,7 +7,7 @@ from types import ModuleType
 import numpy as np
 
 from ..errors import ChecksumError, DensezipError
-from . import bmp, png, pnm, qoi, tiffremainder
+from . import bmp, gif, png, pnm, qoi, tiffremainder
 from .imagefile import FORMATS, InputImage, read
 from .modes import Chunk
 from .picture import Picture
@@ -29,6 +29,7 @@ _FORMATS: dict[str, tuple[str, ModuleType]] = {
     "png": ("PNG", png),
     "tif": ("TIFF", tiffremainder),
     "bmp": ("BMP", bmp),
+    "gif": ("GIF", gif),
     "pnm": ("PNM", pnm),
     "qoi": ("QOI", qoi),
 }
