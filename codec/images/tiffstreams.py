@@ -1,30 +1,22 @@
 """Strips and tiles as streams in the file, made again byte for byte from the samples.
 
-Uncompressed ones always can be. PackBits and LZW streams can if libtiff wrote them, or an encoder that decides alike:
-its rules are followed in tiffcodecs.c, which hangs on no library's version.
+Uncompressed ones always can be; PackBits, LZW and fax streams can if their encoder decided as those in tiffencoders do.
 """
 
-import ctypes
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 
-from .. import native
 from ..errors import CorruptPayloadError
 from .picture import Array
 from .predicted import OddNumberError, Player, Recorder
-from .tifflayout import LZW, NONE, PACKBITS, Layout
+from .tiffencoders import ENCODERS, encode, habit_of
+from .tifflayout import NONE, Layout
 from .tiffsamples import BEFORE, EDGE, REVERSED, ZEROS, Block, blocks, decode, pack, raw_bytes, unpack
 
 __all__ = ["Streams", "play", "record", "skip"]
 
 LITERAL = 3
-# The code at which the table is cleared, whether by the ratio as well, whether the end has room for one more string:
-# libtiff; encoders without its look at the ratio.
-LZW_HABITS = ((4094, 1, 1), (4094, 0, 1), (4094, 0, 0), (4095, 0, 1), (4095, 0, 0), (4096, 0, 1), (4096, 0, 0))
-PACKBITS_HABITS = (0, 1)  # row by row; all of a segment at once
 
 
 @dataclass(frozen=True)
@@ -33,37 +25,6 @@ class Streams:
 
     lengths: list[int]
     bodies: list[bytes] | None
-
-
-@cache
-def _encoders() -> tuple[Callable[..., int], Callable[..., int]]:
-    """The functions of tiffcodecs.c."""
-    byte, length, number = ctypes.c_char_p, ctypes.c_int64, ctypes.c_int32
-    return (
-        native.function("dz_lzw_encode", length, byte, length, ctypes.c_void_p, length, number, number, number),
-        native.function("dz_packbits_encode", length, byte, length, length, ctypes.c_void_p, length),
-    )
-
-
-def _lzw(raw: bytes, _: Layout, habit: int) -> bytes:
-    # At most a code of 12 bits for a byte, one to clear the table for every 254, and those of the start and the end.
-    room = 2 * len(raw) + 16
-    out = np.empty(room, np.uint8)
-    return out[: _encoders()[0](raw, len(raw), out.ctypes.data, room, *LZW_HABITS[habit])].tobytes()
-
-
-def _packbits(raw: bytes, layout: Layout, habit: int) -> bytes:
-    width = layout.row_bytes if habit == 0 else len(raw)
-    rows = len(raw) // width
-    room = 2 * len(raw) + 2 * rows + 2
-    out = np.empty(room, np.uint8)
-    return out[: _encoders()[1](raw, rows, width, out.ctypes.data, room)].tobytes()
-
-
-ENCODERS: dict[int, tuple[int, Callable[[bytes, Layout, int], bytes]]] = {
-    LZW: (len(LZW_HABITS), _lzw),
-    PACKBITS: (len(PACKBITS_HABITS), _packbits),
-}
 
 
 def record(recorder: Recorder, layout: Layout, samples: Array, streams: list[bytes]) -> Streams:
@@ -88,16 +49,26 @@ def record(recorder: Recorder, layout: Layout, samples: Array, streams: list[byt
         return Streams([len(stream) for stream in streams], streams)
     if layout.compression not in ENCODERS:
         raise OddNumberError(f"compression {layout.compression} is not made again")
-    habits, encode = ENCODERS[layout.compression]
     last = 0
     for index, (raw, stream) in enumerate(zip(raws, streams, strict=True)):
         wanted = stream.translate(REVERSED) if layout.reversed_bits else stream
-        order = [last, *(habit for habit in range(habits) if habit != last)]
-        found = next((habit for habit in order if encode(raw, layout, habit) == wanted), None)
+        found = habit_of(raw, wanted, layout, last)
         if found is None:
             raise OddNumberError(f"strip or tile {index} was compressed by an encoder that is not known")
-        last = recorder.number(last, lambda found=found: found)  # type: ignore[misc]
+        habit, length = found
+        last = recorder.number(last, lambda habit=habit: habit)  # type: ignore[misc]
+        _record_rest(recorder, wanted[length:])
     return Streams([len(stream) for stream in streams], streams)
+
+
+def _record_rest(recorder: Recorder, rest: bytes) -> None:
+    """Bytes behind a stream that count as its own."""
+    recorder.number(0, lambda: len(rest))
+    recorder.data(len(rest), None, lambda: rest)
+
+
+def _play_rest(player: Player) -> bytes:
+    return player.data(player.number(0), None)
 
 
 def play(player: Player, layout: Layout, samples: Array) -> Streams:
@@ -119,13 +90,12 @@ def play(player: Player, layout: Layout, samples: Array) -> Streams:
     if layout.compression != NONE:
         if layout.compression not in ENCODERS:
             raise CorruptPayloadError(f"a remainder with compression {layout.compression}")
-        habits, encode = ENCODERS[layout.compression]
         last = 0
         for index, body in enumerate(bodies):
             last = player.number(last)
-            if last >= habits:
-                raise CorruptPayloadError(f"a remainder with encoder {last} of {habits}")
-            bodies[index] = encode(body, layout, last)
+            if last >= ENCODERS[layout.compression][0]:
+                raise CorruptPayloadError(f"a remainder with encoder {last} of compression {layout.compression}")
+            bodies[index] = encode(body, layout, last) + _play_rest(player)
     if layout.reversed_bits:
         bodies = [body.translate(REVERSED) for body in bodies]
     return Streams([len(body) for body in bodies], bodies)
@@ -146,6 +116,7 @@ def skip(player: Player, layout: Layout) -> Streams:
         return Streams([raw_bytes(layout, index) for index in range(layout.segments)], None)
     for _ in range(layout.segments):
         player.number(0)
+        _play_rest(player)
     return Streams([0] * layout.segments, None)
 
 
