@@ -51,6 +51,8 @@ KNOWN_BUT_NOT_READ = (
     (b"\0\0\1\0", "ICO"),
 )
 
+PALETTE = frozenset(["PLTE"])
+
 
 @dataclass(frozen=True)
 class InputImage:
@@ -184,7 +186,8 @@ def _read_png(data: bytes, max_pixels: int) -> InputImage:
             raise UnreadableImageError(f"a PNG file that decodes to {samples.shape}")
         mode = {1: "I;16", 2: "LA;16", 3: "RGB;16", 4: "RGBA;16"}[channels]
         return InputImage(Picture(samples, mode, 16, file.chunks), "PNG", lossy=False)
-    with _open(data, "PNG", max_pixels) as image:
+    # Pillow refuses a picture for ancillary chunks that are malformed, or larger than it likes: it gets none of them.
+    with _open(png.rebuild(data, PALETTE), "PNG", max_pixels) as image:
         picture = from_pil(image)
     return InputImage(Picture(picture.pixels, picture.mode, file.depth, file.chunks), "PNG", lossy=False)
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from ..errors import UnreadableImageError, UnsupportedImageError
-from . import png
+from . import pngchunks, pngwrite
 from .modes import CHANNELS, CHECKSUM_BYTES, Chunk
 
 __all__ = ["Array", "Picture", "checksum", "chunks_of_info", "digest", "from_array", "from_pil", "to_image"]
@@ -75,7 +75,7 @@ class Picture:
 
     def stripped(self) -> "Picture":
         """The same pixels, without the metadata that does not alter them."""
-        return replace(self, chunks=tuple(chunk for chunk in self.chunks if chunk[0] in png.STRUCTURAL))
+        return replace(self, chunks=tuple(chunk for chunk in self.chunks if chunk[0] in pngchunks.STRUCTURAL))
 
 
 def checksum(pixels: Array) -> bytes:
@@ -161,9 +161,12 @@ def chunks_of_info(image: Image.Image) -> tuple[Chunk, ...]:
             chunks += [("PLTE", table[:, :3].tobytes()), ("tRNS", table[:, 3].tobytes())]
         else:
             chunks.append(("PLTE", entries or b"\0\0\0"))
-    key = info.get("transparency")
+    key, palette = info.get("transparency"), dict(chunks).get("PLTE", b"")
     if key is not None and not any(name == "tRNS" for name, _ in chunks):
-        chunks.append(("tRNS", _transparency(key, image.mode)))
+        # `info` may be left from an image of another mode, of which this one was made.
+        body = _transparency(key, image.mode)
+        if pngchunks.legal_transparency(body, "I;16" if image.mode in PIL_16_BIT_GREY else image.mode, palette):
+            chunks.append(("tRNS", body))
     if info.get("icc_profile"):
         chunks.append(("iCCP", b"ICC Profile\0\0" + zlib.compress(info["icc_profile"], 9)))
     gamma, intent, chromaticity, dpi = (info.get(name) for name in ("gamma", "srgb", "chromaticity", "dpi"))
@@ -248,11 +251,24 @@ def to_image(picture: Picture) -> Image.Image | Array:
 
 def _info(picture: Picture, chunks: tuple[Chunk, ...]) -> dict[Any, Any]:
     """What Pillow makes of the chunks: it reads them from a file of one pixel, as it would from the whole image's."""
-    probe = png.write(np.zeros_like(picture.pixels[:1, :1]), picture.mode, picture.bits, chunks)
+    sound = pngchunks.sound_chunks(chunks, picture.mode)
+    info = _probe(picture, sound)
+    if info is not None:
+        return info
+    # Pillow refuses one of them, in one way or another: the others are none the worse for it.
+    palette = tuple(chunk for chunk in sound if chunk[0] == "PLTE")
+    found: dict[Any, Any] = {}
+    for chunk in sound:
+        if chunk[0] != "PLTE":
+            found |= _probe(picture, (*palette, chunk)) or {}
+    return found
+
+
+def _probe(picture: Picture, chunks: tuple[Chunk, ...]) -> dict[Any, Any] | None:
+    probe = pngwrite.write(np.zeros_like(picture.pixels[:1, :1]), picture.mode, picture.bits, chunks)
     try:
         with Image.open(BytesIO(probe), formats=["PNG"]) as one:
             one.load()
-            return dict(one.info)
-    except Exception:  # Pillow refuses a chunk, in one way or another: the image is none the worse for it.
-        plain = tuple(chunk for chunk in chunks if chunk[0] in png.STRUCTURAL)
-        return _info(picture, plain) if plain != chunks else {}
+            return {name: value for name, value in one.info.items() if value is not None}
+    except Exception:
+        return None

@@ -1,129 +1,79 @@
-"""PNG, as far as exactness needs it: every chunk of a file, and a writer for every depth, palette and chunk.
+"""PNG files: read 16-bit samples, take a file apart into pixels and everything else, and put it together again.
 
-Pillow reads 16-bit colour PNG as 8-bit, drops the depth of 2- and 4-bit files and re-encodes the metadata; here the
-chunks are kept as they are. `decode` (16-bit samples) leaves the pixels to libpng.
+The remainder of a file holds every chunk but IDAT with its exact bytes and place, and what stands behind the end. Its
+first byte says the depth and colour type, and which of the other fields there are:
+
+- `CHUNKS`: the number of chunks between IHDR and IDAT, these chunks; the same for those between IDAT and IEND. A chunk
+  is its name, twice its length plus one where its CRC is wrong, its data, and that wrong CRC.
+- `END`: what IEND holds, and what follows it, each after its length.
+- `STREAM`: the choices of the writer, as in `pngstream`; without it they were ours.
 
 Source: PNG, third edition, W3C, sections 5 (chunks), 9 (filters) and 11.3 (ancillary chunks).
 """
 
-import struct
 import zlib
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import UnreadableImageError, UnsupportedImageError
-from .modes import CHANNELS, Chunk
+from ..errors import CorruptPayloadError, HeaderError, InputError, UnreadableImageError
+from ..fields import Reader, varint
+from .modes import CHANNELS
+from .picture import Picture
+from .pngchunks import (
+    CHANNELS_OF_COLOUR_TYPE,
+    COLOUR_TYPE_OF_CHANNELS,
+    DEPTHS,
+    SIGNATURE,
+    STRUCTURAL,
+    PngFile,
+    RawChunk,
+    chunk_bytes,
+    header_bytes,
+    parse,
+    raw_chunks,
+    rebuild,
+)
+from .pngstream import chunks_of, explain, standard
+from .pngwrite import write
+from .split import Split
 
-__all__ = ["SIGNATURE", "PngFile", "decode16", "parse", "rebuild", "write"]
+__all__ = [
+    "CHANNELS_OF_COLOUR_TYPE",
+    "SIGNATURE",
+    "STRUCTURAL",
+    "PngFile",
+    "chunk_bytes",
+    "decode16",
+    "join",
+    "parse",
+    "raw_chunks",
+    "rebuild",
+    "skeleton",
+    "split",
+    "write",
+]
 
-Array: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
-Bytes: TypeAlias = npt.NDArray[np.uint8]
-
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
-COLOUR_TYPES = {0: "grey", 2: "RGB", 3: "palette", 4: "grey+alpha", 6: "RGBA"}
-DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
-COLOUR_TYPE_OF_CHANNELS = {1: 0, 2: 4, 3: 2, 4: 6}
-CHANNELS_OF_COLOUR_TYPE = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
-# Chunks that must stand before PLTE (PNG, table 7).
-BEFORE_PLTE = frozenset(["cHRM", "cICP", "gAMA", "iCCP", "mDCV", "cLLI", "sBIT", "sRGB"])
-# Chunks that alter pixels: never stripped.
-STRUCTURAL = frozenset(["PLTE", "tRNS"])
-# Filtering works on this many bytes of samples at once; a few arrays of int16 of that size exist at a time.
-FILTER_BLOCK = 2**20
+KINDS = tuple((colour, depth) for colour, depths in DEPTHS.items() for depth in depths)
+INTERLACED, CHUNKS, END, STREAM = 16, 32, 64, 128
+# Bytes of notes on a writer's choices that are worth it: so many, or one in so many of the file.
+NOTES_ANYHOW, NOTES_PART = 64, 200
+CRC_BYTES = 4
 
 
-@dataclass(frozen=True)
-class PngFile:
-    """What a PNG file holds besides its pixels.
+@dataclass
+class _Parts:
+    """A remainder, taken apart."""
 
-    Attributes:
-        width: in pixels.
-        height: in pixels.
-        depth: bits per sample.
-        colour_type: as in IHDR.
-        chunks: (name, data) of every chunk but IHDR, IDAT and IEND, in the file's order.
-    """
-
-    width: int
-    height: int
+    colour: int
     depth: int
-    colour_type: int
-    chunks: tuple[Chunk, ...]
-
-
-def parse(data: bytes) -> PngFile:
-    """Check a PNG file's structure and every CRC in it.
-
-    Raises:
-        UnreadableImageError: damaged or cut short.
-        UnsupportedImageError: an animation.
-    """
-    view = memoryview(data)
-    position = len(SIGNATURE)
-    chunks: list[Chunk] = []
-    header: tuple[int, int, int, int] | None = None
-    pixels = False
-    while True:
-        if position + 12 > len(view):
-            raise UnreadableImageError(f"a PNG file that is cut short after {len(view)} bytes")
-        length = int.from_bytes(view[position : position + 4], "big")
-        kind = bytes(view[position + 4 : position + 8])
-        end = position + 8 + length
-        if end + 4 > len(view):
-            raise UnreadableImageError(f"a PNG file that is cut short after {len(view)} bytes, in chunk {kind!r}")
-        if zlib.crc32(view[position + 4 : end]) != int.from_bytes(view[end : end + 4], "big"):
-            raise UnreadableImageError(f"a damaged PNG file: wrong CRC in chunk {kind!r} at byte {position}")
-        body = view[position + 8 : end]
-        if (kind == b"IHDR") != (header is None):
-            raise UnreadableImageError(f"a damaged PNG file: chunk {kind!r} at byte {position}")
-        if header is None:
-            header = _header(body)
-        elif kind == b"IEND":
-            break
-        elif kind == b"IDAT":
-            pixels = True
-        elif kind in (b"acTL", b"fcTL", b"fdAT"):
-            raise UnsupportedImageError("an animated PNG: animations are not coded")
-        elif kind[0] < ord("a") and kind != b"PLTE":
-            raise UnsupportedImageError(f"a PNG file with an unknown critical chunk {kind!r}")
-        elif not kind.isalpha():
-            raise UnreadableImageError(f"a damaged PNG file: chunk {kind!r} at byte {position}")
-        else:
-            chunks.append((kind.decode("ascii"), bytes(body)))
-        position = end + 4
-    if not pixels:
-        raise UnreadableImageError("a damaged PNG file: no pixels")
-    return PngFile(*header, tuple(chunks))
-
-
-def _header(body: memoryview) -> tuple[int, int, int, int]:
-    if len(body) != 13:
-        raise UnreadableImageError(f"a damaged PNG file: an IHDR of {len(body)} bytes")
-    width, height, depth, colour, method, filtering, interlace = struct.unpack(">IIBBBBB", body)
-    if not (width and height) or depth not in DEPTHS.get(colour, ()) or method or filtering or interlace > 1:
-        raise UnreadableImageError(
-            f"a damaged PNG file: {width}x{height} pixels, depth {depth}, colour type {colour}, "
-            f"compression {method}, filter {filtering}, interlace {interlace}"
-        )
-    return width, height, depth, colour
-
-
-def rebuild(data: bytes, keep: frozenset[str] = STRUCTURAL) -> bytes:
-    """The same PNG file without the ancillary chunks that are not in `keep`."""
-    view = memoryview(data)
-    position = len(SIGNATURE)
-    parts: list[bytes | memoryview] = [SIGNATURE]
-    while position < len(view):
-        length = int.from_bytes(view[position : position + 4], "big")
-        kind = bytes(view[position + 4 : position + 8])
-        end = position + 12 + length
-        if kind in (b"IHDR", b"IDAT", b"IEND") or kind.decode("latin-1") in keep:
-            parts.append(view[position:end])
-        position = end if kind != b"IEND" else len(view)
-    return b"".join(parts)
+    interlaced: bool = False
+    before: list[bytes] = field(default_factory=list)
+    after: list[bytes] = field(default_factory=list)
+    end: bytes = b""
+    behind: bytes = b""
+    choices: Reader | None = None
 
 
 def decode16(data: bytes) -> npt.NDArray[np.uint16]:
@@ -145,98 +95,128 @@ def decode16(data: bytes) -> npt.NDArray[np.uint16]:
     return out
 
 
-def write(pixels: Array, mode: str, bits: int, chunks: tuple[Chunk, ...] = (), level: int = 6) -> bytes:
-    """Make a PNG file.
+def split(data: bytes, picture: Picture) -> Split | None:
+    """Everything in a PNG file but its pixels.
 
     Args:
-        pixels: [H, W, C], uint8 or uint16.
-        mode: one of `modes.MODES`.
-        bits: bits per sample in the file; 2- and 4-bit grey samples stand in `pixels` scaled to 0..255.
-        chunks: PLTE, tRNS and ancillary chunks, written as they are.
-        level: of zlib.
+        data: the bytes of the file.
+        picture: what the reader gave for it.
 
     Returns:
-        The bytes of the file. About 0.3 s a megapixel of RGB.
+        None for a file whose structure is not that of a single picture.
     """
-    height, width = pixels.shape[:2]
-    colour = 3 if mode == "P" else COLOUR_TYPE_OF_CHANNELS[CHANNELS[mode]]
-    parts = [SIGNATURE, _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0))]
-    order = {"PLTE": 1}
-    for name, data in sorted(chunks, key=lambda chunk: 0 if chunk[0] in BEFORE_PLTE else order.get(chunk[0], 2)):
-        parts.append(_chunk(name.encode("ascii"), data))
-    adaptive = bits >= 8 and mode != "P"
-    strategy = zlib.Z_FILTERED if adaptive else zlib.Z_DEFAULT_STRATEGY
-    deflater = zlib.compressobj(level, zlib.DEFLATED, zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL + 1, strategy)
-    row_bytes = -(-width * CHANNELS[mode] * bits // 8)
-    rows = max(1, FILTER_BLOCK // row_bytes)
-    above = np.zeros((1, row_bytes), np.uint8)
-    for top in range(0, height, rows):
-        raw = _row_bytes(pixels[top : top + rows], mode, bits)
-        filtered = _filter(raw, above, max(1, CHANNELS[mode] * bits // 8), adaptive=adaptive)
-        above = raw[-1:]
-        parts.append(_chunk(b"IDAT", deflater.compress(filtered.tobytes())))
-    parts += [_chunk(b"IDAT", deflater.flush()), _chunk(b"IEND", b"")]
-    return b"".join(parts)
+    try:
+        file = parse(data)
+        chunks = list(raw_chunks(data))
+    except InputError:
+        return None
+    if picture.pixels.shape[:2] != (file.height, file.width) or _kind(picture) != (file.colour_type, file.depth):
+        return None
+    stream = [index for index, chunk in enumerate(chunks) if chunk.kind == b"IDAT"]
+    first, last = stream[0], stream[-1]
+    if last - first + 1 != len(stream):
+        return None
+    before, after = chunks[1:first], chunks[last + 1 : -1]
+    end, behind = bytes(chunks[-1].body), data[chunks[-1].end :]
+    flags = INTERLACED * file.interlaced + CHUNKS * bool(before or after) + END * bool(end or behind)
+    out = []
+    if before or after:
+        for group in (before, after):
+            out += [varint(len(group)), *map(_packed, group)]
+    if end or behind:
+        out += [varint(len(end)), end, varint(len(behind)), behind]
+    start = KINDS.index((file.colour_type, file.depth)) | flags
+    choices = explain(
+        [chunks[index].body for index in stream],
+        picture.pixels,
+        picture.mode,
+        picture.bits,
+        interlaced=file.interlaced,
+        room=max(NOTES_ANYHOW, len(data) // NOTES_PART),
+    )
+    if choices is not None:
+        remainder = b"".join([bytes([start | STREAM * bool(choices)]), *out, choices])
+        if join(picture, remainder) == data:
+            return Split(remainder, exact=True)
+    return Split(b"".join([bytes([start]), *out]), exact=False)
 
 
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    if kind == b"IDAT" and not data:
-        return b""
-    return b"".join([struct.pack(">I", len(data)), kind, data, struct.pack(">I", zlib.crc32(data, zlib.crc32(kind)))])
+def _kind(picture: Picture) -> tuple[int, int]:
+    colour = 3 if picture.mode == "P" else COLOUR_TYPE_OF_CHANNELS[CHANNELS[picture.mode]]
+    return colour, picture.bits
 
 
-def _row_bytes(pixels: Array, mode: str, bits: int) -> Bytes:
-    """Rows of samples as PNG packs them: [H, bytes of a row]."""
-    height, width = pixels.shape[:2]
-    if bits == 16:
-        return pixels.astype(">u2").view(np.uint8).reshape(height, -1)
-    samples = np.ascontiguousarray(pixels, dtype=np.uint8).reshape(height, -1)
-    if bits == 8:
-        return samples
-    if mode == "L":
-        samples = samples // np.uint8(255 // (2**bits - 1))
-    per_byte = 8 // bits
-    padded = np.zeros((height, -(-width // per_byte) * per_byte), np.uint8)
-    padded[:, :width] = samples
-    groups = padded.reshape(height, -1, per_byte)
-    shifts = np.arange(8 - bits, -1, -bits, dtype=np.uint8)
-    packed: Bytes = np.bitwise_or.reduce(groups << shifts, axis=2).astype(np.uint8)
-    return packed
+def _packed(chunk: RawChunk) -> bytes:
+    code = len(chunk.body) << 1 | (not chunk.sound)
+    return b"".join([chunk.kind, varint(code), chunk.body, b"" if chunk.sound else chunk.crc])
 
 
-def _filter(rows: Bytes, above: Bytes, step: int, *, adaptive: bool) -> Bytes:
-    """Prefix each row with its filter type; adaptive: the filter with the least sum of absolute values."""
-    height, width = rows.shape
-    out = np.zeros((height, 1 + width), np.uint8)
-    if not adaptive:
-        out[:, 1:] = rows
-        return out
-    up = np.concatenate([above, rows[:-1]])
-    left = np.zeros_like(rows)
-    left[:, step:] = rows[:, :-step]
-    corner = np.zeros_like(rows)
-    corner[:, step:] = up[:, :-step]
-    best = np.full(height, np.iinfo(np.int64).max)
-    for kind in range(5):
-        filtered = rows - _prediction(kind, left, up, corner)
-        cost = np.abs(filtered.view(np.int8).astype(np.int16)).sum(axis=1, dtype=np.int64)
-        better = cost < best
-        best[better] = cost[better]
-        out[better, 0] = kind
-        out[better, 1:] = filtered[better]
-    return out
+def _unpack(remainder: bytes) -> _Parts:
+    reader = Reader(memoryview(remainder), 0, HeaderError)
+    flags = reader.take(1, "kind of PNG")[0]
+    if flags & 15 >= len(KINDS):
+        raise CorruptPayloadError(f"the remainder of a PNG file of kind {flags}")
+    parts = _Parts(*KINDS[flags & 15], bool(flags & INTERLACED))
+    if flags & CHUNKS:
+        for group in (parts.before, parts.after):
+            for _ in range(reader.varint("number of chunks")):
+                group.append(_unpack_chunk(reader))
+    if flags & END:
+        parts.end = bytes(reader.take(reader.varint("length of IEND"), "IEND"))
+        parts.behind = bytes(reader.take(reader.varint("bytes behind the end"), "bytes behind the end"))
+    if flags & STREAM:
+        parts.choices = reader
+    elif reader.left:
+        raise CorruptPayloadError(f"{reader.left} bytes too many in the remainder of a PNG file")
+    return parts
 
 
-def _prediction(kind: int, left: Bytes, up: Bytes, corner: Bytes) -> Bytes:
-    if kind == 0:
-        return np.zeros_like(left)
-    if kind == 1:
-        return left
-    if kind == 2:
-        return up
-    if kind == 3:
-        return ((left.astype(np.uint16) + up) >> 1).astype(np.uint8)
-    a, b, c = left.astype(np.int16), up.astype(np.int16), corner.astype(np.int16)
-    to_a, to_b, to_c = np.abs(b - c), np.abs(a - c), np.abs(a + b - 2 * c)
-    paeth: Bytes = np.where((to_a <= to_b) & (to_a <= to_c), left, np.where(to_b <= to_c, up, corner))
-    return paeth
+def _unpack_chunk(reader: Reader) -> bytes:
+    kind = bytes(reader.take(4, "name of a chunk"))
+    code = reader.varint(f"length of {kind!r}")
+    whole = chunk_bytes(kind, bytes(reader.take(code >> 1, f"chunk {kind!r}")))
+    return whole[:-CRC_BYTES] + reader.take(CRC_BYTES, f"CRC of {kind!r}") if code & 1 else whole
+
+
+def join(picture: Picture, remainder: bytes) -> bytes:
+    """The PNG file again.
+
+    Args:
+        picture: its pixels.
+        remainder: what `split` gave.
+
+    Raises:
+        CorruptPayloadError: the remainder is not that of such a picture.
+        HeaderError: the remainder is damaged.
+    """
+    parts = _unpack(remainder)
+    if _kind(picture) != (parts.colour, parts.depth):
+        raise CorruptPayloadError(f"{picture.bits} bits of mode {picture.mode} in a PNG file of type {parts.colour}")
+    height, width = picture.pixels.shape[:2]
+    pixels, mode, bits = picture.pixels, picture.mode, picture.bits
+    if parts.choices is None:
+        bodies = [standard(pixels, mode, bits, interlaced=parts.interlaced)]
+    else:
+        bodies = chunks_of(parts.choices, pixels, mode, bits, interlaced=parts.interlaced)
+        if parts.choices.left:
+            raise CorruptPayloadError(f"{parts.choices.left} bytes too many in the remainder of a PNG file")
+    return _laid_out(parts, width, height, [chunk_bytes(b"IDAT", body) for body in bodies])
+
+
+def skeleton(remainder: bytes) -> bytes:
+    """A PNG file of one pixel with the metadata of a remainder.
+
+    Raises:
+        CorruptPayloadError: the remainder makes no sense.
+        HeaderError: it is damaged.
+    """
+    parts = _unpack(remainder)
+    row = bytes(1 + -(-CHANNELS_OF_COLOUR_TYPE[parts.colour] * parts.depth // 8))
+    parts.interlaced, parts.end, parts.behind = False, b"", b""
+    return _laid_out(parts, 1, 1, [chunk_bytes(b"IDAT", zlib.compress(row))])
+
+
+def _laid_out(parts: _Parts, width: int, height: int, stream: list[bytes]) -> bytes:
+    header = header_bytes(width, height, parts.depth, parts.colour, interlaced=parts.interlaced)
+    end = chunk_bytes(b"IEND", parts.end)
+    return b"".join([SIGNATURE, header, *parts.before, *stream, *parts.after, end, parts.behind])

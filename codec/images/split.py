@@ -11,7 +11,7 @@ class Split:
 
     Attributes:
         remainder: all else that its format needs to make the file again.
-        exact: whether these are the same bytes; if not, the pixels and every byte outside the pixel stream are the same.
+        exact: whether these are the same bytes; if not, the pixels and every byte outside the pixel stream are.
     """
 
     remainder: bytes

@@ -5,8 +5,8 @@ from io import BytesIO
 import numpy as np
 import pytest
 from densezip.codec.errors import OutputFormatError
-from densezip.codec.images import png
-from densezip.codec.images.imagefile import FORMATS, read
+from densezip.codec.images import png, pngwrite
+from densezip.codec.images.imagefile import read
 from densezip.codec.images.imagewrite import write
 from densezip.codec.images.picture import Picture, from_array, from_pil
 from densezip.codec.images.strip import strip
@@ -113,7 +113,7 @@ def test_filters_make_png_about_as_small_as_pillow_does() -> None:
 
 def test_png_filters_go_on_across_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = write(from_array(array(3, "u2")), "png")
-    monkeypatch.setattr(png, "FILTER_BLOCK", 31 * 6 * 2)
+    monkeypatch.setattr(pngwrite, "FILTER_BLOCK", 31 * 6 * 2)
     assert np.array_equal(read(write(from_array(array(3, "u2")), "png"), LIMIT).picture.pixels, array(3, "u2"))
     assert len(write(from_array(array(3, "u2")), "png")) <= len(whole) + 12 * 12
 
@@ -152,9 +152,4 @@ def test_strip_keeps_what_alters_pixels() -> None:
 
 
 def test_formats_whose_metadata_is_not_known_are_not_stripped() -> None:
-    assert {kind for kind in FORMATS if strip(file_of(picture("1"), "BMP"), kind) is None} >= {
-        "TIFF",
-        "BMP",
-        "GIF",
-        "PNM",
-    }
+    assert all(strip(file_of(picture("1"), "BMP"), kind) is None for kind in ("TIFF", "BMP", "GIF", "PNM"))
