@@ -15,7 +15,7 @@ Source: RFC 1950 and RFC 1951.
 import ctypes
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -335,3 +335,18 @@ def _deflate(raw: bytes | memoryview, method: Method, followed: _Followed, size:
     if made < 0:
         raise CorruptPayloadError(f"the recipe of a zlib stream makes no sense for {len(raw)} bytes of data ({made})")
     return out[:made].tobytes()
+
+
+def replay_plain(raw: bytes | memoryview, start: bytes) -> bytes:
+    """`replay` by a recipe that holds no notes, without the size of the stream at its end.
+
+    Raises:
+        CorruptPayloadError: the recipe cannot be that of this data, or holds notes.
+        HeaderError: the recipe is damaged.
+    """
+    header, method, followed = _read_recipe(start + b"\0")
+    if followed.tokens or followed.blocks or start[0] & NOTES:
+        raise CorruptPayloadError("notes in the recipe of a zlib stream that should have none")
+    most = MOST_PER_BYTE * len(raw) + MOST_ANYHOW
+    body = _deflate(raw, method, replace(followed, size=most), most)
+    return b"".join([header, body, zlib.adler32(raw).to_bytes(ADLER_BYTES, "big")])

@@ -24,6 +24,8 @@ COLOUR_MAP, PHOTOMETRIC, PALETTE = 320, 262, 3
 BYTE, SHORT, RATIONAL, UNDEFINED = 1, 3, 5, 7
 INCH, CENTIMETRE = 2, 3
 CENTIMETRES_PER_INCH = 2.54
+# More pixels to the inch are not read.
+MAX_INCH = 10**7
 # No profile and no XMP is larger.
 MAX_UNPACKED = 2**28
 # Tags of EXIF's first directory that say how a thumbnail or the compressed image lies in the file, or where more is.
@@ -143,6 +145,11 @@ def _inches(body: bytes, order: str) -> tuple[Field, ...]:
         # A whole number to the inch if that is what it was before it was rounded to a whole number to the metre.
         inch = round(value * METRES_PER_INCH)
         whole = round(inch / METRES_PER_INCH) == value
-        ratio = Fraction(inch) if whole else Fraction(value * 254, 10000).limit_denominator(5000)
+        if inch >= MAX_INCH:
+            return ()
+        # Both numbers fit into 32 bits; what is left out is less than half a pixel to the metre.
+        ratio = (
+            Fraction(inch) if whole else Fraction(value * 254, 10000).limit_denominator(min(5000, 2**32 // (inch + 2)))
+        )
         fields.append(Field(tag, RATIONAL, struct.pack(order + "II", ratio.numerator, ratio.denominator)))
     return (*fields, Field(UNIT, SHORT, struct.pack(order + "H", INCH)))

@@ -10,8 +10,11 @@ import numpy.typing as npt
 from ..errors import UnreadableImageError, UnsupportedImageError
 from .picture import Array
 from .tiffdirs import Tiff
+from .tiffencoders import habit_of
 from .tifflayout import (
     CCITT,
+    CCITT_FAX_3,
+    CCITT_FAX_4,
     LZMA,
     LZW,
     NONE,
@@ -119,14 +122,19 @@ def _decompress(stream: bytes, layout: Layout, index: int, wanted: int, options:
         return bytes(np.ascontiguousarray(imagecodecs.webp_decode(stream)).reshape(rows, width, layout.together))
     if kind in CCITT:
         rows = layout.box(index)[5]
-        if kind == 4:
+        if kind == CCITT_FAX_4:
             bits = imagecodecs.ccittfax4_decode(stream, height=rows, width=layout.across)
-        elif kind == 3:
+        elif kind == CCITT_FAX_3:
             bits = imagecodecs.ccittfax3_decode(stream, height=rows, width=layout.across, t4options=options)
         else:
             bits = imagecodecs.ccittrle_decode(stream, height=rows, width=layout.across)
-        bits = np.asarray(bits).reshape(rows, layout.across)
-        return np.packbits(bits != 0, axis=1).tobytes()
+        raw = np.packbits(np.asarray(bits).reshape(rows, layout.across) != 0, axis=1).tobytes()
+        # The decoder makes something of anything. What encodes to the same stream again is sound.
+        if habit_of(raw, stream, layout) is None:
+            raise UnsupportedImageError(
+                f"a TIFF file whose {CCITT[kind]} data is damaged, or coded in an unusual way, in strip or tile {index}"
+            )
+        return raw
     raise UnsupportedImageError(f"a TIFF file with compression {kind}")
 
 

@@ -1,30 +1,30 @@
 """Strips and tiles as streams in the file, made again byte for byte from the samples.
 
-Uncompressed ones always can be. PackBits and LZW streams can if libtiff wrote them, or an encoder that decides alike:
-its rules are followed in tiffcodecs.c, which hangs on no library's version.
+Uncompressed ones always can be; PackBits, LZW and fax streams can if their encoder decided as those in tiffencoders do,
+deflated ones if `deflate` follows theirs.
 """
 
-import ctypes
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 
-from .. import native
-from ..errors import CorruptPayloadError
+from ..errors import CorruptPayloadError, HeaderError
+from ..fields import varint
+from . import deflate
 from .picture import Array
 from .predicted import OddNumberError, Player, Recorder
-from .tifflayout import LZW, NONE, PACKBITS, Layout
+from .tiffencoders import ENCODERS, encode, habit_of
+from .tifflayout import NONE, OLD_ZIP, ZIP, Layout
 from .tiffsamples import BEFORE, EDGE, REVERSED, ZEROS, Block, blocks, decode, pack, raw_bytes, unpack
 
 __all__ = ["Streams", "play", "record", "skip"]
 
 LITERAL = 3
-# The code at which the table is cleared, whether by the ratio as well, whether the end has room for one more string:
-# libtiff; encoders without its look at the ratio.
-LZW_HABITS = ((4094, 1, 1), (4094, 0, 1), (4094, 0, 0), (4095, 0, 1), (4095, 0, 0), (4096, 0, 1), (4096, 0, 0))
-PACKBITS_HABITS = (0, 1)  # row by row; all of a segment at once
+ZIPS = (ZIP, OLD_ZIP)
+# Header and checksum of a zlib stream.
+ZLIB_BYTES = 6
+# Data beyond a segment's samples that is kept: some writers fill up the last strip.
+MAX_EXCESS = 2**20
 
 
 @dataclass(frozen=True)
@@ -33,37 +33,6 @@ class Streams:
 
     lengths: list[int]
     bodies: list[bytes] | None
-
-
-@cache
-def _encoders() -> tuple[Callable[..., int], Callable[..., int]]:
-    """The functions of tiffcodecs.c."""
-    byte, length, number = ctypes.c_char_p, ctypes.c_int64, ctypes.c_int32
-    return (
-        native.function("dz_lzw_encode", length, byte, length, ctypes.c_void_p, length, number, number, number),
-        native.function("dz_packbits_encode", length, byte, length, length, ctypes.c_void_p, length),
-    )
-
-
-def _lzw(raw: bytes, _: Layout, habit: int) -> bytes:
-    # At most a code of 12 bits for a byte, one to clear the table for every 254, and those of the start and the end.
-    room = 2 * len(raw) + 16
-    out = np.empty(room, np.uint8)
-    return out[: _encoders()[0](raw, len(raw), out.ctypes.data, room, *LZW_HABITS[habit])].tobytes()
-
-
-def _packbits(raw: bytes, layout: Layout, habit: int) -> bytes:
-    width = layout.row_bytes if habit == 0 else len(raw)
-    rows = len(raw) // width
-    room = 2 * len(raw) + 2 * rows + 2
-    out = np.empty(room, np.uint8)
-    return out[: _encoders()[1](raw, rows, width, out.ctypes.data, room)].tobytes()
-
-
-ENCODERS: dict[int, tuple[int, Callable[[bytes, Layout, int], bytes]]] = {
-    LZW: (len(LZW_HABITS), _lzw),
-    PACKBITS: (len(PACKBITS_HABITS), _packbits),
-}
 
 
 def record(recorder: Recorder, layout: Layout, samples: Array, streams: list[bytes]) -> Streams:
@@ -86,18 +55,89 @@ def record(recorder: Recorder, layout: Layout, samples: Array, streams: list[byt
                 recorder.data(edge.nbytes, None, lambda edge=edge: edge.astype(_wire(edge)).tobytes())  # type: ignore[misc]
     if layout.compression == NONE:
         return Streams([len(stream) for stream in streams], streams)
-    if layout.compression not in ENCODERS:
+    found = Streams([len(stream) for stream in streams], streams)
+    if layout.reversed_bits:
+        streams = [stream.translate(REVERSED) for stream in streams]
+    if layout.compression in ZIPS:
+        _record_deflated(recorder, layout, raws, streams)
+    elif layout.compression in ENCODERS:
+        _record_encoded(recorder, layout, raws, streams)
+    else:
         raise OddNumberError(f"compression {layout.compression} is not made again")
-    habits, encode = ENCODERS[layout.compression]
+    return found
+
+
+def _record_encoded(recorder: Recorder, layout: Layout, raws: list[bytes], streams: list[bytes]) -> None:
+    """For each stream, the habit of its encoder, and what is behind its end."""
     last = 0
     for index, (raw, stream) in enumerate(zip(raws, streams, strict=True)):
-        wanted = stream.translate(REVERSED) if layout.reversed_bits else stream
-        order = [last, *(habit for habit in range(habits) if habit != last)]
-        found = next((habit for habit in order if encode(raw, layout, habit) == wanted), None)
+        found = habit_of(raw, stream, layout, last)
         if found is None:
             raise OddNumberError(f"strip or tile {index} was compressed by an encoder that is not known")
-        last = recorder.number(last, lambda found=found: found)  # type: ignore[misc]
-    return Streams([len(stream) for stream in streams], streams)
+        habit, length = found
+        last = recorder.number(last, lambda habit=habit: habit)  # type: ignore[misc]
+        _record_rest(recorder, stream[length:])
+
+
+def _record_deflated(recorder: Recorder, layout: Layout, raws: list[bytes], streams: list[bytes]) -> None:
+    """For each stream, its recipe, the bytes that it holds beyond the samples, and what is behind its end."""
+    last = b""
+    for index, (raw, stream) in enumerate(zip(raws, streams, strict=True)):
+        found = _recipe(raw, stream, last, layout.row_bytes)
+        if found is None:
+            raise OddNumberError(f"strip or tile {index} was deflated by an encoder that is not known")
+        plain, recipe, excess, rest = found
+        recorder.number(1, lambda plain=plain: int(plain))  # type: ignore[misc]
+        recorder.number(len(last), lambda recipe=recipe: len(recipe))  # type: ignore[misc]
+        recorder.data(len(recipe), last, lambda recipe=recipe: recipe)  # type: ignore[misc]
+        last = recipe if plain else last
+        _record_rest(recorder, excess)
+        _record_rest(recorder, rest)
+
+
+def _recipe(raw: bytes, stream: bytes, last: bytes, feed: int) -> tuple[bool, bytes, bytes, bytes] | None:
+    """How a stream was deflated.
+
+    Returns:
+        whether the recipe holds nothing but settings, then without the size at its end, so that it is the same for
+        most streams; the recipe; the data behind the samples; the bytes behind the stream.
+    """
+    if last and deflate.replay_plain(raw, last) == stream:
+        return True, last, b"", b""
+    most = len(raw) + MAX_EXCESS
+    length = deflate.size_of(stream, most) or 0
+    found = deflate.analyse(stream[:length], feed=feed, most=most)
+    if found is None or not found[0].startswith(raw):
+        return None
+    whole, recipe = found
+    size = varint(length - ZLIB_BYTES)
+    start = recipe[: -len(size)]
+    plain = recipe[0] < deflate.NOTES and deflate.replay_plain(whole, start) == stream[:length]
+    return plain, start if plain else recipe, whole[len(raw) :], stream[length:]
+
+
+def _play_deflated(player: Player, bodies: list[bytes]) -> list[bytes]:
+    out, last = [], b""
+    for raw in bodies:
+        plain, recipe = player.number(1), player.data(player.number(len(last)), last)
+        whole = raw + _play_rest(player)
+        try:
+            stream = deflate.replay_plain(whole, recipe) if plain else deflate.replay(whole, recipe)
+        except HeaderError as error:
+            raise CorruptPayloadError(f"a remainder with a damaged recipe: {error}") from None
+        last = recipe if plain else last
+        out.append(stream + _play_rest(player))
+    return out
+
+
+def _record_rest(recorder: Recorder, rest: bytes) -> None:
+    """Bytes behind a stream that count as its own."""
+    recorder.number(0, lambda: len(rest))
+    recorder.data(len(rest), None, lambda: rest)
+
+
+def _play_rest(player: Player) -> bytes:
+    return player.data(player.number(0), None)
 
 
 def play(player: Player, layout: Layout, samples: Array) -> Streams:
@@ -116,16 +156,17 @@ def play(player: Player, layout: Layout, samples: Array) -> Streams:
             for edge in _edges(cut[index], layout, index):
                 edge[...] = _as_samples(player.data(edge.nbytes, None), edge, layout)
     bodies = [pack(block, layout) for block in cut]
-    if layout.compression != NONE:
-        if layout.compression not in ENCODERS:
-            raise CorruptPayloadError(f"a remainder with compression {layout.compression}")
-        habits, encode = ENCODERS[layout.compression]
+    if layout.compression in ZIPS:
+        bodies = _play_deflated(player, bodies)
+    elif layout.compression in ENCODERS:
         last = 0
         for index, body in enumerate(bodies):
             last = player.number(last)
-            if last >= habits:
-                raise CorruptPayloadError(f"a remainder with encoder {last} of {habits}")
-            bodies[index] = encode(body, layout, last)
+            if last >= ENCODERS[layout.compression][0]:
+                raise CorruptPayloadError(f"a remainder with encoder {last} of compression {layout.compression}")
+            bodies[index] = encode(body, layout, last) + _play_rest(player)
+    elif layout.compression != NONE:
+        raise CorruptPayloadError(f"a remainder with compression {layout.compression}")
     if layout.reversed_bits:
         bodies = [body.translate(REVERSED) for body in bodies]
     return Streams([len(body) for body in bodies], bodies)
@@ -144,8 +185,15 @@ def skip(player: Player, layout: Layout) -> Streams:
             player.data((whole * layout.padded - rows * columns) * layout.together * size, None)
     if layout.compression == NONE:
         return Streams([raw_bytes(layout, index) for index in range(layout.segments)], None)
+    last = b""
     for _ in range(layout.segments):
-        player.number(0)
+        if layout.compression in ZIPS:
+            plain, recipe = player.number(1), player.data(player.number(len(last)), last)
+            last = recipe if plain else last
+            _play_rest(player)
+        else:
+            player.number(0)
+        _play_rest(player)
     return Streams([0] * layout.segments, None)
 
 
