@@ -34,7 +34,7 @@ Pixels = npt.NDArray[np.uint8]
 REFERENCE = "JPEG XL 9"
 HERE = Path(__file__).parent
 GAP_IMAGES = 4  # of about so many, evenly spaced, the model's own code length is measured
-PACKAGES = ("densezip", "imagecodecs", "numba", "numpy", "pillow")
+PACKAGES = ("densezip", "imagecodecs", "numpy", "pillow")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Models: networks and distributions that hand the codec integer probabilities.
 
-Names are resolved on first use, so that importing this package imports neither numpy nor numba.
+Names are resolved on first use, so that importing this package imports neither numpy nor a model.
 """
 
 from typing import TYPE_CHECKING

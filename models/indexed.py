@@ -119,15 +119,7 @@ def encode_tile(pixels: Array, progress: Callable[[int], None]) -> bytes:
         progress: called with numbers of pixels done.
     """
     height, width, channels = pixels.shape
-    flat = pixels.reshape(-1, channels).astype(np.uint32)
-    packed = flat[:, 0]
-    # In the order of brightness: indices of like colours are near one another.
-    bright = flat[:, :3].sum(axis=1, dtype=np.uint64) if channels >= 3 else np.zeros(len(flat), np.uint64)
-    for channel in range(1, channels):
-        packed = packed << np.uint32(8) | flat[:, channel]
-    colours, indices = np.unique(bright << np.uint64(32) | packed, return_inverse=True)
-    if len(colours) > MAX_COLOURS:
-        raise ValueError(f"{len(colours)} colours in a tile for at most {MAX_COLOURS}")
+    colours, indices = _named(pixels)
     shifts = np.arange(8 * channels - 8, -8, -8, dtype=np.uint64)
     table = (colours[:, None] >> shifts & np.uint64(255)).astype(np.uint8)
     head = _pack_table(table)
@@ -136,7 +128,7 @@ def encode_tile(pixels: Array, progress: Callable[[int], None]) -> bytes:
         progress(height * width)
         return head
     state = _State(height, width, bits)
-    state.canvas[MARGIN:, MARGIN:-MARGIN] = indices.reshape(height, width)
+    state.canvas[MARGIN:, MARGIN:-MARGIN] = indices
     parts = [head]
     rows = max(1, BLOCK_PIXELS // width)
     data = np.zeros(int(rows * width * bits * BYTES_PER_DECISION) + SPARE_BYTES, np.uint8)
@@ -149,6 +141,32 @@ def encode_tile(pixels: Array, progress: Callable[[int], None]) -> bytes:
     # The first byte of x1 is below that of x2: one more than it, and zeros that need not be written, lie between them.
     parts.append(bytes([(int(state.registers[X1]) >> 24) + 1]))
     return b"".join(parts)
+
+
+def _named(pixels: Array) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint8]]:
+    """The colours of a tile in the order of brightness, so that indices of like ones are near, and its indices [h, w].
+
+    A colour is its brightness << 32 | its samples. In bands of rows, which spares hundreds of megabytes.
+    """
+    height, width, channels = pixels.shape
+    rows = max(1, BLOCK_PIXELS // width)
+
+    def keys(top: int) -> npt.NDArray[np.uint64]:
+        band = pixels[top : top + rows].astype(np.uint64)
+        packed = band[:, :, 0]
+        for channel in range(1, channels):
+            packed = packed << np.uint64(8) | band[:, :, channel]
+        return band[:, :, :3].sum(axis=2, dtype=np.uint64) << np.uint64(32) | packed if channels >= 3 else packed
+
+    colours = np.zeros(0, np.uint64)
+    for top in range(0, height, rows):
+        colours = np.union1d(colours, keys(top))
+        if len(colours) > MAX_COLOURS:
+            raise ValueError(f"more than {MAX_COLOURS} colours in a tile")
+    indices = np.empty((height, width), np.uint8)
+    for top in range(0, height, rows):
+        indices[top : top + rows] = np.searchsorted(colours, keys(top))
+    return colours, indices
 
 
 def decode_tile(data: bytes, shape: tuple[int, int, int], progress: Callable[[int], None]) -> Array:

@@ -266,10 +266,10 @@ def test_a_drawing_spares_the_photo_model_and_a_photograph_spares_webp(monkeypat
 
     monkeypatch.setattr(candidates, "encode_tiles", encode)
     densezip.compress(drawing())
-    assert asked == ["WEBP", "indexed"]
+    assert asked == ["WEBP", "indexed", "PNG"]
     asked.clear()
     densezip.compress(Image.new("RGB", (64, 64), (1, 2, 3)))
-    assert asked == ["WEBP"]
+    assert asked == ["WEBP", "PNG"]
     asked.clear()
     densezip.compress(dead_leaves(160, 160, 3, 1))
     assert asked == ["photo-5"]

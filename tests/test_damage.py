@@ -14,7 +14,7 @@ import pytest
 from densezip.codec.file.container import Header, Payload, parse, serialise
 from densezip.codec.images.picture import checksum, digest
 from PIL import Image
-from samples import array, file_of, model_only, picture, png16
+from samples import array, file_of, model_only, picture, png16, raw_png
 
 
 def model_file() -> bytes:
@@ -107,7 +107,22 @@ FORGED: dict[str, tuple[Header, bytes, type[Exception]]] = {
         densezip.CorruptPayloadError,
     ),
     "WebP for 16 bits": (header(Payload.WEBP, array(3, "u2"), "RGB;16"), webp(array(3)), densezip.HeaderError),
-    "PNG for 8 bits": (header(Payload.PNG, array(3)), png16(array(3)), densezip.HeaderError),
+    "a 16-bit PNG": (header(Payload.PNG, array(3)), png16(array(3, "u2")), densezip.CorruptPayloadError),
+    "a palette PNG": (
+        header(Payload.PNG, array(1), "L"),
+        file_of(picture("P"), "PNG"),
+        densezip.CorruptPayloadError,
+    ),
+    "a PNG of another depth": (
+        header(Payload.PNG, array(1) & np.uint8(1), "1", bits=1),
+        png16(array(1)),
+        densezip.CorruptPayloadError,
+    ),
+    "a truncated 8-bit PNG": (
+        header(Payload.PNG, array(3)),
+        raw_png(31, 23, 8, 2, b"\0" * 94),
+        densezip.CorruptPayloadError,
+    ),
     "a larger PNG": (
         header(Payload.PNG, array(3, "u2"), "RGB;16"),
         png16(array(3, "u2", 99, 99)),

@@ -1,17 +1,19 @@
 """Which ways to code a picture are tried: every one is a candidate, and the smallest wins.
 
-The promise: no file is more than 64 bytes larger than the smallest of lossless WebP (all of `WEBP_SETTINGS`), PNG for
-16-bit samples (all of `PNG_SETTINGS`) and the input file. WebP takes up to a hundred times as long as a fast model, so
-it is spared where figures of the picture show that it is hopeless, and in a picture too large for it one setting is
-chosen by a sample. Which these are depends on the picture alone, never on the time that anything takes.
+The promise: no file is more than 64 bytes larger than the smallest of lossless WebP (all of `WEBP_SETTINGS`), PNG (all
+of `PNG_SETTINGS`) and the input file. WebP takes up to a hundred times as long as a fast model does, so it is spared
+where figures of the picture show that it is hopeless, and in a picture too large for it one setting is chosen by a
+sample. Which these are depends on the picture alone, never on the time that anything takes.
 """
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from ..images.picture import Array, Picture
 from .container import Box, Payload, boxes
 from .payload import (
+    PNG_SETTINGS,
     WEBP_SETTINGS,
     WEBP_SLOWEST,
     Coder,
@@ -39,7 +41,7 @@ FULL_PIXELS = 2**20
 FULL_BYTES = 2**20
 FULL_GRAPHIC_PIXELS = 2**23
 # Else it is tried on a sample of bands of rows. There its slowest setting must be below this fraction of the others',
-# and of WebP and the coder of indices one must be below this fraction of the other to be the only one.
+# and of all coders those are spared of whose size the smallest is below this fraction.
 TRIAL_PIXELS = 2**18
 TRIAL_ROWS = 128
 WORTH_THE_TIME = 0.97
@@ -91,7 +93,7 @@ def choose(
         sample = sample_rows(pixels, PNG_TRIAL_PIXELS, ESTIMATE_ROWS)
         estimate = png_size(sample) * pixels.size / sample.size
         if not is_photograph(pixels, modelled, PNG_RATIO * estimate):
-            search.attempt(png_coder(picture.mode, height, width))
+            search.attempt(_png(picture, trial=height * width > FULL_PIXELS))
         return search.best()
     estimate = estimated_webp(pixels, threads)
     bpsp = 8 * estimate / pixels.size
@@ -109,8 +111,9 @@ def choose(
         size = search.attempt(webp_coder(height, width))
         if indexed is not None and size > SMALL_FILE:
             search.attempt(indexed)
+        search.attempt(_png(picture))
         return search.best()
-    for coder in _by_trial(pixels, indexed):
+    for coder in _by_trial(picture, indexed):
         search.attempt(coder)
     return search.best()
 
@@ -203,22 +206,35 @@ def _is_grey(pixels: Array) -> bool:
     return bool((sample[:, :, :1] == sample).all())
 
 
-def _by_trial(pixels: Array, indexed: Coder | None) -> Sequence[Coder]:
-    """WebP by one setting, or the coder of indices, or both, as a sample says."""
-    height, width = pixels.shape[:2]
-    sample = sample_rows(pixels[:, : 2**13], TRIAL_PIXELS, TRIAL_ROWS)
+def _png(picture: Picture, *, trial: bool = False) -> Coder:
+    """PNG by all settings, or by the one that is best on a sample."""
+    height, width = picture.pixels.shape[:2]
 
-    def trial(coder: Coder) -> int:
-        return sum(map(len, encode_tiles(coder, sample, 1, Progress(sample.size, None))))
+    def coder(settings: Sequence[tuple[str, str]]) -> Coder:
+        return png_coder(picture.mode, picture.bits, height, width, settings)
 
-    sizes = {setting: trial(webp_coder(sample.shape[0], sample.shape[1], [setting])) for setting in WEBP_SETTINGS}
+    if not trial or picture.bits < 8:
+        return coder(PNG_SETTINGS)
+    return coder([min(PNG_SETTINGS, key=lambda setting: _trial(picture, coder([setting])))])
+
+
+def _by_trial(picture: Picture, indexed: Coder | None) -> Sequence[Coder]:
+    """Those of WebP and PNG by one setting each, and the coder of indices, that are smallest on a sample."""
+    height, width = picture.pixels.shape[:2]
+    sizes = {each: _trial(picture, webp_coder(height, width, [each])) for each in WEBP_SETTINGS}
     setting = min((each for each in sizes if each != WEBP_SLOWEST), key=lambda each: sizes[each])
     if sizes[WEBP_SLOWEST] < WORTH_THE_TIME * sizes[setting]:
         setting = WEBP_SLOWEST
-    webp = webp_coder(height, width, [setting])
-    if indexed is None:
-        return [webp]
-    size = trial(indexed)
-    if size < CLEARLY_SMALLER * sizes[setting]:
-        return [indexed]
-    return [webp] if sizes[setting] < CLEARLY_SMALLER * size else [webp, indexed]
+    webp, png = webp_coder(height, width, [setting]), _png(picture, trial=True)
+    found = [(sizes[setting], webp), (_trial(picture, png), png)]
+    if indexed is not None:
+        found.append((_trial(picture, indexed), indexed))
+    smallest = min(size for size, _ in found)
+    return [coder for size, coder in found if CLEARLY_SMALLER * size <= smallest]
+
+
+def _trial(picture: Picture, coder: Coder) -> int:
+    """The size of the sample of a large picture by a coder."""
+    sample = sample_rows(picture.pixels[:, :BLOCK_COLUMNS], TRIAL_PIXELS, TRIAL_ROWS)
+    whole = replace(coder, tile_height=sample.shape[0], tile_width=sample.shape[1])
+    return sum(map(len, encode_tiles(whole, sample, 1, Progress(sample.size, None))))

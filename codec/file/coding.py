@@ -109,8 +109,8 @@ def decode_picture(
         coder = known_coder(header)
     elif header.payload is Payload.WEBP and header.sample_bytes == 1:
         coder = webp_coder(header.height, header.width)
-    elif header.payload is Payload.PNG and header.sample_bytes == 2:
-        coder = png_coder(header.mode, header.height, header.width)
+    elif header.payload is Payload.PNG:
+        coder = png_coder(header.mode, header.bits, header.height, header.width)
     elif header.payload is Payload.BATCH:
         raise UnknownModelError(
             f"a batch coded by the model {header.model} ({header.digest.hex()}), which is not densezip's own: "

@@ -1,4 +1,4 @@
-"""Coders of tiles that are image formats: WebP for 8-bit samples, PNG for 16-bit ones; and what runs any coder.
+"""Coders of tiles that are image formats: WebP for 8-bit samples, PNG for any; and what runs any coder.
 
 Both formats have settings, none of which is always the smallest: a coder tries several for every tile.
 
@@ -233,22 +233,25 @@ def _decode_webp(data: bytes, shape: tuple[int, int, int]) -> Array:
     return samples[:, :, (0, 3)] if channels == 2 else samples
 
 
-def png_coder(mode: str, height: int, width: int, settings: Sequence[tuple[str, str]] = PNG_SETTINGS) -> Coder:
+def png_coder(
+    mode: str, bits: int, height: int, width: int, settings: Sequence[tuple[str, str]] = PNG_SETTINGS
+) -> Coder:
     """PNG of the samples by the best of some settings, as one tile. All take up to 10 s a megapixel of 16-bit RGB.
 
     Args:
         mode: of the image.
+        bits: per sample. Below 8 the samples are packed, and there is but one setting.
         height: of the image, in pixels.
         width: of the image, in pixels.
         settings: (strategy, filters) to try.
     """
-    return Coder(
-        Payload.PNG,
-        height,
-        width,
-        lambda tile, _: min((_encode_png(tile, *setting, PNG_LEVEL) for setting in settings), key=len),
-        lambda data, shape, _: _decode_png(data, shape, mode),
-    )
+
+    def encode(tile: Array, _: TileProgress) -> bytes:
+        if bits < 8:
+            return png.write(_as_grey(tile, mode, bits), "L", bits, (), PNG_LEVEL)
+        return min((_encode_png(tile, *setting, PNG_LEVEL) for setting in settings), key=len)
+
+    return Coder(Payload.PNG, height, width, encode, lambda data, shape, _: _decode_png(data, shape, mode, bits))
 
 
 def png_size(pixels: Array) -> int:
@@ -269,14 +272,35 @@ def _encode_png(tile: Array, strategy: str, filters: str, level: int) -> bytes:
     )
 
 
-def _decode_png(data: bytes, shape: tuple[int, int, int], mode: str) -> Array:
+def _as_grey(tile: Array, mode: str, bits: int) -> Array:
+    """Samples of less than 8 bits from 0 to 255, as grey ones are held already."""
+    return tile if mode == "L" else cast(Array, tile * np.uint8(255 // (2**bits - 1)))
+
+
+def _decode_png(data: bytes, shape: tuple[int, int, int], mode: str, bits: int) -> Array:
     try:
         if not data.startswith(png.SIGNATURE):
             raise CorruptPayloadError("a PNG tile that does not begin like one")
         file = png.parse(data)
         found = (file.height, file.width, png.CHANNELS_OF_COLOUR_TYPE[file.colour_type])
-        if found != shape or file.depth != 16 or CHANNELS[mode] != shape[2]:
-            raise CorruptPayloadError(f"a PNG tile of {found}, {file.depth} bits, where {shape} was announced")
-        return png.decode16(data)
+        if found != shape or file.depth != bits or CHANNELS[mode] != shape[2] or file.colour_type == 3:
+            raise CorruptPayloadError(f"a PNG tile of {found}, {file.depth} bits, where {shape}, {bits} were announced")
+        if bits == 16:
+            return png.decode16(data)
+        return _decode_png8(data, shape, mode, bits)
     except InputError as error:
         raise CorruptPayloadError(f"a PNG tile that does not decode: {error}") from error
+
+
+def _decode_png8(data: bytes, shape: tuple[int, int, int], mode: str, bits: int) -> Array:
+    import imagecodecs
+
+    try:
+        # Without other chunks: libpng turns a tRNS to an alpha plane.
+        samples = imagecodecs.png_decode(png.rebuild(data, frozenset()))
+    except imagecodecs.PngError as error:
+        raise CorruptPayloadError(f"a PNG tile that does not decode: {error}") from None
+    if samples.dtype != np.uint8 or samples.size != shape[0] * shape[1] * shape[2]:
+        raise CorruptPayloadError(f"a PNG tile that decodes to {samples.dtype} {samples.shape}, not {shape}")
+    tile = cast(Array, samples.reshape(shape))
+    return tile if mode == "L" or bits == 8 else cast(Array, tile // np.uint8(255 // (2**bits - 1)))
