@@ -70,7 +70,7 @@ def test_a_full_disk_leaves_no_part_of_a_file(large: Path, tmp_path: Path) -> No
         "from densezip.cli.main import main; main()"
     )
     for unbuffered in ("", "1"):
-        args = [sys.executable, "-c", code, "decompress", large]
+        args: list[str | Path] = [sys.executable, "-c", code, "decompress", large]
         environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
         named = subprocess.run([*args, "-o", "b.jpg"], capture_output=True, check=False, cwd=tmp_path, env=environment)
         assert named.returncode == 5

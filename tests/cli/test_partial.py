@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from command_line import Paint, listing, run
 from densezip import OutputError
-from densezip.cli import partial
 from densezip.cli.partial import NAME, Partials
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="processes and signals as POSIX has them")
@@ -133,7 +132,7 @@ def test_what_dead_processes_left_is_removed_by_the_next_run(
         def __next__(self) -> Entry:
             return Entry(next(self._entries))
 
-    monkeypatch.setattr(partial.os, "scandir", Scan)
+    monkeypatch.setattr(os, "scandir", Scan)
     assert run("compress", "-q", source).exit_code == 0
     monkeypatch.undo()
     left = {path.name for path in tmp_path.iterdir()} - {"photo.png", "photo.png.dz"}

@@ -3,10 +3,10 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from command_line import Paint
-from densezip.cli import progress
 from densezip.cli.batch import Task, Turns
 from densezip.cli.console import Console
 from densezip.cli.progress import Meter
@@ -20,7 +20,7 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0
-        monkeypatch.setattr(progress.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr("densezip.cli.progress.time", SimpleNamespace(monotonic=lambda: self.now))
 
 
 def tasks(*weights: float) -> list[Task]:
