@@ -46,7 +46,7 @@ def results(report: dict[str, Any], plot: str | None) -> str:
     models = ", ".join(f"{name} ({digest})" for name, digest in report["models"].items())
     measured = (
         f"Measured on {machine['cpu']}, {machine['processors']} processors, Python {versions['python']}, "
-        f"numba {versions['numba']}, imagecodecs {versions['imagecodecs']}, models {models}."
+        f"imagecodecs {versions['imagecodecs']}, models {models}."
     )
     if first := report["first_use_seconds"]:
         measured += (

@@ -64,7 +64,8 @@ def _qoi(head: bytes) -> Size:
 def _webp(head: bytes) -> Size | None:
     kind = head[12:16]
     if kind == b"VP8X":
-        return 1 + int.from_bytes(head[24:27], "little"), 1 + int.from_bytes(head[27:30], "little")
+        wide, high = struct.unpack_from("<HB", head, 24), struct.unpack_from("<HB", head, 27)
+        return 1 + wide[0] + (wide[1] << 16), 1 + high[0] + (high[1] << 16)
     if kind == b"VP8L":
         (bits,) = struct.unpack_from("<I", head, 21)
         return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)

@@ -26,7 +26,7 @@ def paint(tmp_path: Path) -> Paint:
 @pytest.fixture
 def packed(paint: Paint) -> Path:
     """`photo.png.dz`, without its source."""
-    source = paint()
+    source: Path = paint()
     assert run("compress", "-q", source).exit_code == 0
     source.unlink()
     return source.with_name("photo.png.dz")

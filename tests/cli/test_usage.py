@@ -1,14 +1,19 @@
 """The command line's words: wrong ones, help, version, and the command that needs more than was installed."""
 
 import inspect
+import os
+import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import densezip
 import pytest
 from click.testing import CliRunner, Result
+from densezip.cli import api
 from densezip.cli.main import app
 from densezip.models.photo import train
+from PIL import Image
 
 TRAINING_OPTIONS = inspect.signature(train.train_photo).parameters.keys()
 
@@ -29,6 +34,10 @@ def run(*args: str | Path) -> Result:
         ("compress", "-", "--rm"),
         ("compress", "a.png", "--rm", "-o", "-"),
         ("compress", "a.png", "--no-such-option"),
+        ("compress", "a.png", "--strip=some"),
+        ("compress", "a.png", "--memory", "much"),
+        ("compress", "a.png", "-f", "--skip-existing"),
+        ("compress", "a.png", "--json", "-o", "-"),
         ("comprss", "a.png"),
         ("train",),
         (),
@@ -53,6 +62,66 @@ def test_help_shows_examples(command: tuple[str, ...]) -> None:
     assert result.exit_code == 0
     assert "\n  Examples:\n    densezip " in result.output
     assert "\b" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("args", "strip"),
+    [
+        (("a.png",), False),
+        (("--strip", "a.png"), True),
+        (("a.png", "--strip"), True),
+        (("--strip=look", "a.png"), True),
+        (("--strip=all", "a.png"), "all"),
+        (("--", "--strip"), False),
+    ],
+)
+def test_strip_takes_a_value_after_an_equals_sign_only(
+    args: tuple[str, ...], strip: bool | str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[object] = []
+    real = api.compress
+
+    def record(data: bytes, **options: Any) -> bytes:
+        found.append(options["strip"])
+        return real(data, **options)
+
+    monkeypatch.setattr(api, "compress", record)
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.png", "--strip"):
+        Image.new("1", (3, 2)).save(tmp_path / name, "PNG")
+    assert run("compress", *args).exit_code == 0
+    assert found == [strip]
+
+
+def test_the_help_says_what_strip_drops() -> None:
+    text = " ".join(run("compress", "--help").output.split())
+    assert "--strip [=all]" in text
+    for kept in ("orientation", "ICC", "gamma", "chromaticities", "cICP", "sRGB", "transparency"):
+        assert kept in text
+
+
+def test_the_package_is_the_command() -> None:
+    command = [sys.executable, "-m", "densezip", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == f"densezip {densezip.__version__}\n"
+
+
+def test_shells_complete_commands_options_and_files() -> None:
+    def complete(words: str, place: int) -> list[str]:
+        environment = {
+            **os.environ,
+            "_DENSEZIP_COMPLETE": "bash_complete",
+            "COMP_WORDS": words,
+            "COMP_CWORD": str(place),
+        }
+        command = [sys.executable, "-m", "densezip"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+        return done.stdout.split()
+
+    assert complete("densezip comp", 1) == ["plain,compress"]
+    assert "plain,--skip-existing" in complete("densezip compress --sk", 2)
+    assert complete("densezip compress ph", 2) == ["file,ph"]
+    assert "_DENSEZIP_COMPLETE=bash_source" in run("--help").output
 
 
 @pytest.mark.parametrize("option", ["-V", "--version"])
