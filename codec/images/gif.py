@@ -41,9 +41,9 @@ MOST_INDICES = MOST_CODES * 4
 @lru_cache(maxsize=1)
 def _functions() -> tuple[Any, Any]:
     pointer, size, number = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
-    decode = native.function("dz_lzw_decode", number, pointer, size, number, pointer, size, pointer, size, pointer)
+    decode = native.function("dz_gif_unlzw", number, pointer, size, number, pointer, size, pointer, size, pointer)
     encode = native.function(
-        "dz_lzw_encode", size, pointer, size, number, pointer, size, number, number, number, pointer, size, pointer
+        "dz_gif_lzw", size, pointer, size, number, pointer, size, number, number, number, pointer, size, pointer
     )
     return decode, encode
 

@@ -21,7 +21,7 @@ static int width_after(int64_t codes, int first_free, int width) {
    code, and the number of bits and of codes since the table was cleared there.
    Returns 0; or -1, the data ends or an end code stands too early; -2, an impossible code; -3, more indices than `count`;
    -4, more clear codes than there is room for. */
-DZ_EXPORT int dz_lzw_decode(const uint8_t *data, int64_t size, int literal_bits, uint8_t *out, int64_t count,
+DZ_EXPORT int dz_gif_unlzw(const uint8_t *data, int64_t size, int literal_bits, uint8_t *out, int64_t count,
                             int32_t *clears, int64_t most_clears, int64_t found[4]) {
     uint16_t prefix[MOST_CODES];
     uint8_t last[MOST_CODES];
@@ -105,7 +105,7 @@ static int put(Writer *w, uint32_t code, int width) {
    codes is full. `end_code`: whether an end code follows. `found` gets the number of bits written.
    Returns the number of bytes, the last one filled with zeros; -1 where `room` does not hold them; -2 for an index that
    is too large. */
-DZ_EXPORT int64_t dz_lzw_encode(const uint8_t *in, int64_t count, int literal_bits, const int32_t *clears,
+DZ_EXPORT int64_t dz_gif_lzw(const uint8_t *in, int64_t count, int literal_bits, const int32_t *clears,
                                 int64_t clear_count, int when_full, int single, int end_code, uint8_t *out,
                                 int64_t room, int64_t found[1]) {
     uint32_t keys[SLOTS];

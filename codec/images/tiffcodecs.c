@@ -35,7 +35,7 @@ static void put(Codes *to, uint32_t code) {
 /* Encode `count` bytes. `limit`: the table is cleared when its next code would be this one (4094 in libtiff).
    `ratio`: whether it is cleared too when compression gets worse, as libtiff does. `grow`: whether the last string
    counts towards the width of the code for the end. Returns the length, of which at most `room` bytes were written. */
-DZ_EXPORT int64_t dz_lzw_encode(const uint8_t *in, int64_t count, uint8_t *out, int64_t room, int32_t limit,
+DZ_EXPORT int64_t dz_tiff_lzw(const uint8_t *in, int64_t count, uint8_t *out, int64_t room, int32_t limit,
                                 int32_t ratio, int32_t grow) {
     uint32_t keys[SLOTS]; /* generation of the table, byte, code of the string before it */
     uint16_t codes[SLOTS];

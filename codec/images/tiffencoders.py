@@ -26,7 +26,7 @@ def _functions() -> tuple[Callable[..., int], Callable[..., int], Callable[..., 
     """The functions of tiffcodecs.c and fax.c."""
     data, out, length, number = ctypes.c_char_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32
     return (
-        native.function("dz_lzw_encode", length, data, length, out, length, number, number, number),
+        native.function("dz_tiff_lzw", length, data, length, out, length, number, number, number),
         native.function("dz_packbits_encode", length, data, length, length, out, length),
         native.function("dz_fax_encode", length, data, length, length, length, number, out, length),
     )
