@@ -106,7 +106,7 @@ DZ_EXPORT int64_t DZ_KERNEL(dz_first_outside)(
 ) {
     for (int64_t i = 0; i < lanes; i++) {
         int64_t slot = head[i] & ((1LL << precision) - 1);
-        if (slot < start[i] || slot - start[i] >= freq[i])
+        if (slot < start[i] || freq[i] < 1 || (uint64_t)slot - (uint64_t)start[i] >= (uint64_t)freq[i])
             return i;
     }
     return -1;
