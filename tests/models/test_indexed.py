@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-import second_indexed
+import second_indexed  # type: ignore[import-not-found]
 from densezip.codec.errors import CorruptPayloadError
 from densezip.models import indexed
 from hypothesis import given, settings
