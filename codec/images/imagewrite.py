@@ -26,6 +26,7 @@ WRITERS: dict[str, dict[str, Any]] = {
     "GIF": {"format": "GIF", "optimize": False},
     "PNM": {"format": "PPM"},
     "QOI": {"format": "QOI"},
+    "TGA": {"format": "TGA"},
 }
 # What Pillow takes from us: by format, the entries of `info` that it writes.
 KEPT = {"WebP": ("icc_profile", "exif", "xmp"), "TIFF": ("icc_profile", "exif", "xmp", "dpi"), "BMP": ("dpi",)}

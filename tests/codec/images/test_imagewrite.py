@@ -33,6 +33,7 @@ HELD = {
     "bmp": {"1", "L", "RGB", "RGBA", "P"},
     "gif": {"L", "P"},
     "qoi": {"RGB", "RGBA"},
+    "tga": {"L", "LA", "RGB", "RGBA", "P"},
     "jpg": set(),
 }
 
