@@ -131,7 +131,8 @@ class Layout:
         """The bits of a pixel that belong to no channel."""
         if self.shape.bits not in (16, 32):
             return 0
-        return (2**self.shape.bits - 1) & ~(self.masks[0] | self.masks[1] | self.masks[2] | self.masks[3])
+        every: int = 2**self.shape.bits - 1
+        return every & ~(self.masks[0] | self.masks[1] | self.masks[2] | self.masks[3])
 
 
 def read(data: bytes, max_pixels: int) -> Picture:
@@ -363,7 +364,8 @@ def _to_range(samples: npt.NDArray[np.unsignedinteger], maximum: int, *, deep: b
         return samples.astype(np.uint8) if maximum == 255 else widened(samples, maximum)
     top = 65535
     table = (np.arange(maximum + 1, dtype=np.int64) * top + maximum // 2) // maximum
-    return table.astype(np.uint16)[samples]
+    out: Array = table.astype(np.uint16)[samples]
+    return out
 
 
 def _pack(pixels: Array, layout: Layout, spare: int) -> bytes:

@@ -14,9 +14,10 @@ from PIL import Image
 from ..errors import DensezipError, OutputFormatError
 from . import png
 from .imagefile import FORMATS, read
-from .picture import EXIF_PREFIX, Picture, to_image
+from .modes import Chunk
+from .picture import EXIF_PREFIX, XMP_KEYWORD, Picture, to_image
 
-__all__ = ["format_of_extension", "write"]
+__all__ = ["format_of_extension", "lost", "write"]
 
 TIFF_XMP = 700
 WRITERS: dict[str, dict[str, Any]] = {
@@ -30,6 +31,15 @@ WRITERS: dict[str, dict[str, Any]] = {
 }
 # What Pillow takes from us: by format, the entries of `info` that it writes.
 KEPT = {"WebP": ("icc_profile", "exif", "xmp"), "TIFF": ("icc_profile", "exif", "xmp", "dpi"), "BMP": ("dpi",)}
+# What a user calls the metadata that is not text, EXIF or XMP, by the PNG chunk that holds it.
+NAMES = {
+    "eXIf": "EXIF", "iCCP": "ICC profile", "pHYs": "resolution", "gAMA": "gamma", "cHRM": "chromaticities",
+    "sRGB": "sRGB", "cICP": "coding-independent code points", "sBIT": "significant bits", "tIME": "time",
+    "bKGD": "background", "hIST": "histogram", "sPLT": "suggested palette", "mDCV": "mastering display",
+    "cLLI": "light level",
+}  # fmt: skip
+TEXTS = frozenset(["tEXt", "zTXt", "iTXt"])
+ORIENTATION = 274
 
 
 def format_of_extension(extension: str) -> str:
@@ -75,6 +85,59 @@ def write(picture: Picture, extension: str) -> bytes:
     if not np.array_equal(back.pixels, picture.pixels):
         raise OutputFormatError(f"{kind} does not keep the pixels of this image of mode {picture.mode}")
     return data
+
+
+def lost(picture: Picture, extension: str) -> tuple[str, ...]:
+    """What a picture has beside its pixels that a format does not keep.
+
+    Nothing is assumed of a format: a picture of one pixel with all the metadata is written and read back.
+
+    Args:
+        picture: what is to be written.
+        extension: as for `write`; or the name of a format.
+
+    Returns:
+        names for a user, in the order of the picture's metadata: "EXIF", "ICC profile", "XMP", "text", ...; nothing
+        where `write` refuses the picture.
+
+    Raises:
+        OutputFormatError: the format is not known.
+    """
+    kind = extension if extension in FORMATS else format_of_extension(extension)
+    if kind == "PNG":
+        return ()
+    one = replace(picture, pixels=picture.pixels[:1, :1], array_ndim=0)
+    try:
+        kept = {_what(chunk) for chunk in read(write(one, FORMATS[kind][1][0]), 1).picture.chunks}
+    except OutputFormatError:
+        return ()
+    names: dict[str, None] = {}
+    for chunk in picture.chunks:
+        if chunk[0] in png.STRUCTURAL or _what(chunk) in kept:
+            continue
+        names[_what(chunk)[0]] = None
+        if chunk[0] == "eXIf" and _is_turned(chunk[1]):
+            names["orientation"] = None
+    return tuple(names)
+
+
+def _what(chunk: Chunk) -> tuple[str, bytes]:
+    """What a user calls a piece of metadata, and the keyword of a text."""
+    name, data = chunk
+    keyword = data.split(b"\0", 1)[0]
+    if name in TEXTS:
+        return ("XMP", b"") if keyword == XMP_KEYWORD else ("text", keyword)
+    return NAMES.get(name, f"chunk {name}"), b""
+
+
+def _is_turned(exif: bytes) -> bool:
+    """Whether EXIF says that the picture is to be shown turned."""
+    tags = Image.Exif()
+    try:
+        tags.load(EXIF_PREFIX + exif)
+        return tags.get(ORIENTATION, 1) not in (0, 1)
+    except Exception:  # whatever malformed EXIF leads Pillow to
+        return False
 
 
 def _encode(picture: Picture, kind: str) -> bytes:

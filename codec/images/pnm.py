@@ -208,9 +208,8 @@ def _parse_pnm(data: bytes) -> Header:
         raise UnreadableImageError(f"a damaged PNM file: no white space at byte {position} behind the header")
     channels = 3 if kind in (3, 6) else 1
     maximum = fields[2] if len(fields) == 3 else 1
-    return Header(
-        kind, fields[0], fields[1], channels, maximum, position + 1, (*places, 0, 0)[:4], tuple(filter(None, comments))
-    )
+    digits = (places[0], places[1], places[2], places[3])
+    return Header(kind, fields[0], fields[1], channels, maximum, position + 1, digits, tuple(filter(None, comments)))
 
 
 def _parse_pam(data: bytes) -> Header:
@@ -276,8 +275,8 @@ def _plain(data: bytes, header: Header) -> tuple[Array, int]:
     count = header.height * header.width * header.channels
     values, _, end = pnmtext.numbers(data, header.offset, count, bitmap=header.kind == 1)
     _check_maximum(int(values.max()), header)
-    samples = values.astype(np.uint8 if header.maximum < 256 else np.uint16).reshape(shape)
-    return _picture_samples(samples, header), int(end[-1])
+    samples: Array = values.astype(np.uint8) if header.maximum < 256 else values.astype(np.uint16)
+    return _picture_samples(samples.reshape(shape), header), int(end[-1])
 
 
 def _check_maximum(found: int, header: Header) -> None:

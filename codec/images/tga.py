@@ -291,13 +291,13 @@ def _spare(layout: Layout) -> int:
     return {15: 0x8000, 16: 0x8000, 32: 0xFF000000}.get(layout.depth, 0)
 
 
-def _turned(pixels: Array, layout: Layout) -> Array:
+def _turned(pixels: Bytes, layout: Layout) -> Bytes:
     """Pixels in the file's order from the picture's, and back."""
     pixels = pixels if layout.from_top else pixels[::-1]
     return pixels[:, ::-1] if layout.from_right else pixels
 
 
-def _unpack(rows: Bytes, layout: Layout) -> Array:
+def _unpack(rows: Bytes, layout: Layout) -> Bytes:
     pixels = _turned(rows.reshape(layout.height, layout.width, layout.pixel), layout)
     if layout.kind != COLOUR:
         return np.ascontiguousarray(pixels)

@@ -96,7 +96,7 @@ def test_packets_of_any_length_come_back(pixel: int, width: int, height: int, sp
     pixels = np.repeat(rng.integers(0, spread + 1, (width * height, 1), dtype=np.uint8), pixel, axis=1)
     lengths, left = [], width * height
     while left:
-        lengths.append(int(min(left, rng.integers(1, 129))))
+        lengths.append(min(left, int(rng.integers(1, 129))))
         left -= lengths[-1]
     kind = GREY if pixel < 3 else COLOUR
     flags = 8 if pixel in (2, 4) else 0
