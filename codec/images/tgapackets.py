@@ -4,18 +4,30 @@ A packet's first byte says how many pixels it holds and whether these are all th
 the packets are known. Encoders nearly all choose the same: what is alike is one packet, what is not is another.
 """
 
-import numpy as np
-import numpy.typing as npt
+import ctypes
+from functools import lru_cache
+from typing import Any
 
+import numpy as np
+
+from .. import native
 from ..errors import CorruptPayloadError, UnreadableImageError, UnsupportedImageError
 from ..fields import Reader, varint
 from .rawrows import Bytes, blob, take_blob
 
-__all__ = ["pack", "read_heads", "skip_heads", "unpack", "write_heads"]
+__all__ = ["pack", "read_heads", "skip_heads", "unpack", "usual_heads", "write_heads"]
 
-RUN, LONGEST = 0x80, 128
+LONGEST = 128
 # How the packets are known: a row is packed by itself, the whole picture at once, or by the first bytes as they are.
 BY_ROW, AT_ONCE, LISTED = range(3)
+
+
+@lru_cache(maxsize=1)
+def _functions() -> tuple[Any, Any, Any]:
+    pointer, size, number = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
+    unpack = native.function("dz_tga_unpack", number, pointer, size, pointer, size, number, pointer, size, pointer)
+    pack = native.function("dz_tga_pack", size, pointer, size, number, pointer, size, pointer, size)
+    return unpack, pack, native.function("dz_tga_heads", size, pointer, size, number, size, pointer)
 
 
 def unpack(data: bytes, offset: int, count: int, pixel: int) -> tuple[Bytes, bytes, int]:
@@ -25,55 +37,38 @@ def unpack(data: bytes, offset: int, count: int, pixel: int) -> tuple[Bytes, byt
         UnreadableImageError: the data ends too early.
         UnsupportedImageError: a packet goes on behind the last pixel.
     """
-    if count > LONGEST * (len(data) - offset):
-        raise UnreadableImageError(f"a TGA file that is cut short: {count} pixels in {len(data) - offset} bytes")
-    heads = bytearray()
-    done, position, end = 0, offset, len(data)
-    while done < count:
-        if position >= end:
-            raise UnreadableImageError(f"a TGA file that is cut short: {done} of {count} pixels")
-        head = data[position]
-        length = (head & 127) + 1
-        heads.append(head)
-        done += length
-        position += 1 + (pixel if head >= RUN else length * pixel)
-    if position > end:
-        raise UnreadableImageError(f"a TGA file that is cut short: {end - offset} of {position - offset} bytes")
-    if done > count:
-        raise UnsupportedImageError(f"a TGA file with a packet of pixels up to {done} of {count}")
-    packets, within, starts = _places(bytes(heads), pixel)
-    source = offset + starts[packets] + 1 + within * pixel
-    body = np.frombuffer(data, np.uint8)
+    size = len(data) - offset
+    if count > LONGEST * size:
+        raise UnreadableImageError(f"a TGA file that is cut short: {count} pixels in {size} bytes")
+    source = np.frombuffer(data, np.uint8, size, offset)
     out = np.empty((count, pixel), np.uint8)
-    for byte in range(pixel):
-        out[:, byte] = body[source + byte]
-    return out, bytes(heads), position
+    heads = np.empty(min(count, size), np.uint8)
+    found = np.zeros(2, np.int64)
+    error = _functions()[0](
+        source.ctypes.data, size, out.ctypes.data, count, pixel, heads.ctypes.data, len(heads), found.ctypes.data
+    )
+    if error == -2:
+        raise UnsupportedImageError(f"a TGA file with a packet that goes on behind the last of {count} pixels")
+    if error:
+        raise UnreadableImageError(f"a TGA file that is cut short: {size} bytes do not hold {count} pixels")
+    return out, heads[: found[0]].tobytes(), offset + int(found[1])
 
 
 def pack(pixels: Bytes, heads: bytes) -> bytes:
-    """The packets of pixels [count, bytes of a pixel]."""
-    pixel = pixels.shape[1]
-    packets, within, starts = _places(heads, pixel)
-    first = np.frombuffer(heads, np.uint8)
-    lengths = np.where(first >= RUN, 1, (first & 127).astype(np.int64) + 1) * pixel
-    out = np.empty(len(first) + int(lengths.sum()), np.uint8)
-    out[starts] = first
-    target = starts[packets] + 1 + within * pixel
-    for byte in range(pixel):
-        out[target + byte] = pixels[:, byte]
-    return out.tobytes()
+    """The packets of pixels [count, bytes of a pixel].
 
-
-def _places(heads: bytes, pixel: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """For each pixel its packet, and which one in its data it is; for each packet where it begins."""
-    first = np.frombuffer(heads, np.uint8)
-    counts = (first & 127).astype(np.int64) + 1
-    sizes = 1 + np.where(first >= RUN, 1, counts) * pixel
-    starts = np.cumsum(sizes) - sizes
-    packets = np.repeat(np.arange(len(first)), counts)
-    within = np.arange(len(packets)) - np.repeat(np.cumsum(counts) - counts, counts)
-    within[first[packets] >= RUN] = 0
-    return packets, within, starts
+    Raises:
+        CorruptPayloadError: the packets hold another number of pixels.
+    """
+    count, pixel = pixels.shape
+    source, first = np.ascontiguousarray(pixels), np.frombuffer(heads, np.uint8)
+    out = np.empty(len(heads) + count * pixel, np.uint8)
+    size = int(
+        _functions()[1](source.ctypes.data, count, pixel, first.ctypes.data, len(heads), out.ctypes.data, len(out))
+    )
+    if size < 0:
+        raise CorruptPayloadError(f"{len(heads)} packets that do not hold {count} pixels")
+    return out[:size].tobytes()
 
 
 def usual_heads(pixels: Bytes, row: int) -> bytes:
@@ -81,41 +76,10 @@ def usual_heads(pixels: Bytes, row: int) -> bytes:
 
     Two alike pixels begin a packet of such, and end one of unlike pixels; both have up to 128.
     """
-    count = len(pixels)
-    changes = np.ones(count, bool)
-    changes[1:] = (pixels[1:] != pixels[:-1]).any(axis=1)
-    changes[::row] = True
-    starts = np.flatnonzero(changes)
-    lengths = np.diff(starts, append=count)
-    # Stretches of single pixels become one entry: they are joined up to the end of a row.
-    rows = starts // row
-    single = lengths == 1
-    begins = np.ones(len(starts), bool)
-    begins[1:] = ~(single[1:] & single[:-1]) | (rows[1:] != rows[:-1])
-    entries = np.flatnonzero(begins)
-    sizes = np.add.reduceat(lengths, entries)
-    out = bytearray()
-    waiting = 0  # a pixel that is left of a run begins the stretch of unlike pixels behind it
-    ends = (starts[entries] + sizes) % row == 0
-    for length, alike, at_end in zip(sizes.tolist(), (~single[entries]).tolist(), ends.tolist(), strict=True):
-        if alike:
-            if waiting:
-                out.append(waiting - 1)
-            out += bytes([RUN | LONGEST - 1]) * (length // LONGEST)
-            waiting = length % LONGEST
-            if waiting > 1:
-                out.append(RUN | waiting - 1)
-                waiting = 0
-        else:
-            waiting += length
-            out += bytes([LONGEST - 1]) * (waiting // LONGEST)
-            waiting %= LONGEST
-        if at_end and waiting:
-            out.append(waiting - 1)
-            waiting = 0
-    if waiting:
-        out.append(waiting - 1)
-    return bytes(out)
+    count, pixel = pixels.shape
+    source = np.ascontiguousarray(pixels)
+    heads = np.empty(count, np.uint8)
+    return heads[: int(_functions()[2](source.ctypes.data, count, pixel, row, heads.ctypes.data))].tobytes()
 
 
 def write_heads(heads: bytes, pixels: Bytes, width: int) -> bytes:
@@ -130,16 +94,14 @@ def read_heads(fields: Reader, pixels: Bytes, width: int) -> bytes:
     """What `write_heads` was given.
 
     Raises:
-        CorruptPayloadError: the packets do not hold as many pixels.
+        CorruptPayloadError: it is not known how.
     """
     kind = fields.varint("packets")
     if kind in (BY_ROW, AT_ONCE):
         return usual_heads(pixels, width if kind == BY_ROW else len(pixels))
-    heads = take_blob(fields, "packets")
-    held = int((np.frombuffer(heads, np.uint8) & 127).sum(dtype=np.int64)) + len(heads)
-    if kind != LISTED or held != len(pixels):
-        raise CorruptPayloadError(f"packets of kind {kind}, of {held} pixels, around {len(pixels)}")
-    return heads
+    if kind != LISTED:
+        raise CorruptPayloadError(f"packets of kind {kind}")
+    return take_blob(fields, "packets")
 
 
 def skip_heads(fields: Reader) -> None:
