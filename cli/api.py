@@ -6,7 +6,8 @@ Commands call `api.compress` and so on, and never the package itself: what they 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from io import BytesIO
+from typing import Literal, TypeAlias
 
 from .. import Exported, Info, OutputFormatError, UnreadableImageError
 from .. import compress as _compress
@@ -20,7 +21,6 @@ __all__ = [
     "Strip",
     "check_target",
     "compress",
-    "exact",
     "export",
     "image_suffixes",
     "info",
@@ -32,16 +32,43 @@ __all__ = [
 ]
 
 Progress = Callable[[float], None]
-Strip: TypeAlias = bool | str
+Strip: TypeAlias = bool | Literal["all"]
 
 
-def compress(data: bytes, *, effort: int, threads: int, strip: Strip, max_pixels: int, progress: Progress) -> bytes:
-    """The bytes of a .dz file."""
-    return _compress(data, effort=effort, threads=threads, strip=strip, max_pixels=max_pixels, progress=progress)
+class Named(BytesIO):
+    """The content of a file, with its name, whose suffix tells formats apart that begin alike."""
+
+    def __init__(self, data: bytes, name: str) -> None:
+        """Wraps them."""
+        super().__init__(data)
+        self.name = name
+
+
+def compress(
+    data: bytes,
+    *,
+    name: str,
+    effort: int,
+    threads: int,
+    strip: Strip,
+    max_pixels: int,
+    progress: Progress,
+    notice: Callable[[str], None],
+) -> bytes:
+    """The bytes of a .dz file for the content of a file of some name."""
+    return _compress(
+        Named(data, name),
+        effort=effort,
+        threads=threads,
+        strip=strip,
+        max_pixels=max_pixels,
+        progress=progress,
+        notice=notice,
+    )
 
 
 def export(data: bytes, extension: str | None, *, threads: int, max_pixels: int, progress: Progress) -> Exported:
-    """The bytes of an image file; without an extension the source's own format."""
+    """An image file; without an extension the source's own."""
     return _export(data, extension, threads=threads, max_pixels=max_pixels, progress=progress)
 
 
@@ -58,10 +85,10 @@ def verify(
     max_pixels: int,
     progress: Progress | None = None,
 ) -> Info:
-    """Decodes a .dz file and checks every checksum, and that it gives back `original`.
+    """Decodes a .dz file and checks every checksum, and that all of `original` comes back.
 
     Raises:
-        ChecksumError: It gives back something else.
+        ChecksumError: Something else comes back, or only the pixels do.
         FormatError: It is damaged.
     """
     return _verify(data, original=original, threads=threads, max_pixels=max_pixels, progress=progress)
@@ -73,19 +100,14 @@ def verify_stripped(
     """Decodes a .dz file made without metadata, and compares its pixels with those of `original`.
 
     Raises:
-        ChecksumError: They differ.
+        ChecksumError: They differ, or cannot be compared.
         FormatError: It is damaged.
     """
     _verify(data, original=original, pixels_only=True, threads=threads, max_pixels=max_pixels, progress=progress)
 
 
-def exact(header: Info) -> str | None:
-    """Says "file" where the source comes back byte for byte, "picture" where its pixels and all else do; or nothing."""
-    return header.exact
-
-
 def source_format(header: Info) -> str:
-    """The extension, without a dot, of the format that went in; PNG for what was no file."""
+    """The extension, without a dot, of what comes out: the source's, and PNG for what was no file."""
     return header.source_format or "png"
 
 
@@ -113,8 +135,7 @@ def check_target(extension: str, header: Info) -> None:
         return
     from ..codec.images.imagewrite import format_of_extension
 
-    kind = format_of_extension(extension)
-    if kind == "JPEG":
+    if format_of_extension(extension) == "JPEG":
         raise OutputFormatError("JPEG is lossy: it cannot hold this image")
 
 
@@ -122,9 +143,9 @@ def probe(head: bytes) -> None:
     """Refuses what is no image, from the first bytes of a file.
 
     Raises:
-        InputError: No format begins like this.
+        UnreadableImageError: No format that is known begins like this.
     """
     from ..codec.images.imagefile import recognise
 
     if recognise(head) is None:
-        raise UnreadableImageError("no image file that densezip knows")
+        raise UnreadableImageError("an empty file" if not head else "not an image file that densezip knows")

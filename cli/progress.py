@@ -6,12 +6,9 @@ import shutil
 import sys
 import time
 from collections.abc import Collection
-from typing import TYPE_CHECKING
 
 from .console import Console
-
-if TYPE_CHECKING:
-    from .batch import Task
+from .task import Task
 
 __all__ = ["Meter"]
 

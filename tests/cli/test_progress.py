@@ -1,18 +1,13 @@
 """What is said of work that takes its time."""
 
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from command_line import Paint
-from densezip.cli.batch import Task, Turns
 from densezip.cli.console import Console
 from densezip.cli.progress import Meter
 from densezip.cli.sources import Source
-from densezip.models import firstuse
-from densezip.models.firstuse import FirstUse
+from densezip.cli.task import Task, Turns
 
 
 class Clock:
@@ -102,37 +97,3 @@ def test_a_part_of_the_work_reports_its_share() -> None:
     task.progress()(2.0)
     assert task.fraction == 1.0
     assert task.worked
-
-
-def test_the_library_says_nothing_on_its_own(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    notice = "compiling"
-    FirstUse(notice, lambda: None)._say()
-    assert capsys.readouterr() == ("", "")
-    heard: list[str] = []
-    firstuse.tell(heard.append)
-    try:
-        FirstUse(notice, lambda: None)._say()
-    finally:
-        firstuse.tell(None)
-    assert heard == [notice]
-
-
-@pytest.mark.parametrize(("options", "expected"), [((), b"compiling\n"), (("-q",), b"")])
-def test_the_command_says_that_it_compiles_unless_it_is_quiet(
-    options: tuple[str, ...], expected: bytes, paint: Paint, tmp_path: Path
-) -> None:
-    paint()
-    code = (
-        "import time, densezip.cli.api as api, densezip.models.firstuse as firstuse\n"
-        "firstuse.PATIENCE_SECONDS = 0.05\nreal = api.compress\n"
-        "first = firstuse.FirstUse('compiling', lambda: time.sleep(0.5))\n"
-        "def compress(data, **options):\n    first.wait()\n    return real(data, **options)\n"
-        "api.compress = compress\nfrom densezip.cli.main import main; main()"
-    )
-    args = [sys.executable, "-c", code, "compress", *options, "photo.png"]
-    done = subprocess.run(args, capture_output=True, check=True, cwd=tmp_path)
-    assert done.stderr.startswith(expected)
-    assert (done.stderr == b"") == (expected == b"")
-    assert done.stdout == b""
