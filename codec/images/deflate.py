@@ -43,6 +43,7 @@ FEW_NOTES = 16
 LEVELS = {0: (1,), 1: (5, 4, 3, 2), 2: (6,), 3: (9, 7, 8)}
 # What a recipe of so many bytes can make of so much data at most, that a damaged one asks for no more memory.
 MOST_PER_BYTE, MOST_PER_NOTE, MOST_ANYHOW = 4, 700, 4096
+HIGHEST = 9
 MAX_DATA = 2**31 - 1
 
 Bytes = npt.NDArray[np.uint8]
@@ -223,8 +224,9 @@ def _candidates(header: bytes, seen: list[int], feed: int) -> Iterator[Method]:
             for strategy, some in strategies:
                 for level in some:
                     for memory in memories:
-                        yield Method(ZLIB, level, strategy, bits, memory)
-                        yield Method(ZLIB_NG, level, strategy, bits, memory)
+                        # At the highest level both often agree, and zlib-ng's search is the faster one.
+                        for library in (ZLIB, ZLIB_NG) if level < HIGHEST else (ZLIB_NG, ZLIB):
+                            yield Method(library, level, strategy, bits, memory)
                         if feed:
                             yield Method(ZLIB_NG, level, strategy, bits, memory, feed)
 
