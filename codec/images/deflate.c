@@ -84,6 +84,7 @@ static void follow_stored(Coder *c, uint32_t length, uint32_t *ended, int *liter
         c->at = end;
         return;
     }
+    if (!length && c->stored_length) dz_deflate_forget(c);
     while (c->at < end) {
         const Token guess = dz_deflate_predict(c);
         const Token taken = guess.length <= end - c->at ? guess : (Token){1, 0};

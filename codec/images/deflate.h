@@ -25,7 +25,8 @@ enum { STORED, STATIC, DYNAMIC };
 /* How tokens are chosen. The first five are zlib's functions, the others those of zlib-ng. */
 enum { STORE, FAST, SLOW, RUNS, HUFFMAN, NG_QUICK, NG_FAST, NG_MEDIUM, NG_SLOW };
 
-/* What the caller says of the coder: an array of these many numbers. */
+/* What the caller says of the coder: an array of these many numbers. M_STORED is the most bytes of a block for a coder that
+   only stores; for another one it says whether the coder forgets what it has seen where it writes an empty stored block. */
 enum { M_LIBRARY, M_LEVEL, M_STRATEGY, M_WINDOW, M_MEMORY, M_FEED, M_STORED, M_COUNT };
 enum { LIBRARY_STORE, LIBRARY_ZLIB, LIBRARY_NG };
 
@@ -95,6 +96,7 @@ void dz_deflate_medium_commit(Coder *c, Token predicted, Token actual);
 
 /* deflate_search.c */
 int dz_deflate_fill(Coder *c);
+void dz_deflate_forget(Coder *c);
 uint32_t dz_deflate_insert(Coder *c, uint32_t at);
 void dz_deflate_insert_all(Coder *c, uint32_t at, uint32_t end);
 uint32_t dz_deflate_equal(const Coder *c, uint32_t a, uint32_t b);

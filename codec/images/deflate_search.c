@@ -61,6 +61,13 @@ int dz_deflate_fill(Coder *c) {
     }
 }
 
+/* What a full flush does: no match reaches over it. */
+void dz_deflate_forget(Coder *c) {
+    __builtin_memset(c->head, 0, sizeof c->head);
+    c->base = c->at;
+    c->have_carried = 0;
+}
+
 /* How many bytes are the same at two places, up to the longest match or the end of the input; a < b. */
 uint32_t dz_deflate_equal(const Coder *c, uint32_t a, uint32_t b) {
     const uint32_t most = c->size - b < MAX_MATCH ? c->size - b : MAX_MATCH;
