@@ -8,7 +8,7 @@ A recipe holds: library + 3 * level, with flags for what follows; strategy + 5 *
 coder that forgets what it has seen at empty stored blocks; the two bytes of the stream's header; with `WINDOW` the bits
 of the window, with `FEED` the bytes that the coder was given at a time, for the store of level 0 the bytes of a block;
 the bytes of the deflated data; with `NOTES` the most tokens in a block, the bytes of the notes on tokens, these, and
-the notes on blocks (see deflate.c).
+the notes on blocks (see deflate_notes.h).
 
 Source: RFC 1950 and RFC 1951.
 """

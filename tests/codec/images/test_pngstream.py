@@ -83,7 +83,8 @@ def filtered(samples: Any, kinds: Any) -> bytes:
 
 
 def one_png(rows: bytes, colour: int, height: int = HEIGHT, width: int = WIDTH, **options: Any) -> bytes:
-    return raw_png(width, height, 8, colour, rows, **options)
+    data: bytes = raw_png(width, height, 8, colour, rows, **options)
+    return data
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
