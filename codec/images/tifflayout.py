@@ -35,7 +35,7 @@ OTHER_PICTURES = {
     50740: "raw sensor data (DNG)",
 }
 # Bytes of the strips or tiles, decoded, in excess of twice the picture's: tiles that hang over the edge.
-MAX_PADDING = 2**26
+MAX_PADDING = 2**25
 MAX_SEGMENTS = 2**20
 
 

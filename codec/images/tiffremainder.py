@@ -175,9 +175,7 @@ def skeleton(remainder: bytes) -> bytes:
     found, big = _layout(player, width, height, kind, None)
     made = _lengths(player, found, tiffstreams.skip(player, found))
     whole = walk(player, writer, found, big, made, None)
-    # The first of several entries of one tag counts.
-    fields = {field.tag: field for field in reversed(tree(whole, found.order, big, whole.entries))}
-    fields = {tag: field for tag, field in fields.items() if tag not in CUT_UP}
+    fields = {field.tag: field for field in tree(whole, found.order, big, whole.entries) if field.tag not in CUT_UP}
     return one_pixel(found, fields)
 
 

@@ -37,6 +37,8 @@ Block: TypeAlias = npt.NDArray[Any]
 
 T4_OPTIONS = 292
 ZEROS, EDGE, BEFORE = 0, 1, 2
+# Memory that an LZMA stream may ask for.
+MAX_LZMA = 2**28
 REVERSED = bytes(int(f"{value:08b}"[::-1], 2) for value in range(256))
 
 
@@ -106,7 +108,7 @@ def _decompress(stream: bytes, layout: Layout, index: int, wanted: int, options:
     if kind in (ZIP, OLD_ZIP):
         return zlib.decompressobj().decompress(stream, wanted)
     if kind == LZMA:
-        return lzma.LZMADecompressor().decompress(stream, wanted)
+        return lzma.LZMADecompressor(memlimit=MAX_LZMA).decompress(stream, wanted)
     if kind == LZW:
         if stream[:1] == b"\0" and stream[1:2] and stream[1] & 1:
             raise UnsupportedImageError("a TIFF file with LZW as it was before TIFF 6.0")
@@ -119,6 +121,10 @@ def _decompress(stream: bytes, layout: Layout, index: int, wanted: int, options:
         if stream[:4] != b"RIFF" or stream[12:16] != b"VP8L":
             raise UnsupportedImageError("a TIFF file with lossy WebP in it")
         rows, width = layout.box(index)[5], layout.across
+        # Behind a byte that is always the same, 14 bits each.
+        size = int.from_bytes(stream[21:25], "little")
+        if (size & 0x3FFF, size >> 14 & 0x3FFF) != (width - 1, rows - 1):
+            raise UnreadableImageError(f"a damaged TIFF file: strip or tile {index} holds WebP of another size")
         return bytes(np.ascontiguousarray(imagecodecs.webp_decode(stream)).reshape(rows, width, layout.together))
     if kind in CCITT:
         rows = layout.box(index)[5]
