@@ -154,6 +154,13 @@ def test_fax_is_exact_and_comes_back_byte_for_byte(group: str, size: tuple[int, 
         assert again(data) == data
 
 
+def test_fax_whose_ends_of_lines_fill_a_byte_comes_back() -> None:
+    data = file_of(Image.fromarray(scan(40, 63)), "TIFF", compression="group3", tiffinfo={292: 4})
+    assert tiffdirs.parse(data).numbers(292) == (4,)
+    assert np.array_equal(picture_of(data).pixels[:, :, 0], scan(40, 63))
+    assert again(data) == data
+
+
 @pytest.mark.parametrize("group", ["group3", "group4"])
 def test_damaged_fax_is_refused_though_decoders_make_something_of_it(group: str) -> None:
     data = file_of(Image.fromarray(scan(200, 200)), "TIFF", compression=group)
@@ -318,7 +325,7 @@ def test_the_skeleton_has_the_metadata_and_one_pixel(name: str) -> None:
     assert split is not None
     skeleton = tiff.skeleton(split.remainder)
     found = picture_of(skeleton)
-    assert found.chunks == whole.chunks
+    assert found.chunks == whole.chunks == tiff.metadata(skeleton)
     assert (found.mode, found.bits) == (whole.mode, whole.bits)
     assert found.pixels.shape[:2] == (1, 1)
     assert len(skeleton) < len(split.remainder) + 2500
