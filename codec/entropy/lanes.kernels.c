@@ -4,7 +4,6 @@
    [2^31, 2^63), so all integers here are positive where intervals are sound. */
 
 #include "../native.h"
-#include "fpenv.h"
 
 enum { WORD = 32, HEAD_BITS = 63, MOST_PRECISION = 31, DIVIDED_AS_FLOATS = 14, MANTISSA = 52 };
 
@@ -36,7 +35,7 @@ static inline uint64_t to_integer(double x) { return bits_of(x + 450359962737049
 /* Put a symbol on every head: h becomes (h / freq) * 2^precision + h mod freq + start. The quotient is below
    2^(63 - precision), at most 2^49, so a quotient of floats is off by less than 1/4, and rounded to nearest it is the
    right one or one more. */
-static FP_APART void divide_as_floats(
+static __attribute__((noinline)) void divide_as_floats(
     int64_t lanes, int64_t *restrict head, const int64_t *restrict start, const int64_t *restrict freq, int64_t precision
 ) {
     for (int64_t i = 0; i < lanes; i++) {
@@ -93,9 +92,9 @@ DZ_EXPORT int64_t DZ_KERNEL(dz_push)(
     if (precision < DIVIDED_AS_FLOATS)
         divide(lanes, head, start, freq, precision);
     else {
-        uint64_t environment = fp_enter();
+        const Mode mode = ieee_mode();
         divide_as_floats(lanes, head, start, freq, precision);
-        fp_leave(environment);
+        restore_mode(mode);
     }
     return size;
 }
@@ -106,7 +105,7 @@ DZ_EXPORT int64_t DZ_KERNEL(dz_first_outside)(
 ) {
     for (int64_t i = 0; i < lanes; i++) {
         int64_t slot = head[i] & ((1LL << precision) - 1);
-        if (slot < start[i] || slot - start[i] >= freq[i])
+        if (slot < start[i] || freq[i] < 1 || (uint64_t)slot - (uint64_t)start[i] >= (uint64_t)freq[i])
             return i;
     }
     return -1;

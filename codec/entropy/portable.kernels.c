@@ -1,10 +1,10 @@
 /* Loops over lanes for the distributions of pmf.py: intervals of symbols, and the symbols of slots.
 
    Lanes are evaluated in blocks that stay in the nearest cache, one operation for all of a block after the other, so
-   that compilers make vectors of the loops. The functions are those of portable.h. */
+   that compilers make vectors of the loops. The functions are those of portable.h. What computes with floats is called
+   apart, between the setting of the processor's mode and its return, so that nothing is moved out of there. */
 
 #include "../native.h"
-#include "fpenv.h"
 #include "portable.h"
 
 enum { LOGISTIC, GAUSSIAN, BINS };
@@ -131,7 +131,7 @@ INLINED void guess(const Mixture *mixture, int64_t n, const int64_t *restrict sl
         symbols[i] = small_integer(clamp(value[i] + 0.5, 0.0, size - 1.0));
 }
 
-static FP_APART void intervals(const Mixture *mixture, const int64_t *symbols, int64_t *start, int64_t *freq) {
+static __attribute__((noinline)) void intervals(const Mixture *mixture, const int64_t *symbols, int64_t *start, int64_t *freq) {
     for (int64_t first = 0; first < mixture->lanes; first += BLOCK) {
         int64_t n = mixture->lanes - first < BLOCK ? mixture->lanes - first : BLOCK;
         int64_t *restrict low = start + first, *restrict high = freq + first;
@@ -183,7 +183,7 @@ INLINED int64_t narrow(const Mixture *mixture, Search *search, int64_t n, int tr
     return missing;
 }
 
-static FP_APART int64_t find(const Mixture *mixture, const int64_t *slots, int64_t *symbols) {
+static __attribute__((noinline)) int64_t find(const Mixture *mixture, const int64_t *slots, int64_t *symbols) {
     Search search;
     for (int64_t first = 0; first < mixture->lanes; first += BLOCK) {
         int64_t n = mixture->lanes - first < BLOCK ? mixture->lanes - first : BLOCK;
@@ -204,7 +204,7 @@ static FP_APART int64_t find(const Mixture *mixture, const int64_t *slots, int64
     return -1;
 }
 
-static FP_APART void map(int64_t function, int64_t n, const double *restrict x, double *restrict out) {
+static __attribute__((noinline)) void map(int64_t function, int64_t n, const double *restrict x, double *restrict out) {
     switch (function) {
     case 0:
         for (int64_t i = 0; i < n; i++)
@@ -253,9 +253,9 @@ DZ_EXPORT int64_t DZ_KERNEL(dz_intervals)(
         if (symbols[i] < 0 || symbols[i] >= size)
             return i;
     Mixture mixture = mixture_of(kind, components, lanes, logits, means, scales, size, precision, scratch);
-    uint64_t environment = fp_enter();
+    const Mode mode = ieee_mode();
     intervals(&mixture, symbols, start, freq);
-    fp_leave(environment);
+    restore_mode(mode);
     return -1;
 }
 
@@ -269,15 +269,15 @@ DZ_EXPORT int64_t DZ_KERNEL(dz_find)(
         if (slots[i] < 0 || slots[i] >> precision)
             return i;
     Mixture mixture = mixture_of(kind, components, lanes, logits, means, scales, size, precision, scratch);
-    uint64_t environment = fp_enter();
+    const Mode mode = ieee_mode();
     int64_t wrong = find(&mixture, slots, symbols);
-    fp_leave(environment);
+    restore_mode(mode);
     return wrong;
 }
 
 /* exp, log, sigmoid, ndtr or ndtri (`function` is 0 to 4) of n numbers. */
 DZ_EXPORT void DZ_KERNEL(dz_map)(int64_t function, int64_t n, const double *x, double *out) {
-    uint64_t environment = fp_enter();
+    const Mode mode = ieee_mode();
     map(function, n, x, out);
-    fp_leave(environment);
+    restore_mode(mode);
 }

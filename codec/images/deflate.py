@@ -199,6 +199,8 @@ def _find(stream: _Stream, header: bytes, feed: int, room: int) -> tuple[Method,
 def _candidates(header: bytes, seen: list[int], feed: int) -> Iterator[Method]:
     """Coders that may have written a stream, the likely ones first."""
     _, tokens, more, _, fixed, dynamic, matches, near, _, length = seen
+    if header == _header(standard()):
+        yield standard()
     window = max(9, (header[0] >> 4) + 8)
     windows = (window,) if window == 15 else (window, 15)
     memories: tuple[int, ...] = (8, 9)
@@ -207,8 +209,6 @@ def _candidates(header: bytes, seen: list[int], feed: int) -> Iterator[Method]:
         memories = tuple(memory for memory in range(1, 10) if 0 <= tokens - (2 ** (memory + 6) - 1) <= 2) or memories
     if not fixed and not dynamic:
         yield Method(STORE, 1, DEFAULT, 15, 8, 0, length)
-    if header == _header(standard()):
-        yield standard()
     first = LEVELS[header[1] >> 6]
     for levels in (first, tuple(level for level in range(9, 0, -1) if level not in first)):
         strategies: list[tuple[int, tuple[int, ...]]] = []

@@ -130,11 +130,12 @@ def split(data: bytes, picture: Picture) -> Split | None:
     parts = [_write_head(data[: header.offset], header)]
     if header.plain:
         count = picture.pixels.size
-        values, begin, end = pnmtext.numbers(data, header.offset, count, bitmap=header.kind == 1)
-        spacing = pnmtext.parse_spacing(data, header.offset, begin, end, header.channels)
-        if spacing is None or pnmtext.text(values, spacing) != data[header.offset : end[-1]]:
+        bitmap = header.kind == 1
+        values, end = pnmtext.numbers(data, header.offset, count, bitmap=bitmap)
+        spacing = pnmtext.parse_spacing(data, header.offset, end, count, header.channels, bitmap=bitmap)
+        if spacing is None or pnmtext.text(values, spacing) != data[header.offset : end]:
             return None
-        parts += [pnmtext.write_spacing(spacing), data[end[-1] :]]
+        parts += [pnmtext.write_spacing(spacing), data[end:]]
     else:
         end_of_rows = header.offset + header.row * header.height
         parts.append(patch(memoryview(data)[header.offset : end_of_rows], _pack(picture.pixels, header)))
@@ -156,7 +157,7 @@ def join(picture: Picture, remainder: bytes) -> bytes:
         raise CorruptPayloadError(f"a PNM file of mode {header.mode} around a picture of mode {picture.mode}")
     if header.plain:
         spacing = pnmtext.read_spacing(fields, header.channels, picture.pixels.size)
-        rows = pnmtext.text(_values(picture.pixels, header).reshape(-1).astype(np.int64), spacing)
+        rows = pnmtext.text(_values(picture.pixels, header).reshape(-1).astype(np.uint16, copy=False), spacing)
     else:
         rows = patched(_pack(picture.pixels, header), fields, "the rows of a PNM file")
     return b"".join([head, rows, fields.take(fields.left, "the tail")])
@@ -208,9 +209,8 @@ def _parse_pnm(data: bytes) -> Header:
         raise UnreadableImageError(f"a damaged PNM file: no white space at byte {position} behind the header")
     channels = 3 if kind in (3, 6) else 1
     maximum = fields[2] if len(fields) == 3 else 1
-    return Header(
-        kind, fields[0], fields[1], channels, maximum, position + 1, (*places, 0, 0)[:4], tuple(filter(None, comments))
-    )
+    digits = (places[0], places[1], places[2], places[3])
+    return Header(kind, fields[0], fields[1], channels, maximum, position + 1, digits, tuple(filter(None, comments)))
 
 
 def _parse_pam(data: bytes) -> Header:
@@ -274,10 +274,10 @@ def _binary(data: bytes, header: Header) -> tuple[Array, int]:
 def _plain(data: bytes, header: Header) -> tuple[Array, int]:
     shape = (header.height, header.width, header.channels)
     count = header.height * header.width * header.channels
-    values, _, end = pnmtext.numbers(data, header.offset, count, bitmap=header.kind == 1)
+    values, end = pnmtext.numbers(data, header.offset, count, bitmap=header.kind == 1)
     _check_maximum(int(values.max()), header)
-    samples = values.astype(np.uint8 if header.maximum < 256 else np.uint16).reshape(shape)
-    return _picture_samples(samples, header), int(end[-1])
+    samples: Array = values.astype(np.uint8) if header.maximum < 256 else values
+    return _picture_samples(samples.reshape(shape), header), end
 
 
 def _check_maximum(found: int, header: Header) -> None:

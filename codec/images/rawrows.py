@@ -7,7 +7,7 @@ row, bits that belong to no channel) are kept as a patch of what a writer would 
 
 import functools
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,8 @@ __all__ = [
     "unpack_bits", "widened",
 ]  # fmt: skip
 
-Bytes = npt.NDArray[np.uint8]
+Bytes: TypeAlias = npt.NDArray[np.uint8]
+Samples: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 # Runs of a patch that lie no further apart are one run: to tell them apart would take as many bytes.
 JOINED_GAP = 2
@@ -52,20 +53,23 @@ def pack_bits(samples: Bytes, bits: int) -> Bytes:
     return out
 
 
-def widened(samples: npt.NDArray[np.integer], maximum: int) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
+def widened(samples: npt.NDArray[np.integer], maximum: int) -> Samples:
     """Samples of 0..maximum to 0..255, or to 0..65535 if there are more than 256 values: the nearest one of each."""
     top = 255 if maximum <= 255 else 65535
     table = (np.arange(maximum + 1, dtype=np.int64) * top + maximum // 2) // maximum
-    return table.astype(np.uint8 if top == 255 else np.uint16)[samples]
+    return _mapped(table, samples, small=top == 255)
 
 
-def narrowed(
-    samples: npt.NDArray[np.uint8] | npt.NDArray[np.uint16], maximum: int
-) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
+def narrowed(samples: Samples, maximum: int) -> Samples:
     """What `widened` was given."""
     top = 255 if samples.dtype == np.uint8 else 65535
     table = (np.arange(top + 1, dtype=np.int64) * maximum + top // 2) // top
-    return table.astype(np.uint8 if top == 255 else np.uint16)[samples]
+    return _mapped(table, samples, small=top == 255)
+
+
+def _mapped(table: npt.NDArray[np.int64], samples: npt.NDArray[np.integer], *, small: bool) -> Samples:
+    out: Samples = (table.astype(np.uint8) if small else table.astype(np.uint16))[samples]
+    return out
 
 
 def patch(actual: bytes | memoryview, expected: bytes | memoryview) -> bytes:

@@ -7,7 +7,7 @@ from types import ModuleType
 import numpy as np
 
 from ..errors import ChecksumError, DensezipError
-from . import bmp, gif, png, pnm, qoi, tiffremainder
+from . import bmp, gif, png, pnm, qoi, tga, tiffremainder, webp
 from .imagefile import FORMATS, InputImage, read
 from .modes import Chunk
 from .picture import Picture
@@ -30,7 +30,9 @@ _FORMATS: dict[str, tuple[str, ModuleType]] = {
     "tif": ("TIFF", tiffremainder),
     "bmp": ("BMP", bmp),
     "gif": ("GIF", gif),
+    "webp": ("WebP", webp),
     "pnm": ("PNM", pnm),
+    "tga": ("TGA", tga),
     "qoi": ("QOI", qoi),
 }
 _CHECKSUM_BYTES = 4

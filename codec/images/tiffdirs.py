@@ -11,7 +11,19 @@ from typing import Protocol, TypeAlias
 
 from ..errors import UnreadableImageError
 
-__all__ = ["SIZES", "SUB_DIRECTORIES", "Directory", "Entry", "Field", "Source", "Tiff", "parse", "serialise", "tree"]
+__all__ = [
+    "SIZES",
+    "SUB_DIRECTORIES",
+    "Directory",
+    "Entry",
+    "Field",
+    "Source",
+    "Tiff",
+    "directory",
+    "parse",
+    "serialise",
+    "tree",
+]
 
 # Bytes of one value, by the type of the entry.
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
@@ -123,10 +135,15 @@ def parse(data: bytes) -> Tiff:
     if version not in (42, 43) or (big and (len(data) < 16 or struct.unpack_from(order + "HH", data, 4) != (8, 0))):
         raise UnreadableImageError(f"a damaged TIFF file: version {version}, in a header of {min(len(data), 16)} bytes")
     (start,) = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
-    return Tiff(data, order, big, _directory(data, order, big, start))
+    return Tiff(data, order, big, directory(data, order, big, start))
 
 
-def _directory(data: Source, order: str, big: bool, position: int) -> Directory:
+def directory(data: Source, order: str, big: bool, position: int) -> Directory:
+    """Read a directory.
+
+    Raises:
+        UnreadableImageError: it is not inside the file, or something in it is not.
+    """
     head, width, tail = ("Q", 20, 8) if big else ("H", 12, 4)
     first = position + struct.calcsize("=" + head)
     if position < (16 if big else 8) or first > len(data):
@@ -179,7 +196,7 @@ def tree(data: Source, order: str, big: bool, entries: tuple[Entry, ...], depth:
                 if depth == 1 or entry.count != 1 or entry.kind not in LETTERS:
                     continue
                 (position,) = struct.unpack(order + LETTERS[entry.kind], value)
-                below = _directory(data, order, big, position)
+                below = directory(data, order, big, position)
                 content = tree(data, order, big, below.entries, depth - 1)
         except UnreadableImageError:
             continue

@@ -6,6 +6,7 @@ file again. What no entry points to (EXIF and other sub-directories, gaps, bytes
 
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ..errors import CorruptPayloadError, DensezipError, TruncatedError
@@ -41,8 +42,9 @@ from .tifflayout import (
     layout,
 )
 from .tiffmeta import chunks
+from .tiffmove import with_streams
 from .tiffrules import SHORT, WRITERS, Writer
-from .tiffsamples import from_picture, places, raw_bytes
+from .tiffsamples import decode, from_picture, places, raw_bytes
 from .tiffstreams import Streams
 from .tiffwalk import walk
 
@@ -69,7 +71,7 @@ class _Known:
 
 
 def split(data: bytes, picture: Picture) -> Split | None:
-    """Everything in a TIFF file but its pixels; None if it cannot be made again byte for byte.
+    """Everything in a TIFF file but its pixels; None if it cannot be kept so.
 
     Args:
         data: the file.
@@ -79,28 +81,58 @@ def split(data: bytes, picture: Picture) -> Split | None:
         tiff = parse(data)
         height, width = picture.pixels.shape[:2]
         found = layout(tiff, height * width)
-        kind = KINDS.index((found.mode, found.bits))
         if found.compression == JPEG or (found.height, found.width, found.mode) != (height, width, picture.mode):
             return None
         offsets, counts = places(tiff, found)
-        known = _Known(tiff, found, offsets, counts, _streams(tiff, found, offsets, counts))
-        recorder = Recorder()
-        _layout(recorder, width, height, kind, known)
-        made = tiffstreams.record(recorder, found, from_picture(picture.pixels, found), known.streams)
-        made = _lengths(recorder, found, made, known)
-        best = b""
-        for number, writer in enumerate(WRITERS):
-            fork = recorder.fork()
-            whole = walk(fork, writer, found, tiff.big, made, (tiff, offsets, counts))
-            remainder = varint(number * len(KINDS) + kind) + varint(width) + varint(height) + fork.finish()
-            if not best or len(remainder) < len(best):
-                best = remainder
-        if whole.assemble() != data or chunks(parse(skeleton(best))) != chunks(tiff):
-            # The second: metadata among the pixels, which nobody finds without them.
+    except DensezipError:
+        return None
+    try:
+        return Split(_remainder(tiff, found, offsets, counts, picture), exact=True)
+    except (DensezipError, OddNumberError, ValueError):
+        pass
+    try:
+        streams = _streams(tiff, found, offsets, counts)
+        raws = [decode(stream, found, index) for index, stream in enumerate(streams)]
+        others = tiffstreams.remade(found, raws)
+        if others is None:
             return None
+        # The same picture in streams that can be made again; what lies behind them is moved along.
+        moved = parse(with_streams(tiff, offsets, counts, others))
+        if layout(moved, height * width) != found or chunks(moved) != chunks(tiff):
+            return None
+        return Split(_remainder(moved, found, *places(moved, found), picture), exact=False)
     except (DensezipError, OddNumberError, ValueError):
         return None
-    return Split(best, exact=True)
+
+
+def _remainder(tiff: Tiff, found: Layout, offsets: tuple[int, ...], counts: tuple[int, ...], picture: Picture) -> bytes:
+    """The remainder of a file.
+
+    Raises:
+        OddNumberError: there is none.
+    """
+    kind = KINDS.index((found.mode, found.bits))
+    known = _Known(tiff, found, offsets, counts, _streams(tiff, found, offsets, counts))
+    recorder = Recorder()
+    _layout(recorder, found.width, found.height, kind, known)
+    made = tiffstreams.record(recorder, found, from_picture(picture.pixels, found), known.streams)
+    below = any(entry.tag in SUB_DIRECTORIES for entry in tiff.first.entries)
+    for measured in (True,) if below else (False, True):
+        before = recorder.fork()
+        _lengths(before, found, made, measured)
+        best = b""
+        for number, writer in enumerate(WRITERS):
+            fork = before.fork()
+            whole = walk(fork, writer, found, tiff.big, made, (tiff, offsets, counts))
+            remainder = varint(number * len(KINDS) + kind) + varint(found.width) + varint(found.height) + fork.finish()
+            if not best or len(remainder) < len(best):
+                best = remainder
+        if whole.assemble() != tiff.data:
+            raise OddNumberError("a file that comes out different")
+        with suppress(DensezipError):
+            if chunks(parse(skeleton(best))) == chunks(tiff):
+                return best
+    raise OddNumberError("metadata among the pixels, which nobody finds without them")
 
 
 def join(picture: Picture, remainder: bytes) -> bytes:
@@ -124,7 +156,7 @@ def join(picture: Picture, remainder: bytes) -> bytes:
         samples = from_picture(picture.pixels, found)
     except ValueError as error:
         raise CorruptPayloadError(f"a remainder for other pixels: {error}") from None
-    made = _lengths(player, found, tiffstreams.play(player, found, samples), None)
+    made = _lengths(player, found, tiffstreams.play(player, found, samples))
     whole = walk(player, writer, found, big, made, None)
     player.finish()
     return whole.assemble()
@@ -141,7 +173,7 @@ def skeleton(remainder: bytes) -> bytes:
     """
     writer, width, height, kind, player = _open(remainder)
     found, big = _layout(player, width, height, kind, None)
-    made = _lengths(player, found, tiffstreams.skip(player, found), None)
+    made = _lengths(player, found, tiffstreams.skip(player, found))
     whole = walk(player, writer, found, big, made, None)
     # The first of several entries of one tag counts.
     fields = {field.tag: field for field in reversed(tree(whole, found.order, big, whole.entries))}
@@ -231,15 +263,9 @@ def _asker(script: Script, real: Layout | None) -> Callable[[int, Callable[[Layo
     return ask
 
 
-def _lengths(script: Script, found: Layout, made: Streams, known: _Known | None) -> Streams:
-    """The lengths of the streams.
-
-    Those of compressed ones are written only if sub-directories are in the file: without pixels nobody could find them.
-    """
-    if found.compression == NONE:
-        return made
-    below = known is not None and any(entry.tag in SUB_DIRECTORIES for entry in known.tiff.first.entries)
-    if not script.number(0, lambda: int(below)):
+def _lengths(script: Script, found: Layout, made: Streams, measured: bool = False) -> Streams:
+    """The lengths of compressed streams, if they are written down: then all is found without the pixels."""
+    if found.compression == NONE or not script.number(0, lambda: int(measured)):
         return made
     lengths, last = [], 0
     for index in range(found.segments):

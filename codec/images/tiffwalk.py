@@ -258,6 +258,9 @@ class _Walk:
             if start > cursor:
                 gaps.append((cursor, start))
             cursor = max(cursor, start + length)
+        if not self.made.measured:
+            # Nothing that is wanted lies in the gaps: see tiffremainder.
+            return Whole(self._entries(position, items), self.pieces, cursor)
         total = self.script.number(cursor, lambda: len(data))
         if total < cursor:
             raise CorruptPayloadError(f"a remainder for {total} bytes, {cursor} of which are spoken for")
@@ -272,16 +275,18 @@ class _Walk:
                 self.pieces.append((start, end - start, filling[used : used + end - start]))
                 used += end - start
             self.pieces.sort(key=lambda piece: piece[0])
+        return Whole(self._entries(position, items), self.pieces, total)
+
+    def _entries(self, position: int, items: list[_Value]) -> tuple[Entry, ...]:
         first = position + (8 if self.big else 2)
         width, inside = (20, 12) if self.big else (12, 8)
-        entries = tuple(
+        return tuple(
             Entry(
                 item.tag, item.kind, item.count, first + width * at + inside if item.place is None else item.place,
                 item.length, item.place is None,
             )
             for at, item in enumerate(items)
         )  # fmt: skip
-        return Whole(entries, self.pieces, total)
 
 
 def _is_free(start: int, end: int, taken: list[tuple[int, int]], lengths: bool = False) -> bool:

@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,7 @@ def build(
     rows: int | None = None,
     planar: int = 1,
     deflated: bool = False,
+    coder: Callable[[bytes], bytes] = zlib.compress,
     predictor: int = 1,
     ahead: bool = False,
     tags: tuple[Tag, ...] = (),
@@ -75,7 +77,8 @@ def build(
         tile: rows and columns of tiles, instead of strips; padded with 7.
         rows: in a strip.
         planar: 2 for planes.
-        deflated: compress with zlib.
+        deflated: compress.
+        coder: what compresses, by default to a zlib stream.
         predictor: 2 for differences.
         ahead: the directory before the samples.
         tags: beside those that are needed, or instead of them; a tag without content is left out.
@@ -98,7 +101,7 @@ def build(
                 if predictor == 2:
                     part = np.concatenate([part[:, :1], part[:, 1:] - part[:, :-1]], axis=1)
                 stream = packed(part, bits, order)
-                parts.append(zlib.compress(stream) if deflated else stream)
+                parts.append(coder(stream) if deflated else stream)
     kind = LONG8 if big else LONG
     head = 16 if big else 8
     kept: dict[int, Tag] = {

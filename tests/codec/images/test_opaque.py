@@ -103,7 +103,7 @@ def test_folders_are_searched_for_every_extension_once() -> None:
 
 
 def jpeg(**options: Any) -> bytes:
-    return file_of(picture("RGB"), "JPEG", **options)
+    return bytes(file_of(picture("RGB"), "JPEG", **options))
 
 
 UNCOMMON: dict[str, tuple[bytes, str]] = {

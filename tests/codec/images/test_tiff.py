@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from densezip.codec.errors import LimitError, UnreadableImageError, UnsupportedImageError
-from densezip.codec.images import tiff
+from densezip.codec.images import tiff, tiffdirs
 from densezip.codec.images.imagefile import read
 from densezip.codec.images.picture import Picture
+from densezip.codec.images.split import Split
 from PIL import Image
 from samples import MODES, array, file_of, picture, tiff16
 from tiffs import ASCII, BYTE, LONG, RATIONAL, SHORT, UNDEFINED, Tag, build, directory, file
@@ -74,6 +75,7 @@ def test_deflated_samples_are_exact(predictor: int, order: str, bits: int, layou
     samples = raw(3, bits)
     data = build(samples, bits=bits, order=order, deflated=True, predictor=predictor, **LAYOUTS[layout])
     assert np.array_equal(picture_of(data).pixels, samples)
+    assert again(data) == data
 
 
 @pytest.mark.parametrize("layout", ["one strip", "strips", "tiles", "gaps"])
@@ -215,29 +217,27 @@ TAGS: tuple[Tag, ...] = (
     (42112, ASCII, b"<GDALMetadata/>\0"),
     (50838, LONG, [12, 34]),
     (50839, BYTE, b"IJIJ" * 4),
-    (65000, 9999, b""),
 )
 
 
-def with_directories(order: str = "<", **options: Any) -> bytes:
+def with_directories(order: str = "<", note: int = 37510, big: bool = False, **options: Any) -> bytes:
     """A file with every tag of `TAGS`, and EXIF, GPS and interoperability directories behind its end."""
-    tags = tuple(tag for tag in TAGS if tag[1] != 9999)
     pointers: tuple[Tag, ...] = ((34665, LONG, [1]), (34853, LONG, [1]))
-    size = len(build(array(3), order=order, tags=tags + pointers, **options))
+    size = len(build(array(3), order=order, big=big, tags=TAGS + pointers, **options))
     size += size % 2
-    inner = directory([(1, ASCII, b"R98\0")], size, order)
+    inner = directory([(1, ASCII, b"R98\0")], size, order, big)
     exif_at = size + len(inner)
-    exif = directory(
-        [(33434, RATIONAL, [1, 250]), (37500, UNDEFINED, b"maker's note"), (40965, LONG, [size])], exif_at, order
-    )
+    entries: list[Tag] = [(33434, RATIONAL, [1, 250]), (note, UNDEFINED, b"somebody's note"), (40965, LONG, [size])]
+    exif = directory(entries, exif_at, order, big)
     gps_at = exif_at + len(exif)
-    gps = directory([(1, ASCII, b"N\0"), (2, RATIONAL, [48, 1, 8, 1, 0, 1])], gps_at, order)
-    data = build(array(3), order=order, tags=(*tags, (34665, LONG, [exif_at]), (34853, LONG, [gps_at])), **options)
+    gps = directory([(1, ASCII, b"N\0"), (2, RATIONAL, [48, 1, 8, 1, 0, 1])], gps_at, order, big)
+    pointers = ((34665, LONG, [exif_at]), (34853, LONG, [gps_at]))
+    data = build(array(3), order=order, big=big, tags=TAGS + pointers, **options)
     return b"".join([data, bytes(size - len(data)), inner, exif, gps])
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
-@pytest.mark.parametrize("big", [False])
+@pytest.mark.parametrize("big", [False, True])
 @pytest.mark.parametrize("layout", ["one strip", "tiles", "directory first"])
 def test_every_tag_and_directory_comes_back(layout: str, big: bool, order: str) -> None:
     data = with_directories(order, big=big, **LAYOUTS[layout])
@@ -247,9 +247,51 @@ def test_every_tag_and_directory_comes_back(layout: str, big: bool, order: str) 
     exif.load(b"Exif\0\0" + dict(found.chunks)["eXIf"])
     assert exif[270] == "a hill"
     assert exif[274] == 6
-    assert exif.get_ifd(34665)[37500] == b"maker's note"
+    assert exif.get_ifd(34665)[37510] == b"somebody's note"
     assert exif.get_ifd(34853)[1] == "N"
     assert {name for name, _ in found.chunks} == {"iCCP", "pHYs", "eXIf", "iTXt"}
+
+
+def foreign(raw: bytes) -> bytes:
+    """A zlib stream by a coder that is not followed: its blocks end every 60 bytes."""
+    coder = zlib.compressobj(6, zlib.DEFLATED, -15)
+    body = b""
+    for at in range(0, len(raw), 60):
+        body += coder.compress(raw[at : at + 60]) + coder.flush(zlib.Z_SYNC_FLUSH)
+    return b"\x78\x9c" + body + coder.flush() + zlib.adler32(raw).to_bytes(4, "big")
+
+
+@pytest.mark.parametrize(
+    "layout", [{}, {"rows": 12}, {"tile": (16, 16), "gap": b"odd"}, {"ahead": True}, {"big": True}]
+)
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_stream_of_an_unknown_coder_is_replaced_and_all_else_moved_along(order: str, layout: dict[str, Any]) -> None:
+    data = with_directories(order, deflated=True, coder=foreign, **layout)
+    found = picture_of(data)
+    split = tiff.split(data, found)
+    assert split is not None
+    assert not split.exact
+    made = tiff.join(replace(found, chunks=()), split.remainder)
+    assert made != data
+    back = picture_of(made)
+    assert np.array_equal(back.pixels, found.pixels)
+    assert back.chunks == found.chunks
+    assert tiff.split(made, back) == Split(split.remainder, exact=True)
+    before, after = tiffdirs.parse(data), tiffdirs.parse(made)
+    assert [(entry.tag, entry.kind, entry.count) for entry in before.first.entries] == [
+        (entry.tag, entry.kind, entry.count) for entry in after.first.entries
+    ]
+    for tag, *_ in TAGS:
+        assert after.raw(tag) == before.raw(tag) != b""
+
+
+def test_a_file_that_may_hold_offsets_of_its_own_is_not_moved() -> None:
+    noted = with_directories(note=37500, deflated=True, coder=foreign)
+    assert tiff.split(noted, picture_of(noted)) is None
+    for tag, kept in ((65001, False), (50838, True)):
+        data = build(array(3), deflated=True, coder=foreign, tags=((tag, LONG, [300]),), behind=b"something private")
+        split = tiff.split(data, picture_of(data))
+        assert (split is not None) is kept
 
 
 def files() -> dict[str, bytes]:
@@ -257,6 +299,7 @@ def files() -> dict[str, bytes]:
     found |= {f"{mode}, LZW": bytes(file_of(picture(mode), "TIFF", compression="tiff_lzw")) for mode in MODES}
     found["metadata"] = with_directories()
     found["big-endian metadata"] = with_directories(">", tile=(16, 16))
+    found["metadata in BigTIFF"] = with_directories(">", big=True, rows=9, deflated=True)
     found["big"] = build(array(3, "u2"), bits=16, big=True, order=">", tile=(16, 32))
     found["bits"] = build(raw(1, 4), bits=4, photometric=0, rows=3, behind=b"behind")
     exif = Image.Exif()
