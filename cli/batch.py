@@ -68,6 +68,15 @@ def run_batch(
                 codes.add(_say(tasks[said], console, done))
                 said += 1
             meter.tick(workers.running())
+    except (KeyboardInterrupt, SystemExit):
+        # What was done is said, though files before it were not.
+        while (task := workers.wait(0)) is not None:
+            finished.add(task)
+        console.erase()
+        for task in tasks[said:]:
+            if task in finished:
+                _say(task, console, done)
+        raise
     finally:
         workers.stop()
         console.erase()
@@ -102,7 +111,7 @@ class Workers:
     def wait(self, seconds: float) -> Task | None:
         """A task that has ended, or `None` after some time: on some systems a Ctrl-C is heard between waits only."""
         try:
-            task = self._ended.get(timeout=seconds)
+            task = self._ended.get(block=seconds > 0, timeout=seconds)
         except Empty:
             return None
         with self._lock:
