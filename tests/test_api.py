@@ -191,7 +191,7 @@ def test_metadata_is_kept_and_listed_and_strip_drops_it(monkeypatch: pytest.Monk
     exported = densezip.export(data)[0]
     assert exported.count(b"Author") == 1
     bare = densezip.compress(rich_png(), strip=True)
-    assert densezip.info(bare).metadata == {}
+    assert set(densezip.info(bare).metadata) == {"icc"}  # alters how the pixels look
     assert len(bare) < len(data)
 
 

@@ -73,9 +73,9 @@ class Picture:
     chunks: tuple[Chunk, ...] = ()
     array_ndim: int = 0
 
-    def stripped(self) -> "Picture":
-        """The same pixels, without the metadata that does not alter them."""
-        return replace(self, chunks=tuple(chunk for chunk in self.chunks if chunk[0] in pngchunks.STRUCTURAL))
+    def stripped(self, *, everything: bool = False) -> "Picture":
+        """The same pixels without metadata; what alters how they look goes only with `everything`."""
+        return replace(self, chunks=pngchunks.stripped(self.chunks, everything=everything))
 
 
 def checksum(pixels: Array) -> bytes:

@@ -2,7 +2,7 @@
 
 import struct
 
-from . import png
+from . import pngchunks
 
 __all__ = ["strip"]
 
@@ -13,18 +13,19 @@ WEBP_METADATA_FLAGS = 0x20 | 0x08 | 0x04  # ICC profile, EXIF, XMP
 SOI, EOI, SOS, APP0, APP14, APP15, COM = 0xD8, 0xD9, 0xDA, 0xE0, 0xEE, 0xEF, 0xFE
 
 
-def strip(data: bytes, kind: str) -> bytes | None:
+def strip(data: bytes, kind: str, *, everything: bool = False) -> bytes | None:
     """The same image file without metadata.
 
     Args:
         data: bytes of a sound image file.
         kind: a key of `imagefile.FORMATS`.
+        everything: whether what alters how the pixels look goes too: orientation, colour profile, gamma.
 
     Returns:
         The bytes of the smaller file; None where that is not known for its format.
     """
     if kind == "PNG":
-        return png.rebuild(data)
+        return pngchunks.strip(data, everything=everything)
     if kind == "JPEG":
         return _strip_jpeg(data)
     if kind == "WebP":
