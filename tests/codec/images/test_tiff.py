@@ -261,12 +261,14 @@ def test_every_tag_and_directory_comes_back(layout: str, big: bool, order: str) 
 
 
 def foreign(raw: bytes) -> bytes:
-    """A zlib stream by a coder that is not followed: its blocks end every 60 bytes."""
-    coder = zlib.compressobj(6, zlib.DEFLATED, -15)
-    body = b""
-    for at in range(0, len(raw), 60):
-        body += coder.compress(raw[at : at + 60]) + coder.flush(zlib.Z_SYNC_FLUSH)
-    return b"\x78\x9c" + body + coder.flush() + zlib.adler32(raw).to_bytes(4, "big")
+    """A zlib stream by a coder that nobody follows: uncompressed blocks of lengths drawn by lot."""
+    rng = np.random.default_rng(len(raw))
+    body, at = b"", 0
+    while at < len(raw):
+        part = raw[at : at + int(rng.integers(1, 20))]
+        at += len(part)
+        body += struct.pack("<BHH", at == len(raw), len(part), len(part) ^ 0xFFFF) + part
+    return b"\x78\x9c" + body + zlib.adler32(raw).to_bytes(4, "big")
 
 
 @pytest.mark.parametrize(
