@@ -30,7 +30,7 @@ typedef struct {
     int32_t *places;          /* [slot_mask + 1], where each hash of surroundings was seen last */
     int32_t *depth_weights;   /* [8 << 8, INPUTS] */
     int32_t *pattern_weights; /* [1 << 7, INPUTS] */
-    int32_t *corrections;     /* [2, 1 << 16, KNOTS] */
+    uint16_t *corrections;    /* [2, 1 << 16, KNOTS] */
     const int32_t *squash;    /* [4096] */
     const int32_t *stretch;   /* [4096] */
     const int32_t *rate;      /* [COUNT_LIMIT + 1] */
@@ -167,8 +167,8 @@ static inline int32_t code_node(
     int32_t *by_pattern = tables->pattern_weights + pattern * INPUTS;
     int32_t logit_a = weigh(inputs, by_depth), logit_b = weigh(inputs, by_pattern);
     int32_t logit = ((logit_a + logit_b) >> 1) + 2048, part = logit & 127;
-    int32_t *row_a = tables->corrections + (int64_t)(west << 8 | node) * KNOTS + (logit >> 7);
-    int32_t *row_b = tables->corrections + (int64_t)((1 << 16) + ((by_two + node * 0x9E37) & 0xFFFF)) * KNOTS + (logit >> 7);
+    uint16_t *row_a = tables->corrections + (int64_t)(west << 8 | node) * KNOTS + (logit >> 7);
+    uint16_t *row_b = tables->corrections + (int64_t)((1 << 16) + ((by_two + node * 0x9E37) & 0xFFFF)) * KNOTS + (logit >> 7);
     int32_t chance = 2 * tables->squash[logit];
     chance += (row_a[0] * (128 - part) + row_a[1] * part) >> 7;
     chance += (row_b[0] * (128 - part) + row_b[1] * part) >> 7;
@@ -182,8 +182,8 @@ static inline int32_t code_node(
     if (match_slot >= 0)
         tables->match_counters[match_slot] = learn(tables->match_counters[match_slot], bit, tables->rate);
     int nearest = part >= 64, target = bit ? 65535 : 0;
-    row_a[nearest] += (target - row_a[nearest]) >> 6;
-    row_b[nearest] += (target - row_b[nearest]) >> 6;
+    row_a[nearest] = (uint16_t)(row_a[nearest] + ((target - row_a[nearest]) >> 6));
+    row_b[nearest] = (uint16_t)(row_b[nearest] + ((target - row_b[nearest]) >> 6));
     return bit;
 }
 
@@ -237,7 +237,7 @@ static inline void code_rows(
 DZ_EXPORT int64_t DZ_KERNEL(dz_indexed_rows)(
     int64_t top, int64_t bottom, int64_t height, int64_t width, int64_t bits, int64_t decoding, uint8_t *canvas,
     uint8_t *data, int64_t size, int64_t *registers, int64_t slots, uint32_t *counters, uint32_t *match_counters,
-    int32_t *places, int32_t *depth_weights, int32_t *pattern_weights, int32_t *corrections, const int32_t *squash,
+    int32_t *places, int32_t *depth_weights, int32_t *pattern_weights, uint16_t *corrections, const int32_t *squash,
     const int32_t *stretch, const int32_t *rate
 ) {
     if (top < 0 || top > bottom || bottom > height || width < 1 || height > INT32_MAX / width || bits < 1 || bits > 8)

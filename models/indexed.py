@@ -92,7 +92,9 @@ class _State:
             np.zeros(slots, np.int32),
             np.full((8 << 8, INPUTS), FIRST_WEIGHT, np.int32),
             np.full((1 << 7, INPUTS), FIRST_WEIGHT, np.int32),
-            np.broadcast_to(SQUASH[np.minimum(np.arange(KNOTS) * 128, 4095)], (2, 1 << 16, KNOTS)).copy(),
+            np.broadcast_to(SQUASH[np.minimum(np.arange(KNOTS) * 128, 4095)], (2, 1 << 16, KNOTS)).astype(
+                np.uint16, "C"
+            ),
             SQUASH,
             STRETCH,
             RATE,

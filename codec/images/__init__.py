@@ -2,7 +2,9 @@
 
 Begin with `picture.py` (what is coded: samples, their mode, what lies beside them), then `imagefile.py` (bytes of a
 file to a picture, or an error that says why not) and `imagewrite.py` (a picture to bytes that hold all of it, or
-refuse). `png.py` and `strip.py` go into single formats; `modes.py` names the kinds of pixels.
+refuse). A format's own module reads it, and takes a file apart into its picture and all else (`split.py`), of which it
+makes the file again: `png.py`, `bmp.py`, `pnm.py`, `tga.py`, `qoi.py`, `gif.py`, `webp.py`, with `rawrows.py` for what
+several of them need. `opaque.py` and `jpegscan.py` know what is not decoded. `modes.py` names the kinds of pixels.
 
 Imports: the rest of this room, `..errors`, `..fields`. It knows no coder and no .dz file.
 """

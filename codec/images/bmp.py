@@ -55,6 +55,7 @@ from .rawrows import (
     patched,
     reader,
     remaking,
+    skip_patch,
     unpack_bits,
     widened,
 )
@@ -184,9 +185,7 @@ def skeleton(remainder: bytes) -> bytes:
     shape = replace(read_shape(fields), short=0)
     head = take_head(fields, shape, 1, 1)
     fields.varint("spare bits")
-    for _ in range(fields.varint("rows")):
-        fields.varint("rows")
-        fields.take(fields.varint("rows"), "rows")
+    skip_patch(fields, "the rows")
     return head + bytes(row_stride(1, shape.bits)) + bytes(fields.take(fields.left, "the tail"))
 
 

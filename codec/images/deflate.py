@@ -4,10 +4,11 @@ Most streams are the work of zlib or of zlib-ng at one of a few settings. `analy
 own imitation of these coders makes the same choices, and notes where it does not; `replay` follows the recipe. So the
 same bytes come out wherever densezip runs, whatever library is installed there.
 
-A recipe holds: library + 3 * level, with flags for what follows; strategy + 5 * (memory level - 1); the two bytes of
-the stream's header; with `WINDOW` the bits of the window, with `FEED` the bytes that the coder was given at a time, for
-the store of level 0 the bytes of a block; the bytes of the deflated data; with `NOTES` the most tokens in a block, the
-bytes of the notes on tokens, these, and the notes on blocks (see deflate.c).
+A recipe holds: library + 3 * level, with flags for what follows; strategy + 5 * (memory level - 1), with a flag for a
+coder that forgets what it has seen at empty stored blocks; the two bytes of the stream's header; with `WINDOW` the bits
+of the window, with `FEED` the bytes that the coder was given at a time, for the store of level 0 the bytes of a block;
+the bytes of the deflated data; with `NOTES` the most tokens in a block, the bytes of the notes on tokens, these, and
+the notes on blocks (see deflate_notes.h).
 
 Source: RFC 1950 and RFC 1951.
 """
@@ -32,6 +33,7 @@ STORE, ZLIB, ZLIB_NG = range(3)
 DEFAULT, FILTERED, HUFFMAN, RUNS, FIXED = range(5)
 FIXED_BLOCKS = 1
 WINDOW, FEED, NOTES = 32, 64, 128
+FORGETS = 64
 HEADER_BYTES, ADLER_BYTES = 2, 4
 DEFLATED = 8
 # A coder is tried on so many bytes first, and on the whole only if it does well there.
@@ -43,13 +45,17 @@ FEW_NOTES = 16
 LEVELS = {0: (1,), 1: (5, 4, 3, 2), 2: (6,), 3: (9, 7, 8)}
 # What a recipe of so many bytes can make of so much data at most, that a damaged one asks for no more memory.
 MOST_PER_BYTE, MOST_PER_NOTE, MOST_ANYHOW = 4, 700, 4096
+HIGHEST = 9
 MAX_DATA = 2**31 - 1
 
 Bytes = npt.NDArray[np.uint8]
 
 
 class Method(NamedTuple):
-    """What is to be known of a coder: the arguments of `deflateInit2`, and how it was called."""
+    """What is to be known of a coder: the arguments of `deflateInit2`, and how it was called.
+
+    `stored` is for the library `STORE` the most bytes of a block, for others whether there were full flushes.
+    """
 
     library: int
     level: int
@@ -198,7 +204,7 @@ def _find(stream: _Stream, header: bytes, feed: int, room: int) -> tuple[Method,
 
 def _candidates(header: bytes, seen: list[int], feed: int) -> Iterator[Method]:
     """Coders that may have written a stream, the likely ones first."""
-    _, tokens, more, _, fixed, dynamic, matches, near, _, length = seen
+    _, tokens, more, _, fixed, dynamic, matches, near, empty, length = seen
     if header == _header(standard()):
         yield standard()
     window = max(9, (header[0] >> 4) + 8)
@@ -223,8 +229,10 @@ def _candidates(header: bytes, seen: list[int], feed: int) -> Iterator[Method]:
             for strategy, some in strategies:
                 for level in some:
                     for memory in memories:
-                        yield Method(ZLIB, level, strategy, bits, memory)
-                        yield Method(ZLIB_NG, level, strategy, bits, memory)
+                        # At the highest level both often agree, and zlib-ng's search is the faster one.
+                        for library in (ZLIB, ZLIB_NG) if level < HIGHEST else (ZLIB_NG, ZLIB):
+                            for stored in (0, 1) if empty else (0,):
+                                yield Method(library, level, strategy, bits, memory, 0, stored)
                         if feed:
                             yield Method(ZLIB_NG, level, strategy, bits, memory, feed)
 
@@ -239,7 +247,7 @@ def _recipe(method: Method, followed: _Followed, header: bytes) -> bytes:
     noted = bool(followed.tokens or followed.blocks)
     parts = [
         bytes([method.library + 3 * method.level | flags | NOTES * noted]),
-        bytes([method.strategy + 5 * (method.memory - 1)]),
+        bytes([method.strategy + 5 * (method.memory - 1) + FORGETS * (method.library != STORE and method.stored)]),
         header,
     ]
     if flags & WINDOW:
@@ -261,8 +269,8 @@ def _read_recipe(recipe: bytes) -> tuple[bytes, Method, _Followed]:
     window = reader.take(1, "window")[0] if first & WINDOW else max(9, (header[0] >> 4) + 8)
     feed = reader.varint("bytes at a time") if first & FEED else 0
     level, library = divmod(first & 31, 3)
-    memory, strategy = divmod(second, 5)
-    stored = reader.varint("bytes of a block") if library == STORE else 0
+    memory, strategy = divmod(second & ~FORGETS, 5)
+    stored = reader.varint("bytes of a block") if library == STORE else bool(second & FORGETS)
     size = reader.varint("size of the stream")
     if feed > MAX_DATA or stored > 0xFFFF:
         raise CorruptPayloadError(f"a zlib stream coded by {feed} bytes, in blocks of {stored}")

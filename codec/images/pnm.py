@@ -40,9 +40,9 @@ MAX_DIGITS = 9
 MAX_PAM_HEADER = 2**16
 PAM_TYPES = {
     1: (b"", b"BLACKANDWHITE", b"GRAYSCALE"),
-    2: (b"BLACKANDWHITE_ALPHA", b"GRAYSCALE_ALPHA"),
+    2: (b"", b"BLACKANDWHITE_ALPHA", b"GRAYSCALE_ALPHA"),
     3: (b"", b"RGB"),
-    4: (b"RGB_ALPHA",),
+    4: (b"", b"RGB_ALPHA"),
 }
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 DEEP_MODES = {1: "I;16", 2: "LA;16", 3: "RGB;16", 4: "RGBA;16"}
@@ -132,8 +132,8 @@ def split(data: bytes, picture: Picture) -> Split | None:
         count = picture.pixels.size
         bitmap = header.kind == 1
         values, end = pnmtext.numbers(data, header.offset, count, bitmap=bitmap)
-        spacing = pnmtext.parse_spacing(data, header.offset, end, count, header.channels, bitmap=bitmap)
-        if spacing is None or pnmtext.text(values, spacing) != data[header.offset : end]:
+        spacing = pnmtext.parse_spacing(data, header.offset, end, values, header.channels, bitmap=bitmap)
+        if spacing is None:
             return None
         parts += [pnmtext.write_spacing(spacing), data[end:]]
     else:
@@ -322,8 +322,10 @@ def _presets() -> list[tuple[bytes, bytes, bytes]]:
         out += [(b"P%d\n" % kind, b" ", b"\n%d\n" % maximum) for kind in (6, 5, 3, 2)]
     for channels, types in PAM_TYPES.items():
         for maximum in (1, 255, 65535):
-            behind = b"\nDEPTH %d\nMAXVAL %d\nTUPLTYPE %s\nENDHDR\n"
-            out += [(b"P7\nWIDTH ", b"\nHEIGHT ", behind % (channels, maximum, kind)) for kind in types if kind]
+            behind = b"\nDEPTH %d\nMAXVAL %d%s\nENDHDR\n"
+            for kind in types:
+                line = b"\nTUPLTYPE " + kind if kind else b""
+                out.append((b"P7\nWIDTH ", b"\nHEIGHT ", behind % (channels, maximum, line)))
     return out
 
 

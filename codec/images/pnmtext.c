@@ -34,8 +34,9 @@ DZ_EXPORT int dz_plain_read(const uint8_t *data, int64_t size, int64_t count, in
 
 /* Of the white space between the numbers that `dz_plain_read` has read, up to `size`: how many numbers each line has but
    the last (room for `most` of them), and for each of the kinds, behind channel 0, 1, ... within a line and, last, behind
-   a line, where it is found first and how long it is (-1: nowhere). Returns the number of lines, or -1. */
-DZ_EXPORT int64_t dz_plain_space(const uint8_t *data, int64_t size, int64_t count, int single, int channels,
+   a line, where it is found first and how long it is (-1: nowhere). Blanks that fill a number up to `pad` characters are
+   the number's. Returns the number of lines, or -1. */
+DZ_EXPORT int64_t dz_plain_space(const uint8_t *data, int64_t size, int64_t count, int single, int pad, int channels,
                                  int32_t *lengths, int64_t most, int64_t places[2 * (CHANNELS + 1)]) {
     int64_t at = 0, lines = 0, held = 0;
     for (int i = 0; i < 2 * (channels + 1); i++) places[i] = -1;
@@ -47,8 +48,13 @@ DZ_EXPORT int64_t dz_plain_space(const uint8_t *data, int64_t size, int64_t coun
             digits++;
         }
         const int64_t start = at;
+        while (at < size && is_space(data[at])) at++;
+        int64_t stop = at;
+        int width = 1;
+        while (!single && at + width < size && is_digit(data[at + width])) width++;
+        for (; width < pad && stop > start && data[stop - 1] == ' '; width++) stop--;
         int line = 0;
-        while (at < size && is_space(data[at])) line |= data[at++] == '\n';
+        for (int64_t s = start; s < stop; s++) line |= data[s] == '\n';
         const int kind = line ? channels : (int)(i % channels);
         held++;
         if (line) {
@@ -58,7 +64,7 @@ DZ_EXPORT int64_t dz_plain_space(const uint8_t *data, int64_t size, int64_t coun
         }
         if (places[2 * kind] < 0) {
             places[2 * kind] = start;
-            places[2 * kind + 1] = at - start;
+            places[2 * kind + 1] = stop - start;
         }
     }
     return lines;
@@ -66,15 +72,16 @@ DZ_EXPORT int64_t dz_plain_space(const uint8_t *data, int64_t size, int64_t coun
 
 /* Write `count` numbers with white space between them: `texts` holds that behind channel 0, 1, ... and behind a line, one
    after the other, which end at `ends`; `lines` is (numbers of a line, number of such lines) for all lines but the last.
-   `out` may be null, to learn the size. Returns the number of bytes, or -1 where `room` does not hold them. */
+   Numbers have blanks before them up to `pad` characters. `out` may be null, to learn the size. Returns the number of bytes, or -1 where `room` does not hold them. */
 DZ_EXPORT int64_t dz_plain_write(const uint16_t *values, int64_t count, int channels, const uint8_t *texts,
-                                 const int64_t ends[CHANNELS + 1], const int64_t *lines, int64_t line_count,
+                                 const int64_t ends[CHANNELS + 1], const int64_t *lines, int64_t line_count, int pad,
                                  uint8_t *out, int64_t room) {
     int64_t at = 0, group = 0, repeats = line_count ? lines[1] : 0, left = line_count ? lines[0] : INT64_MAX;
     for (int64_t i = 0; i < count; i++) {
         uint8_t digits[5];
         int length = 0;
         for (uint32_t rest = values[i]; rest || !length; rest /= 10) digits[length++] = (uint8_t)('0' + rest % 10);
+        const int blanks = length < pad ? pad - length : 0;
         int kind = (int)(i % channels);
         if (--left == 0) {
             kind = channels;
@@ -86,11 +93,13 @@ DZ_EXPORT int64_t dz_plain_write(const uint16_t *values, int64_t count, int chan
         }
         const int64_t start = kind ? ends[kind - 1] : 0, space = i < count - 1 ? ends[kind] - start : 0;
         if (out) {
-            if (room - at < length + space) return -1;
-            for (int d = 0; d < length; d++) out[at + d] = digits[length - 1 - d];
-            for (int64_t s = 0; s < space; s++) out[at + length + s] = texts[start + s];
+            if (room - at < blanks + length + space) return -1;
+            uint8_t *to = out + at;
+            for (int b = 0; b < blanks; b++) *to++ = ' ';
+            for (int d = length - 1; d >= 0; d--) *to++ = digits[d];
+            for (int64_t s = 0; s < space; s++) *to++ = texts[start + s];
         }
-        at += length + space;
+        at += blanks + length + space;
     }
     return at;
 }

@@ -22,7 +22,7 @@ from .chunks import text_chunk
 from .limits import check_pixels
 from .modes import Chunk
 from .picture import Array, Picture
-from .rawrows import Bytes, blob, narrowed, patch, patched, reader, remaking, take_blob, widened
+from .rawrows import Bytes, blob, narrowed, patch, patched, reader, remaking, skip_patch, take_blob, widened
 from .split import Split
 
 __all__ = ["is_tga", "join", "read", "skeleton", "split"]
@@ -167,9 +167,7 @@ def skeleton(remainder: bytes) -> bytes:
     fields = reader(remainder)
     head, layout = _take_head(fields, 1, 1)
     fields.varint("spare bits")
-    for _ in range(fields.varint("rows")):
-        fields.varint("rows")
-        fields.take(fields.varint("rows"), "rows")
+    skip_patch(fields, "the rows")
     if layout.runs:
         tgapackets.skip_heads(fields)
     tail, area = _take_tail(fields)

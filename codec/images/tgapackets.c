@@ -52,8 +52,9 @@ DZ_EXPORT int64_t dz_tga_pack(const uint8_t *pixels, int64_t count, int pixel, c
 }
 
 /* The first bytes of the packets of a usual encoder, for `row` pixels at a time: two alike pixels begin a packet of such
-   and end one of unlike pixels. `heads` has room for `count` bytes. Returns the number of packets. */
-DZ_EXPORT int64_t dz_tga_heads(const uint8_t *pixels, int64_t count, int pixel, int64_t row, uint8_t *heads) {
+   and end one of unlike pixels; but for its last possible pixel, if `hasty` is not 0. `heads` has room for `count` bytes.
+   Returns the number of packets. */
+DZ_EXPORT int64_t dz_tga_heads(const uint8_t *pixels, int64_t count, int pixel, int64_t row, int hasty, uint8_t *heads) {
     int64_t packets = 0;
     for (int64_t start = 0; start < count; start += row) {
         const int64_t end = row < count - start ? start + row : count;
@@ -66,7 +67,8 @@ DZ_EXPORT int64_t dz_tga_heads(const uint8_t *pixels, int64_t count, int pixel, 
                 while (next < end && next - at < LONGEST && alike(first, pixels + next * pixel, pixel)) next++;
             } else {
                 while (next < end && next - at < LONGEST &&
-                       !(next + 1 < end && alike(pixels + next * pixel, pixels + (next + 1) * pixel, pixel)))
+                       !((!hasty || next - at < LONGEST - 1) && next + 1 < end &&
+                         alike(pixels + next * pixel, pixels + (next + 1) * pixel, pixel)))
                     next++;
             }
             heads[packets++] = (uint8_t)((run ? RUN : 0) | (int)(next - at - 1));

@@ -18,8 +18,9 @@ from .rawrows import Bytes, blob, take_blob
 __all__ = ["pack", "read_heads", "skip_heads", "unpack", "usual_heads", "write_heads"]
 
 LONGEST = 128
-# How the packets are known: a row is packed by itself, the whole picture at once, or by the first bytes as they are.
-BY_ROW, AT_ONCE, LISTED = range(3)
+# How the packets are known: by the first bytes as they are; or a row is packed by itself, or the whole picture at once,
+# where an encoder may look behind the last pixel of a packet or not.
+LISTED = 4
 
 
 @lru_cache(maxsize=1)
@@ -27,7 +28,7 @@ def _functions() -> tuple[Any, Any, Any]:
     pointer, size, number = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
     unpack = native.function("dz_tga_unpack", number, pointer, size, pointer, size, number, pointer, size, pointer)
     pack = native.function("dz_tga_pack", size, pointer, size, number, pointer, size, pointer, size)
-    return unpack, pack, native.function("dz_tga_heads", size, pointer, size, number, size, pointer)
+    return unpack, pack, native.function("dz_tga_heads", size, pointer, size, number, size, number, pointer)
 
 
 def unpack(data: bytes, offset: int, count: int, pixel: int) -> tuple[Bytes, bytes, int]:
@@ -71,21 +72,29 @@ def pack(pixels: Bytes, heads: bytes) -> bytes:
     return out[:size].tobytes()
 
 
-def usual_heads(pixels: Bytes, row: int) -> bytes:
-    """The first bytes of the packets of a usual encoder that packs so many pixels at a time.
+def usual_heads(pixels: Bytes, width: int, kind: int) -> bytes:
+    """The first bytes of the packets of a usual encoder.
 
     Two alike pixels begin a packet of such, and end one of unlike pixels; both have up to 128.
+
+    Args:
+        pixels: [count, bytes of a pixel].
+        width: of the picture.
+        kind: 0 to 3: packets end with a row, or (2) do not; and alike pixels always end a packet of unlike ones, or (1)
+            not behind its 127th.
     """
     count, pixel = pixels.shape
     source = np.ascontiguousarray(pixels)
     heads = np.empty(count, np.uint8)
-    return heads[: int(_functions()[2](source.ctypes.data, count, pixel, row, heads.ctypes.data))].tobytes()
+    row = count if kind & 2 else width
+    packets = int(_functions()[2](source.ctypes.data, count, pixel, row, kind & 1, heads.ctypes.data))
+    return heads[:packets].tobytes()
 
 
 def write_heads(heads: bytes, pixels: Bytes, width: int) -> bytes:
     """The first bytes of the packets in a remainder."""
-    for kind, row in ((BY_ROW, width), (AT_ONCE, len(pixels))):
-        if usual_heads(pixels, row) == heads:
+    for kind in range(LISTED):
+        if usual_heads(pixels, width, kind) == heads:
             return varint(kind)
     return varint(LISTED) + blob(heads)
 
@@ -97,8 +106,8 @@ def read_heads(fields: Reader, pixels: Bytes, width: int) -> bytes:
         CorruptPayloadError: it is not known how.
     """
     kind = fields.varint("packets")
-    if kind in (BY_ROW, AT_ONCE):
-        return usual_heads(pixels, width if kind == BY_ROW else len(pixels))
+    if kind < LISTED:
+        return usual_heads(pixels, width, kind)
     if kind != LISTED:
         raise CorruptPayloadError(f"packets of kind {kind}")
     return take_blob(fields, "packets")

@@ -5,7 +5,7 @@ file again. What no entry points to (EXIF and other sub-directories, gaps, bytes
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -19,12 +19,16 @@ from .split import Split
 from .tiffdirs import SUB_DIRECTORIES, Field, Tiff, parse, serialise, tree
 from .tifflayout import (
     BITS,
+    CCITT_FAX_3,
+    CCITT_FAX_4,
     COMPRESSION,
     FILL_ORDER,
     FORMAT,
     HEIGHT,
     JPEG,
+    LZW,
     NONE,
+    PACKBITS,
     PHOTOMETRIC,
     PLANAR,
     PREDICTOR,
@@ -37,6 +41,7 @@ from .tifflayout import (
     TILE_OFFSETS,
     TILE_WIDTH,
     WIDTH,
+    ZIP,
     Layout,
     check_size,
     layout,
@@ -55,6 +60,9 @@ KINDS = (
     ("1", 1), ("L", 2), ("L", 4), ("L", 8), ("P", 1), ("P", 2), ("P", 4), ("P", 8), ("LA", 8), ("RGB", 8), ("RGBA", 8),
     ("I;16", 16), ("LA;16", 16), ("RGB;16", 16), ("RGBA;16", 16),
 )  # fmt: skip
+# Compressions with predictors, and bytes of a strip, that are usual.
+CODINGS = ((NONE, 1), (ZIP, 1), (ZIP, 2), (LZW, 1), (LZW, 2), (PACKBITS, 1), (CCITT_FAX_4, 1), (CCITT_FAX_3, 1))
+STRIP_SIZES = (2**13, 2**16, 2**18)
 # Tags that say how the pixels lie in the file.
 CUT_UP = frozenset([TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_COUNTS, FILL_ORDER, PREDICTOR, FORMAT, 292, 293])
 
@@ -175,9 +183,7 @@ def skeleton(remainder: bytes) -> bytes:
     found, big = _layout(player, width, height, kind, None)
     made = _lengths(player, found, tiffstreams.skip(player, found))
     whole = walk(player, writer, found, big, made, None)
-    # The first of several entries of one tag counts.
-    fields = {field.tag: field for field in reversed(tree(whole, found.order, big, whole.entries))}
-    fields = {tag: field for tag, field in fields.items() if tag not in CUT_UP}
+    fields = {field.tag: field for field in tree(whole, found.order, big, whole.entries) if field.tag not in CUT_UP}
     return one_pixel(found, fields)
 
 
@@ -226,12 +232,19 @@ def _layout(script: Script, width: int, height: int, kind: int, known: _Known | 
     order = number(0, lambda it: int(it.order == ">"))
     big = script.number(0, lambda: int(known is not None and known.tiff.big))
     photometric = number({"P": 3, "RGB": 2, "RGBA": 2}.get(mode.partition(";")[0], 1), lambda it: it.photometric)
-    compression, predictor = number(NONE, lambda it: it.compression), number(1, lambda it: it.predictor)
+    coding = number(0, lambda it: _index(CODINGS, (it.compression, it.predictor)))
+    if coding < len(CODINGS):
+        compression, predictor = CODINGS[coding]
+    else:
+        compression, predictor = number(NONE, lambda it: it.compression), number(1, lambda it: it.predictor)
     planar, reverse = number(1, lambda it: it.planar), number(0, lambda it: int(it.reversed_bits))
     tiled = number(0, lambda it: int(it.tiled))
     across = number(256, lambda it: it.across) if tiled else width
-    down = number(256 if tiled else height, lambda it: it.down)
     channels = CHANNELS[mode]
+    row = (width * bits * (channels if planar == 1 else 1) + 7) // 8
+    usual = [256] if tiled else [height, *(min(height, max(1, size // row)) for size in STRIP_SIZES)]
+    form = number(0, lambda it: _index(usual, it.down))
+    down = usual[form] if form < len(usual) else number(height, lambda it: it.down)
     if (
         max(order, big, reverse, tiled) > 1
         or photometric > 3
@@ -252,6 +265,11 @@ def _layout(script: Script, width: int, height: int, kind: int, known: _Known | 
     if real is None:
         check_size(found, CorruptPayloadError)
     return found, bool(big)
+
+
+def _index(choices: Sequence[object], wanted: object) -> int:
+    """Where something is among choices; behind them if it is not."""
+    return choices.index(wanted) if wanted in choices else len(choices)
 
 
 def _asker(script: Script, real: Layout | None) -> Callable[[int, Callable[[Layout], int]], int]:

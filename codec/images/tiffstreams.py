@@ -24,6 +24,8 @@ ZIPS = (ZIP, OLD_ZIP)
 # How streams are deflated that could not be made again, and the beginning of the recipe of such.
 METHOD = deflate.Method(1, 6, 0, 15, 8)
 START = deflate.start_of_recipe(METHOD)
+# So many streams of a file are analysed; the others have the same settings, or are replaced. An analysis takes a while.
+MAX_ANALYSED = 100
 # Header and checksum of a zlib stream.
 ZLIB_BYTES = 6
 # Data beyond a segment's samples that is kept: some writers fill up the last strip.
@@ -85,9 +87,12 @@ def _record_encoded(recorder: Recorder, layout: Layout, raws: list[bytes], strea
 
 def _record_deflated(recorder: Recorder, layout: Layout, raws: list[bytes], streams: list[bytes]) -> None:
     """For each stream, its recipe, the bytes that it holds beyond the samples, and what is behind its end."""
-    last = START
+    last, analysed = START, 0
     for index, (raw, stream) in enumerate(zip(raws, streams, strict=True)):
-        found = _recipe(raw, stream, last, layout.row_bytes)
+        found = (True, last, b"", b"") if deflate.replay_plain(raw, last) == stream else None
+        if found is None and analysed < MAX_ANALYSED:
+            found = _recipe(raw, stream, layout.row_bytes)
+            analysed += 1
         if found is None:
             raise OddNumberError(f"strip or tile {index} was deflated by an encoder that is not known")
         plain, recipe, excess, rest = found
@@ -99,15 +104,13 @@ def _record_deflated(recorder: Recorder, layout: Layout, raws: list[bytes], stre
         _record_rest(recorder, rest)
 
 
-def _recipe(raw: bytes, stream: bytes, last: bytes, feed: int) -> tuple[bool, bytes, bytes, bytes] | None:
+def _recipe(raw: bytes, stream: bytes, feed: int) -> tuple[bool, bytes, bytes, bytes] | None:
     """How a stream was deflated.
 
     Returns:
         whether the recipe holds nothing but settings, then without the size at its end, so that it is the same for
         most streams; the recipe; the data behind the samples; the bytes behind the stream.
     """
-    if deflate.replay_plain(raw, last) == stream:
-        return True, last, b"", b""
     most = len(raw) + MAX_EXCESS
     length = deflate.size_of(stream, most) or 0
     found = deflate.analyse(stream[:length], feed=feed, most=most)

@@ -13,7 +13,8 @@ enum { SIDE = 24, ROUND_TRIP = 64 };
 static int32_t given[4096 + 4096 + COUNT_LIMIT + 1];
 static int64_t slots;
 static uint32_t *counters, *match_counters;
-static int32_t *places, *depth_weights, *pattern_weights, *corrections;
+static int32_t *places, *depth_weights, *pattern_weights;
+static uint16_t *corrections;
 
 static void fill(uint32_t *to, int64_t count, uint32_t value) {
     for (int64_t i = 0; i < count; i++)
@@ -30,7 +31,7 @@ static void begin(int fresh) { /* places belong to one tile; what else adapts is
     fill((uint32_t *)pattern_weights, (1 << 7) * INPUTS, 7000);
     for (int64_t row = 0; row < 2 << 16; row++)
         for (int knot = 0; knot < KNOTS; knot++)
-            corrections[row * KNOTS + knot] = given[knot < 32 ? knot * 128 : 4095];
+            corrections[row * KNOTS + knot] = (uint16_t)given[knot < 32 ? knot * 128 : 4095];
 }
 
 static int64_t run(
@@ -70,7 +71,7 @@ int main(int count, char **arguments) {
     places = room(sizeof(int32_t) * (size_t)slots);
     depth_weights = room(sizeof(int32_t) * (8 << 8) * INPUTS);
     pattern_weights = room(sizeof(int32_t) * (1 << 7) * INPUTS);
-    corrections = room(sizeof(int32_t) * (2 << 16) * KNOTS);
+    corrections = room(sizeof(uint16_t) * (2 << 16) * KNOTS);
     begin(1);
     long refused = 0;
     for (long number = 0; number < runs; number++) {

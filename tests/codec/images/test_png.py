@@ -32,7 +32,8 @@ MALFORMED: dict[str, tuple[bytes, bytes]] = {
 
 
 def grey(before: Chunks = (), after: Chunks = ()) -> bytes:
-    return raw_png(9, 7, 8, 0, GREY_ROWS, before, after=after)
+    data: bytes = raw_png(9, 7, 8, 0, GREY_ROWS, before, after=after)
+    return data
 
 
 def split(data: bytes) -> tuple[Picture, bytes]:

@@ -1,6 +1,7 @@
 """TIFF files: exact samples or a refusal, and the whole file from its pixels and the remainder."""
 
 import struct
+import tracemalloc
 import zlib
 from dataclasses import replace
 from typing import Any
@@ -151,6 +152,13 @@ def test_fax_is_exact_and_comes_back_byte_for_byte(group: str, size: tuple[int, 
         data = file_of(Image.fromarray(page), "TIFF", compression=group)
         assert np.array_equal(picture_of(data).pixels[:, :, 0], page)
         assert again(data) == data
+
+
+def test_fax_whose_ends_of_lines_fill_a_byte_comes_back() -> None:
+    data = file_of(Image.fromarray(scan(40, 63)), "TIFF", compression="group3", tiffinfo={292: 4})
+    assert tiffdirs.parse(data).numbers(292) == (4,)
+    assert np.array_equal(picture_of(data).pixels[:, :, 0], scan(40, 63))
+    assert again(data) == data
 
 
 @pytest.mark.parametrize("group", ["group3", "group4"])
@@ -317,7 +325,7 @@ def test_the_skeleton_has_the_metadata_and_one_pixel(name: str) -> None:
     assert split is not None
     skeleton = tiff.skeleton(split.remainder)
     found = picture_of(skeleton)
-    assert found.chunks == whole.chunks
+    assert found.chunks == whole.chunks == tiff.metadata(skeleton)
     assert (found.mode, found.bits) == (whole.mode, whole.bits)
     assert found.pixels.shape[:2] == (1, 1)
     assert len(skeleton) < len(split.remainder) + 2500
@@ -459,3 +467,31 @@ def test_webp_in_tiff_is_read_if_it_is_lossless() -> None:
         else:
             with pytest.raises(UnsupportedImageError, match="lossy"):
                 picture_of(data)
+
+
+def test_tags_that_all_claim_the_whole_file_cost_neither_memory_nor_time() -> None:
+    size = 2**20
+    tags = [
+        (256, LONG, [31]),
+        (257, LONG, [23]),
+        (258, SHORT, [8]),
+        (262, SHORT, [1]),
+        (273, LONG, [8]),
+        (279, LONG, [713]),
+    ]
+    first = struct.pack("<H", 4006) + directory(tags, 0)[2 : 2 + 12 * 6]
+    first += b"".join(struct.pack("<HHII", 270, ASCII, size, 8) for _ in range(4000)) + bytes(4)
+    data = file(bytes(size) + first, 8 + size)
+    tracemalloc.start()
+    try:
+        found = picture_of(data)
+        assert tracemalloc.get_traced_memory()[1] < 20 * size
+    finally:
+        tracemalloc.stop()
+    tiff.split(data, found)
+
+
+def test_a_tag_with_millions_of_numbers_is_refused() -> None:
+    data = build(array(1), tags=((258, SHORT, [8] * (2**20 + 1)),))
+    with pytest.raises(UnreadableImageError, match="1048577 values"):
+        picture_of(data)
