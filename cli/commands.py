@@ -192,7 +192,7 @@ def test(
     def done(task: Task, error: str | None, code: int) -> None:
         name = task.source.name
         if as_json:
-            fields: dict[str, object] = {"input": name, "status": "failed"}
+            fields: dict[str, object] = {"input": "-" if task.source.path is None else name, "status": "failed"}
             if error is None:
                 header, seconds = task.result
                 fields |= {"status": "ok", "input_size": header.size, "exact": header.exact}

@@ -7,6 +7,7 @@ import difflib
 import os
 import signal
 import sys
+import warnings
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -151,6 +152,9 @@ def main() -> NoReturn:
         sys.exit(codes[signal.Signals(signum)])
 
     closed_streams_fail()
+    if not sys.warnoptions:
+        # What libraries think of an input is for programmers, who can ask for it with -W.
+        warnings.simplefilter("ignore")
     # No partial file stays behind; what nohup or a shell's & ignores is still ignored.
     for number in codes:
         if signal.getsignal(number) != signal.SIG_IGN:

@@ -166,6 +166,20 @@ def test_progress_is_drawn_on_a_terminal_and_for_long_work_only(tmp_path: Path) 
     assert "#" not in piped.stderr
 
 
+def test_libraries_warn_nobody_who_did_not_ask(tmp_path: Path) -> None:
+    make_image(tmp_path / "photo.png")
+    code = (
+        "import warnings, densezip.cli.api as api\nreal = api.compress\n"
+        "def warn(data, **options):\n    warnings.warn('odd EXIF')\n    return real(data, **options)\n"
+        "api.compress = warn\nfrom densezip.cli.main import main; main()"
+    )
+    for options, asked in (([], False), (["-W", "default"], True)):
+        args = [sys.executable, *options, "-c", code, "compress", "-q", "-f", "photo.png"]
+        done = subprocess.run(args, capture_output=True, text=True, check=True, cwd=tmp_path)
+        assert ("odd EXIF" in done.stderr) == asked
+        assert asked or done.stderr == ""
+
+
 def test_names_that_are_not_text_work_and_are_printable(tmp_path: Path) -> None:
     make_image(tmp_path / "photo.png")
     try:

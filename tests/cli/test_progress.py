@@ -90,6 +90,24 @@ def test_files_that_take_no_work_do_not_change_the_estimate(
     assert capsys.readouterr().err == "densezip: 2 of 4 files, 2.png: 50% after 60 s\n"
 
 
+def test_no_time_is_promised_when_nothing_moves(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = Clock(monkeypatch)
+    [task] = tasks(1)
+    meter = Meter(Console(), [task])
+    for second in range(0, 200):
+        clock.now = 1000.0 + second
+        task.progress()(min(second / 100, 0.95))
+        meter.tick([task])
+    assert capsys.readouterr().err.splitlines()[1:] == [
+        "densezip: 0.png: 90% after 90 s, about 10 s left",
+        "densezip: 0.png: 95% after 120 s",
+        "densezip: 0.png: 95% after 150 s",
+        "densezip: 0.png: 95% after 180 s",
+    ]
+
+
 def test_a_part_of_the_work_reports_its_share() -> None:
     [task] = tasks(1)
     task.progress(0.5, 0.75)(0.5)
