@@ -31,8 +31,6 @@ __all__ = [
     "raw_chunks",
     "rebuild",
     "sound_chunks",
-    "strip",
-    "stripped",
 ]
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -46,10 +44,6 @@ HEADER_BYTES = 13
 BEFORE_PLTE = frozenset(["cHRM", "cICP", "gAMA", "iCCP", "mDCV", "cLLI", "sBIT", "sRGB"])
 # Chunks that alter pixels: never stripped.
 STRUCTURAL = frozenset(["PLTE", "tRNS"])
-# Chunks that alter how these pixels look: stripped only when everything is. Of eXIf only the orientation does.
-LOOK = frozenset(["cHRM", "cICP", "gAMA", "iCCP", "mDCV", "cLLI", "sRGB"])
-EXIF = "eXIf"
-ORIENTATION, UPRIGHT, MOST_TURNED, SHORT = 274, 1, 8, 3
 ANIMATION = (b"acTL", b"fcTL", b"fdAT")
 # Ancillary chunks of one length.
 LENGTHS = {"gAMA": 4, "cHRM": 32, "pHYs": 9, "sRGB": 1, "tIME": 7, "cICP": 4, "mDCV": 24, "cLLI": 8}
@@ -169,52 +163,6 @@ def _check_palette(body: memoryview, *, again: bool, late: bool) -> None:
         raise UnreadableImageError(f"a damaged PNG file: {'a second palette' if again else 'a palette behind pixels'}")
     if len(body) % 3 or not 0 < len(body) <= 3 * PALETTE_ENTRIES:
         raise UnreadableImageError(f"a damaged PNG file: a palette (PLTE) of {len(body)} bytes")
-
-
-def strip(data: bytes, *, everything: bool) -> bytes:
-    """The same PNG file without metadata, nor what stands behind its end; see `stripped`."""
-    view = memoryview(data)
-    parts: list[bytes | memoryview] = [SIGNATURE]
-    for kind, body, _, sound, start, end in raw_chunks(data):
-        if kind in (b"IHDR", b"IDAT", b"IEND"):
-            parts.append(view[start:end])
-        elif sound:
-            for name, rest in stripped(((kind.decode("latin-1"), bytes(body)),), everything=everything):
-                parts.append(chunk_bytes(name.encode("latin-1"), rest))
-    return b"".join(parts)
-
-
-def stripped(chunks: tuple[Chunk, ...], *, everything: bool) -> tuple[Chunk, ...]:
-    """The chunks that alter pixels, and unless `everything` goes those that alter how they look."""
-    kept = []
-    for name, body in chunks:
-        turned = _orientation(body) if name == EXIF and not everything else b""
-        if name in STRUCTURAL or (name in LOOK and not everything):
-            kept.append((name, body))
-        elif turned:
-            kept.append((name, turned))
-    return tuple(kept)
-
-
-def _orientation(exif: bytes) -> bytes:
-    """An EXIF directory of the orientation alone; nothing where that is upright, or not to be read."""
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
-    if order is None:
-        return b""
-    try:
-        (first,) = struct.unpack_from(order + "I", exif, 4)
-        (count,) = struct.unpack_from(order + "H", exif, first)
-        for at in range(first + 2, first + 2 + 12 * count, 12):
-            tag, kind, number, value = struct.unpack_from(order + "HHIH", exif, at)
-            if tag == ORIENTATION:
-                break
-        else:
-            return b""
-    except struct.error:
-        return b""
-    if kind != SHORT or number != 1 or not UPRIGHT < value <= MOST_TURNED:
-        return b""
-    return exif[:4] + struct.pack(order + "IHHHIHHI", 8, 1, ORIENTATION, SHORT, 1, value, 0, 0)
 
 
 def rebuild(data: bytes, keep: frozenset[str] = STRUCTURAL) -> bytes:
