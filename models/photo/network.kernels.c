@@ -152,31 +152,54 @@ INLINE void evaluate_trunk(const Engine *e, int64_t first, int64_t last, int one
                 store_floats(e->join + (c * BATCH_ROWS + p) * e->joined + i, load_floats(top + p * units + i));
 }
 
-INLINE void evaluate_head(const Engine *e, int64_t c, int64_t first, int64_t last, int one) {
-    const int64_t number = e->layers + 2 * c, at = c * BATCH_ROWS;
-    float *middle = e->middle_units + at * e->hidden;
-    const Product hidden = forward(e, number, e->join + at * e->joined, e->joined, middle, e->hidden, 1);
-    const Product out = forward(e, number + 1, middle, e->hidden, e->out + at * e->outputs, e->outputs, 0);
-    if (one) {
-        multiply_one(&hidden, first);
-        multiply_one(&out, first);
-    } else {
-        multiply(&hidden, first, last);
-        multiply(&out, first, last);
-    }
+/* The hidden layer of the head of channel c. */
+INLINE Product hidden_layer(const Engine *e, int64_t c) {
+    const int64_t at = c * BATCH_ROWS;
+    return forward(e, e->layers + 2 * c, e->join + at * e->joined, e->joined, e->middle_units + at * e->hidden,
+                   e->hidden, 1);
+}
+
+/* Its output layer. */
+INLINE Product output_layer(const Engine *e, int64_t c) {
+    const int64_t at = c * BATCH_ROWS;
+    return forward(e, e->layers + 2 * c + 1, e->middle_units + at * e->hidden, e->hidden, e->out + at * e->outputs,
+                   e->outputs, 0);
 }
 
 /* Evaluate the trunk and all heads for the pixels [first, last) of the batch. */
 void DZ_KERNEL(photo_forward)(const Engine *e, int64_t first, int64_t last) {
     evaluate_trunk(e, first, last, 0);
-    for (int64_t c = 0; c < e->channels; c++) evaluate_head(e, c, first, last, 0);
+    for (int64_t c = 0; c < e->channels; c++) {
+        const Product hidden = hidden_layer(e, c), out = output_layer(e, c);
+        multiply(&hidden, first, last);
+        multiply(&out, first, last);
+    }
 }
 
-/* Evaluate the trunk for pixel b. */
-void DZ_KERNEL(photo_trunk)(const Engine *e, int64_t b) { evaluate_trunk(e, b, b + 1, 1); }
+/* Evaluate the trunk for pixel b, and of every head's hidden layer the sums over the trunk's output, which come first
+   and need no channel's value. */
+void DZ_KERNEL(photo_trunk)(const Engine *e, int64_t b) {
+    evaluate_trunk(e, b, b + 1, 1);
+    for (int64_t c = 0; c < e->channels; c++) {
+        Product part = hidden_layer(e, c);
+        part.rows = e->units;
+        part.relu = 0;
+        multiply_one(&part, b);
+    }
+}
 
-/* Evaluate the head of channel c for pixel b. */
-void DZ_KERNEL(photo_head)(const Engine *e, int64_t c, int64_t b) { evaluate_head(e, c, b, b + 1, 1); }
+/* Evaluate the rest of the head of channel c for pixel b. */
+void DZ_KERNEL(photo_head)(const Engine *e, int64_t c, int64_t b) {
+    Product rest = hidden_layer(e, c);
+    rest.rows -= e->units;
+    rest.w += e->units * rest.columns;
+    rest.x += e->units;
+    rest.bias = rest.out;
+    rest.bias_step = rest.out_step;
+    multiply_one(&rest, b);
+    const Product out = output_layer(e, c);
+    multiply_one(&out, b);
+}
 
 /* One step of Adam on n neighbouring parameters from `at` on, without bias correction: training gave the squares. */
 INLINE void adam(const Engine *e, int64_t at, const float *gradient, int64_t n, float rate) {
