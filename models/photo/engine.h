@@ -37,10 +37,16 @@ typedef float FloatsAt __attribute__((vector_size(VECTOR), aligned(4), may_alias
 typedef double DoublesAt __attribute__((vector_size(VECTOR), aligned(8), may_alias));
 typedef double FourAt __attribute__((vector_size(32), aligned(8), may_alias));
 
+typedef float HalfAt __attribute__((vector_size(VECTOR / 2), aligned(4), may_alias)); /* as many as of doubles */
+
 INLINE Floats load_floats(const float *from) { return *(const FloatsAt *)from; }
 INLINE void store_floats(float *to, Floats value) { *(FloatsAt *)to = value; }
 INLINE Doubles load_doubles(const double *from) { return *(const DoublesAt *)from; }
 INLINE void store_doubles(double *to, Doubles value) { *(DoublesAt *)to = value; }
+INLINE Doubles widen(const float *from) {
+    const HalfAt half = *(const HalfAt *)from;
+    return __builtin_convertvector(half, Doubles);
+}
 INLINE Four load_four(const double *from) { return *(const FourAt *)from; }
 INLINE void store_four(double *to, Four value) { *(FourAt *)to = value; }
 

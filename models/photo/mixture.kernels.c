@@ -198,23 +198,20 @@ int64_t DZ_KERNEL(photo_find)(const Engine *e, int64_t c, int64_t b, int64_t tar
     const float *out = e->out + (c * BATCH_ROWS + b) * e->outputs;
     const double activity = e->activity[c * BATCH_ROWS + b], inverse_activity = 1.0 / activity;
     const double *centres = e->centre + c * (experts + 1) * BATCH_ROWS + b;
-    double logit[MOST_COMPONENTS], mean[MOST_COMPONENTS], log_scale[MOST_COMPONENTS];
     double largest = (double)out[0];
     for (int64_t j = 1; j < components; j++) largest = (double)out[j] > largest ? (double)out[j] : largest;
-    int64_t place = 0;
-    for (int64_t j = 0; j < MOST_COMPONENTS; j++) {
-        const int real = j < components;
-        logit[j] = real ? (double)out[j] - largest : 0.0;
-        mean[j] = real ? centres[place * BATCH_ROWS] + activity * (double)out[components + j] : 0.0;
-        log_scale[j] = real ? (double)out[2 * components + j] : 0.0;
+    double centre[MOST_COMPONENTS], weight[MOST_COMPONENTS], total = 0.0;
+    for (int64_t j = 0, place = 0; j < MOST_COMPONENTS; j++) {
+        centre[j] = centres[place * BATCH_ROWS];
         place = place < experts ? place + 1 : 0;
     }
+    /* The lanes behind the last component take what stands there, outputs of any kind, and get no weight. */
     Mixture m;
-    double weight[MOST_COMPONENTS], total = 0.0;
     for (int k = 0; k < PARTS; k++) {
-        store_doubles(weight + k * DOUBLES, exponential(load_doubles(logit + k * DOUBLES)));
-        m.mean[k] = load_doubles(mean + k * DOUBLES);
-        m.sharpness[k] = sharpness_of(load_doubles(log_scale + k * DOUBLES), (Doubles){} + inverse_activity);
+        const float *own = out + k * DOUBLES;
+        store_doubles(weight + k * DOUBLES, exponential(widen(own) - largest));
+        m.mean[k] = load_doubles(centre + k * DOUBLES) + activity * widen(own + components);
+        m.sharpness[k] = sharpness_of(widen(own + 2 * components), (Doubles){} + inverse_activity);
     }
     for (int64_t j = 0; j < components; j++) total += weight[j];
     for (int64_t j = components; j < MOST_COMPONENTS; j++) weight[j] = 0.0;
