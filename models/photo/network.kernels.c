@@ -285,23 +285,13 @@ static void learn_layer(const Engine *e, int64_t number, const float *x, int64_t
     }
 }
 
-typedef float Quad __attribute__((vector_size(16)));
-typedef float QuadAt __attribute__((vector_size(16), aligned(4), may_alias));
-
 /* The first `rows` rows of a matrix with `columns` columns, both multiples of four, transposed. */
 static void transpose(const float *from, int64_t rows, int64_t columns, float *to) {
     for (int64_t i = 0; i < rows; i += 4)
         for (int64_t j = 0; j < columns; j += 4) {
-            const float *f = from + i * columns + j;
-            const Quad a = *(const QuadAt *)f, b = *(const QuadAt *)(f + columns);
-            const Quad c = *(const QuadAt *)(f + 2 * columns), d = *(const QuadAt *)(f + 3 * columns);
-            const Quad ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), ef = __builtin_shufflevector(a, b, 2, 6, 3, 7);
-            const Quad cd = __builtin_shufflevector(c, d, 0, 4, 1, 5), gh = __builtin_shufflevector(c, d, 2, 6, 3, 7);
-            float *t = to + j * rows + i;
-            *(QuadAt *)t = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
-            *(QuadAt *)(t + rows) = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
-            *(QuadAt *)(t + 2 * rows) = __builtin_shufflevector(ef, gh, 0, 1, 4, 5);
-            *(QuadAt *)(t + 3 * rows) = __builtin_shufflevector(ef, gh, 2, 3, 6, 7);
+            Quad quads[4];
+            transpose_quads(from + i * columns + j, columns, quads);
+            UNROLL for (int k = 0; k < 4; k++) *(QuadAt *)(to + (j + k) * rows + i) = quads[k];
         }
 }
 
