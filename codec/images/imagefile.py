@@ -54,7 +54,6 @@ KNOWN_BUT_NOT_READ = (
     (b"\0\0\1\0", "ICO"),
 )
 
-PALETTE = frozenset(["PLTE"])
 TIFF_BITS, TIFF_COMPRESSION, TIFF_PHOTOMETRIC, TIFF_ORIENTATION = 258, 259, 262, 274
 TIFF_SAMPLES, TIFF_PLANAR, TIFF_COLOUR_MAP, TIFF_EXTRA, TIFF_FORMAT, TIFF_ICC = 277, 284, 320, 338, 339, 34675
 TIFF_LOSSY_COMPRESSIONS = frozenset([6, 7, 34887, 34892, 50001, 50002])
@@ -188,17 +187,7 @@ def _is_lossy_webp(data: bytes) -> bool:
 def _read_png(data: bytes, max_pixels: int) -> InputImage:
     file = png.parse(data)
     check_pixels(file.width, file.height, max_pixels)
-    if file.depth == 16:
-        samples = png.decode16(data)
-        channels = png.CHANNELS_OF_COLOUR_TYPE[file.colour_type]
-        if samples.shape != (file.height, file.width, channels):
-            raise UnreadableImageError(f"a PNG file that decodes to {samples.shape}")
-        mode = {1: "I;16", 2: "LA;16", 3: "RGB;16", 4: "RGBA;16"}[channels]
-        return InputImage(Picture(samples, mode, 16, file.chunks), "PNG", lossy=False)
-    # Pillow refuses a picture for ancillary chunks that are malformed, or larger than it likes: it gets none of them.
-    with _open(png.rebuild(data, PALETTE), "PNG", max_pixels) as image:
-        picture = from_pil(image)
-    return InputImage(Picture(picture.pixels, picture.mode, file.depth, file.chunks), "PNG", lossy=False)
+    return InputImage(png.read(data, file), "PNG", lossy=False)
 
 
 def _read_pnm(data: bytes, max_pixels: int) -> InputImage:

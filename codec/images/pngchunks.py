@@ -20,6 +20,7 @@ __all__ = [
     "CHANNELS_OF_COLOUR_TYPE",
     "COLOUR_TYPE_OF_CHANNELS",
     "DEPTHS",
+    "PALETTE",
     "SIGNATURE",
     "STRUCTURAL",
     "PngFile",
@@ -29,7 +30,6 @@ __all__ = [
     "legal_transparency",
     "parse",
     "raw_chunks",
-    "rebuild",
     "sound_chunks",
     "strip",
     "stripped",
@@ -215,16 +215,6 @@ def _orientation(exif: bytes) -> bytes:
     if kind != SHORT or number != 1 or not UPRIGHT < value <= MOST_TURNED:
         return b""
     return exif[:4] + struct.pack(order + "IHHHIHHI", 8, 1, ORIENTATION, SHORT, 1, value, 0, 0)
-
-
-def rebuild(data: bytes, keep: frozenset[str] = STRUCTURAL) -> bytes:
-    """The same PNG file without the ancillary chunks that are not in `keep`, nor what stands behind its end."""
-    view = memoryview(data)
-    parts: list[bytes | memoryview] = [SIGNATURE]
-    for kind, _, _, _, start, end in raw_chunks(data):
-        if kind in (b"IHDR", b"IDAT", b"IEND") or kind.decode("latin-1") in keep:
-            parts.append(view[start:end])
-    return b"".join(parts)
 
 
 def chunk_bytes(kind: bytes, data: bytes) -> bytes:
