@@ -268,3 +268,39 @@ def test_strip_drops_exif_that_it_cannot_read(body: bytes) -> None:
     found = strip(grey(((b"eXIf", body),)), "PNG")
     assert found is not None
     assert png.parse(found).chunks == ()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_16_bit_interlaced_file_is_read_in_silence(channels: int, capfd: pytest.CaptureFixture[str]) -> None:
+    samples = array(channels, "u2", 11, 13)
+    rows = b""
+    for top, left, down, right in png_passes(1):
+        for row in samples[top::down, left::right]:
+            rows += b"\0" + row.astype(">u2").tobytes()
+    data = raw_png(13, 11, 16, 0 if channels == 1 else 2, rows, interlace=1)
+    assert np.array_equal(read(data, LIMIT).picture.pixels, samples)
+    assert capfd.readouterr().err == ""
+    check_around_pixels(data)
+
+
+def test_a_filter_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(UnreadableImageError, match="filter of number 5"):
+        read(raw_png(9, 7, 8, 0, GREY_ROWS[:20] + b"\5" + GREY_ROWS[21:]), LIMIT)
+
+
+def test_pixels_that_end_too_early_are_refused() -> None:
+    with pytest.raises(UnreadableImageError, match="69 of 70 bytes"):
+        read(raw_png(9, 7, 8, 0, GREY_ROWS[:-1]), LIMIT)
+
+
+def test_a_wrong_checksum_of_the_pixels_is_refused_in_whatever_chunk_it_stands() -> None:
+    stream = zlib.compress(GREY_ROWS)
+    start = grey().index(b"IDAT") - 4
+    for sizes in ([len(stream)], [len(stream) - 2], [len(stream) - 4, 1, 1]):
+        parts, at = [], 0
+        wrong = stream[:-1] + bytes([stream[-1] ^ 1])
+        for size in [*sizes, 4]:
+            parts.append(png.chunk_bytes(b"IDAT", wrong[at : at + size]))
+            at += size
+        with pytest.raises(UnreadableImageError, match="incorrect data check"):
+            read(grey()[:start] + b"".join(parts) + png.chunk_bytes(b"IEND", b""), LIMIT)
