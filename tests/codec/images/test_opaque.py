@@ -59,6 +59,8 @@ FILES: dict[str, tuple[bytes, str]] = {
     "Sun raster": (b"\x59\xa6\x6a\x95" + bytes(28), "ras"),
     "FITS": (b"SIMPLE  =                    T" + bytes(50), "fits"),
     "DDS": (b"DDS " + bytes(124), "dds"),
+    "XBM": (file_of(picture("1"), "XBM"), "xbm"),
+    "XPM": (b"/* XPM */\nstatic char *a[] = {", "xpm"),
 }
 
 
