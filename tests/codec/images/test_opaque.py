@@ -139,6 +139,14 @@ def test_a_jpeg_file_that_is_cut_short_is_damaged_whatever_its_kind(name: str) -
             read(data[:length], LIMIT)
 
 
+def test_fill_bytes_before_a_marker_are_passed_over() -> None:
+    data = jpeg()
+    filled = data[:-2] + b"\xff" * 5000 + data[-2:]
+    assert jpegscan.scan(filled).end == len(filled)
+    with pytest.raises(UnreadableImageError, match="cut short"):
+        jpegscan.scan(data[:-2] + b"\xff" * 5000)
+
+
 def test_a_whole_jpeg_file_that_pillow_does_not_decode_is_kept() -> None:
     data = bytearray(jpeg())
     data[data.index(b"\xff\xc4") + 4] = 0x77  # a Huffman table of a class that is not known
