@@ -2,6 +2,20 @@
 
 `split` walks over the file in a fixed order and writes what is not as expected; `join` walks the same way and makes the
 file again. What no entry points to (EXIF and other sub-directories, gaps, bytes behind the end) is kept as it is.
+
+A remainder is: a varint, the writer's number in `tiffrules.WRITERS` times the number of `KINDS`, plus that of the kind;
+the width and the height, varints; and a script as in `predicted`, whose numbers and bytes are, in this order:
+
+1. The layout: byte order, BigTIFF, photometric interpretation, coding (`CODINGS`, or compression and predictor), planar
+   configuration, order of bits, tiled or not, the width of a tile, rows of a strip or tile (`_layout`).
+2. The streams: what fills up tiles and rows; for each deflated one its recipe, for each of LZW, PackBits or fax the
+   habit of its encoder; data beyond the picture's, bytes behind the stream's end (`tiffstreams`).
+3. Whether the lengths of compressed streams follow, and these: `skeleton` needs them if something lies behind.
+4. The lengths that the file states, the places of the streams (now, or where the directory comes first after 5), the
+   place of the directory, for each entry its tag, type and count, 0 at the end (`tiffwalk`).
+5. For each value outside its entry, in the order of their places: which it is, its place, whether its bytes belong to
+   something else.
+6. The values, in the order of the entries; the length of the file; the bytes that belong to nothing.
 """
 
 import struct
