@@ -309,7 +309,7 @@ def verify(
 def _check_number(name: str, value: object, least: int, most: int | None = None) -> None:
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise UsageError(f"{name}={value!r}: an integer is wanted, not {type(value).__name__}")
-    if int(value) < least or (most is not None and int(value) > most):  # type: ignore[call-overload]
+    if int(value) < least or (most is not None and int(value) > most):
         raise UsageError(f"{name} {value}: from {least}" + ("" if most is None else f" to {most}"))
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import CorruptPayloadError, InputError
-from ..images import png
+from ..images import png, pngread
 from ..images.modes import CHANNELS
 from ..images.picture import Array
 from .container import Box, Container, Payload, boxes
@@ -293,22 +293,8 @@ def _decode_png(data: bytes, shape: tuple[int, int, int], mode: str, bits: int) 
         found = (file.height, file.width, png.CHANNELS_OF_COLOUR_TYPE[file.colour_type])
         if found != shape or file.depth != bits or CHANNELS[mode] != shape[2] or file.colour_type == 3:
             raise CorruptPayloadError(f"a PNG tile of {found}, {file.depth} bits, where {shape}, {bits} were announced")
-        if bits == 16:
-            return png.decode16(data)
-        return _decode_png8(data, shape, mode, bits)
+        samples = pngread.read_pixels(data, file)
     except InputError as error:
         raise CorruptPayloadError(f"a PNG tile that does not decode: {error}") from error
-
-
-def _decode_png8(data: bytes, shape: tuple[int, int, int], mode: str, bits: int) -> Array:
-    import imagecodecs
-
-    try:
-        # Without other chunks: libpng turns a tRNS to an alpha plane.
-        samples = imagecodecs.png_decode(png.rebuild(data, frozenset()))
-    except imagecodecs.PngError as error:
-        raise CorruptPayloadError(f"a PNG tile that does not decode: {error}") from None
-    if samples.dtype != np.uint8 or samples.size != shape[0] * shape[1] * shape[2]:
-        raise CorruptPayloadError(f"a PNG tile that decodes to {samples.dtype} {samples.shape}, not {shape}")
-    tile = cast(Array, samples.reshape(shape))
-    return tile if mode == "L" or bits == 8 else cast(Array, tile // np.uint8(255 // (2**bits - 1)))
+    # Grey samples of less than 8 bits come widened to 0 to 255; of the mode L they are held so.
+    return samples if mode == "L" or bits >= 8 else cast(Array, samples // np.uint8(255 // (2**bits - 1)))

@@ -14,10 +14,7 @@ Source: PNG, third edition, W3C, sections 5 (chunks), 9 (filters) and 11.3 (anci
 import zlib
 from dataclasses import dataclass, field
 
-import numpy as np
-import numpy.typing as npt
-
-from ..errors import CorruptPayloadError, HeaderError, InputError, UnreadableImageError
+from ..errors import CorruptPayloadError, HeaderError, InputError
 from ..fields import Reader, varint
 from .modes import CHANNELS
 from .picture import Picture
@@ -45,7 +42,6 @@ __all__ = [
     "STRUCTURAL",
     "PngFile",
     "chunk_bytes",
-    "decode16",
     "join",
     "parse",
     "raw_chunks",
@@ -87,18 +83,6 @@ def read(data: bytes, file: PngFile) -> Picture:
         UnreadableImageError: the pixels are damaged or cut short.
     """
     return Picture(read_pixels(data, file), mode_of(file), file.depth, file.chunks)
-
-
-def decode16(data: bytes) -> npt.NDArray[np.uint16]:
-    """The samples of a 16-bit PNG file, [H, W, C].
-
-    Raises:
-        UnreadableImageError: damaged or cut short, or of another depth.
-    """
-    file = parse(data)
-    if file.depth != 16:
-        raise UnreadableImageError(f"a PNG file of {file.depth} bits where 16 are wanted")
-    return read_pixels(data, file).astype(np.uint16, copy=False)
 
 
 def split(data: bytes, picture: Picture) -> Split | None:

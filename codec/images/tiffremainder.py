@@ -2,6 +2,20 @@
 
 `split` walks over the file in a fixed order and writes what is not as expected; `join` walks the same way and makes the
 file again. What no entry points to (EXIF and other sub-directories, gaps, bytes behind the end) is kept as it is.
+
+A remainder is: a varint, the writer's number in `tiffrules.WRITERS` times the number of `KINDS`, plus that of the kind;
+the width and the height, varints; and a script as in `predicted`, whose numbers and bytes are, in this order:
+
+1. The layout: byte order, BigTIFF, photometric interpretation, coding (`CODINGS`, or compression and predictor), planar
+   configuration, order of bits, tiled or not, the width of a tile, rows of a strip or tile (`_layout`).
+2. The streams: what fills up tiles and rows; for each deflated one its recipe, for each of LZW, PackBits or fax the
+   habit of its encoder; data beyond the picture's, bytes behind the stream's end (`tiffstreams`).
+3. Whether the lengths of compressed streams follow, and these: `skeleton` needs them if something lies behind.
+4. The lengths that the file states, the places of the streams (now, or where the directory comes first after 5), the
+   place of the directory, for each entry its tag, type and count, 0 at the end (`tiffwalk`).
+5. For each value outside its entry, in the order of their places: which it is, its place, whether its bytes belong to
+   something else.
+6. The values, in the order of the entries; the length of the file; the bytes that belong to nothing.
 """
 
 import struct
@@ -17,6 +31,7 @@ from .picture import Picture
 from .predicted import OddNumberError, Player, Recorder, Script
 from .split import Split
 from .tiffdirs import SUB_DIRECTORIES, Field, Tiff, parse, serialise, tree
+from .tiffencoders import FOREIGN
 from .tifflayout import (
     BITS,
     CCITT_FAX_3,
@@ -94,10 +109,13 @@ def split(data: bytes, picture: Picture) -> Split | None:
         offsets, counts = places(tiff, found)
     except DensezipError:
         return None
-    try:
-        return Split(_remainder(tiff, found, offsets, counts, picture), exact=True)
-    except (DensezipError, OddNumberError, ValueError):
-        pass
+    foreign = found.compression in FOREIGN
+    if foreign and any(entry.tag in SUB_DIRECTORIES for entry in tiff.first.entries):
+        # Streams of other lengths, by another version of the library, would not leave their places right.
+        return None
+    if not foreign:
+        with suppress(DensezipError, OddNumberError, ValueError):
+            return Split(_remainder(tiff, found, offsets, counts, picture), exact=True)
     try:
         streams = _streams(tiff, found, offsets, counts)
         raws = [decode(stream, found, index) for index, stream in enumerate(streams)]
@@ -125,7 +143,7 @@ def _remainder(tiff: Tiff, found: Layout, offsets: tuple[int, ...], counts: tupl
     _layout(recorder, found.width, found.height, kind, known)
     made = tiffstreams.record(recorder, found, from_picture(picture.pixels, found), known.streams)
     below = any(entry.tag in SUB_DIRECTORIES for entry in tiff.first.entries)
-    for measured in (True,) if below else (False, True):
+    for measured in (True,) if below else (False,) if found.compression in FOREIGN else (False, True):
         before = recorder.fork()
         _lengths(before, found, made, measured)
         best = b""

@@ -1,6 +1,7 @@
 """The whole TIFF file from its pixels and the remainder: byte for byte, or the picture and every tag."""
 
 import contextlib
+import lzma
 import struct
 import zlib
 from dataclasses import replace
@@ -9,16 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 from densezip.codec.errors import CorruptPayloadError, InputError, LimitError
-from densezip.codec.images import tiff, tiffdirs
+from densezip.codec.images import tiff, tiffdirs, tiffencoders
 from densezip.codec.images.picture import from_array
 from densezip.codec.images.split import Split
 from PIL import Image
 from samples import MODES, array, file_of, picture, tiff16
 from tiffs import (
+    BYTE,
     LAYOUTS,
     LIMIT,
     LONG,
     RATIONAL,
+    SHORT,
     TAGS,
     UNDEFINED,
     again,
@@ -235,3 +238,64 @@ def test_a_remainder_belongs_to_pictures_of_one_size_and_mode() -> None:
     for other in (array(3, "u1", 23, 32), array(4), array(3, "u2")):
         with pytest.raises(CorruptPayloadError, match="pixels of mode"):
             tiff.join(from_array(other), split.remainder)
+
+
+ODD: dict[str, dict[str, Any]] = {
+    "no lengths": {"tags": ((279, LONG, None),)},
+    "endless strips": {"tags": ((278, LONG, [2**32 - 1]),)},
+    "no rows a strip": {"tags": ((278, LONG, None),)},
+    "a strip longer than its rows": {"tags": ((279, LONG, [23 * 31 * 3 + 9]),)},
+    "lengths of 16 bits": {"rows": 4, "tags": ((279, SHORT, [4 * 31 * 3] * 5 + [3 * 31 * 3]),)},
+    "sizes of 16 bits": {"tags": ((256, SHORT, [31]), (257, SHORT, [23]))},
+    "one number of bits for all": {"tags": ((258, SHORT, [8]),)},
+    "no planar configuration": {"tags": ((284, SHORT, None),)},
+    "a tag without a value": {"tags": ((65000, BYTE, b"1234"), (65001, UNDEFINED, b""))},
+    "zeros behind the end": {"behind": bytes(70_000)},
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_but_sound_files_come_back(name: str) -> None:
+    data = build(array(3), **ODD[name])
+    assert np.array_equal(picture_of(data).pixels, array(3))
+    assert again(data) == data
+
+
+def test_entries_of_unknown_types_and_out_of_order_come_back() -> None:
+    data = bytearray(build(array(3), tags=((65000, BYTE, b"1234"), (65001, BYTE, b"5678"))))
+    (start,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, start)
+    last = start + 2 + 12 * (count - 1)
+    struct.pack_into("<HHI", data, last, 65001, 777, 2**32 - 1)
+    data[last - 12 : last], data[last : last + 12] = data[last : last + 12], data[last - 12 : last]
+    assert again(bytes(data)) == bytes(data)
+
+
+@pytest.mark.parametrize("compression", ["zstd", "lzma"])
+@pytest.mark.parametrize("mode", ["L", "RGB", "I;16"])
+def test_streams_of_a_library_come_back_as_a_picture_whatever_its_version(
+    mode: str, compression: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = file_of(picture(mode, 150, 200), "TIFF", compression=compression, dpi=(300, 300), description="a hill")
+    found = picture_of(data)
+    split = tiff.split(data, found)
+    assert split is not None
+    assert not split.exact
+    plain = replace(found, chunks=())
+    habits, encoder = tiffencoders.ENCODERS[34925 if compression == "lzma" else 50000]
+    made = tiff.join(plain, split.remainder)
+    assert tiff.split(made, found) == split
+    # Another version, whose streams are a byte longer here and there.
+    longer = (habits, lambda raw, layout, habit: encoder(raw, layout, habit) + bytes(len(raw) % 5))
+    monkeypatch.setitem(tiffencoders.ENCODERS, 34925 if compression == "lzma" else 50000, longer)
+    other = tiff.join(plain, split.remainder)
+    for file in (made, other):
+        back = picture_of(file)
+        assert np.array_equal(back.pixels, found.pixels)
+        assert back.chunks == found.chunks
+
+
+def test_streams_of_a_library_with_exif_stay_whole() -> None:
+    data = with_directories(deflated=True, coder=lzma.compress, compression=34925)
+    assert np.array_equal(picture_of(data).pixels, array(3))
+    assert tiff.split(data, picture_of(data)) is None
