@@ -62,7 +62,7 @@ SMOOTH_BPSP, SMOOTH_RATIO = 1.0, 0.55
 USUAL_RATIO = 0.88
 # On a sample of so many pixels, a longer search leaves this much of the fast WebP's size of photographs, and more of
 # nearly all. Where it leaves less, the best gains about twice as much (in logarithms).
-USUAL_GAIN, GAIN_PIXELS, GAIN_ROWS = 0.95, 3 * 2**14, 64
+USUAL_GAIN, GAIN_PIXELS, GAIN_ROWS = 0.93, 2**15, 64
 # The best PNG of 16-bit samples, over the fast one.
 PNG_RATIO, PNG_TRIAL_PIXELS = 0.75, 2**17
 # What is of photographic kind: colours are named again by their entropy at this multiple of the model's bits a pixel,
