@@ -50,9 +50,10 @@ TRIAL_PIXELS = 2**18
 TRIAL_ROWS = 128
 WORTH_THE_TIME = 0.97
 CLEARLY_SMALLER = 0.9
-# The size by the fast setting is estimated from half of the rows, in bands, or from all of an image that is small.
-ESTIMATE_SHARE = 0.5
-ESTIMATE_PIXELS = 2**16
+# The size by the fast setting is estimated from half of the rows, in bands; from all of an image that is small, and
+# from a quarter of one that is large.
+ESTIMATE_SHARE, ESTIMATE_PIXELS = 0.5, 2**16
+LARGE_SHARE, LARGE_PIXELS = 0.25, 2**20
 ESTIMATE_ROWS = 32
 BLOCK_PIXELS, BLOCK_COLUMNS, BLOCK_THREADS = 2**20, 2**13, 4
 # Of a picture of photographic kind the best WebP is no smaller than these fractions of the fast one: first of a noisy
@@ -62,7 +63,7 @@ SMOOTH_BPSP, SMOOTH_RATIO = 1.0, 0.55
 USUAL_RATIO = 0.88
 # On a sample of so many pixels, a longer search leaves this much of the fast WebP's size of photographs, and more of
 # nearly all. Where it leaves less, the best gains about twice as much (in logarithms).
-USUAL_GAIN, GAIN_PIXELS, GAIN_ROWS = 0.95, 3 * 2**14, 64
+USUAL_GAIN, GAIN_PIXELS, GAIN_ROWS = 0.93, 2**15, 64
 # The best PNG of 16-bit samples, over the fast one.
 PNG_RATIO, PNG_TRIAL_PIXELS = 0.75, 2**17
 # What is of photographic kind: colours are named again by their entropy at this multiple of the model's bits a pixel,
@@ -163,7 +164,8 @@ class _Search:
 def estimated_webp(pixels: Array, threads: int) -> float:
     """An estimate of the size as lossless WebP by a fast setting, in bytes. About 0.1 s a megapixel."""
     height, width = pixels.shape[:2]
-    share = min(1.0, max(ESTIMATE_SHARE, ESTIMATE_PIXELS / (height * width)))
+    area = height * width
+    share = min(1.0, max(LARGE_SHARE if area >= LARGE_PIXELS else ESTIMATE_SHARE, ESTIMATE_PIXELS / area))
     rows = max(1, BLOCK_PIXELS // min(width, BLOCK_COLUMNS))
 
     def block(box: Box) -> tuple[int, int]:

@@ -12,7 +12,7 @@ import imagecodecs
 import numpy as np
 import numpy.typing as npt
 import pytest
-from densezip.codec.file import candidates
+from densezip.codec.file import candidates, payload
 from densezip.codec.file.payload import PNG_SETTINGS, WEBP_SETTINGS, webp_coder
 from leaves import dead_leaves
 from PIL import Image, ImageDraw
@@ -206,3 +206,48 @@ def test_webp_is_spared_for_a_photograph_only(monkeypatch: pytest.MonkeyPatch) -
     for number, pixels in enumerate((twice(photo(80), 1), enlarged(photo(36), 2), coloured(relief(72, 0.04))), 1):
         densezip.compress(pixels, effort=1)
         assert len(asked) == number
+
+
+LARGE: dict[str, Callable[[], Any]] = {
+    "false colours": lambda: coloured(relief(72, 0.04)),
+    "stickers": lambda: stickers(90),
+    "page": lambda: Image.fromarray(text(88)).convert("1"),
+    "palette": lambda: Image.fromarray(photo(60)).quantize(9),
+    "16-bit copies": lambda: np.tile(np.random.default_rng(0).integers(0, 2**16, (20, 25)).astype(np.uint16), (3, 3)),
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_a_large_picture_gets_what_is_best_on_a_sample(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = LARGE[name]()
+    usual = len(densezip.compress(image, effort=1))
+    for limit in ("FULL_PIXELS", "FULL_GRAPHIC_PIXELS"):
+        monkeypatch.setattr(candidates, limit, 1000)
+    monkeypatch.setattr(candidates, "TRIAL_PIXELS", 2000)
+    monkeypatch.setattr(candidates, "TRIAL_ROWS", 8)
+    monkeypatch.setattr(payload, "WEBP_WHOLE_PIXELS", 2500)
+    monkeypatch.setattr(payload, "WEBP_TILE_PIXELS", 2500)
+    data = densezip.compress(image, effort=1)
+    assert data == densezip.compress(image, effort=1, threads=3)
+    assert usual <= len(data) <= 2 * usual + PROMISE
+    assert np.array_equal(np.asarray(densezip.decompress(data)), np.asarray(image))
+
+
+def test_a_large_picture_is_not_tried_by_the_slowest_setting_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    for limit in ("FULL_PIXELS", "FULL_GRAPHIC_PIXELS"):
+        monkeypatch.setattr(candidates, limit, 1000)
+    monkeypatch.setattr(candidates, "TRIAL_PIXELS", 1500)
+    monkeypatch.setattr(candidates, "TRIAL_ROWS", 8)
+    monkeypatch.setattr(candidates, "WORTH_THE_TIME", 0.0)
+    asked: list[tuple[tuple[int, ...], Any]] = []
+    encode = payload._encode_webp
+
+    def noted(tile: Any, *setting: int) -> bytes:
+        asked.append((tile.shape, setting))
+        return encode(tile, *setting)
+
+    monkeypatch.setattr(payload, "_encode_webp", noted)
+    densezip.compress(stickers(90), effort=1)
+    whole = [setting for shape, setting in asked if shape == (90, 90, 3) and setting in WEBP_SETTINGS]
+    assert len(whole) == 1
+    assert whole[0] != payload.WEBP_SLOWEST
