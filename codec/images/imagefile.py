@@ -46,8 +46,6 @@ MAGIC = (
 LOSSY = frozenset(["JPEG"])
 NOT_IMAGES = ((b"%!PS", "PostScript"), (b"%PDF", "PDF"))
 
-PALETTE = frozenset(["PLTE"])
-
 
 @dataclass(frozen=True)
 class InputImage:
@@ -210,14 +208,4 @@ def _read_jpeg(data: bytes, max_pixels: int) -> InputImage:
 def _read_png(data: bytes, max_pixels: int) -> InputImage:
     file = png.parse(data)
     check_pixels(file.width, file.height, max_pixels)
-    if file.depth == 16:
-        samples = png.decode16(data)
-        channels = png.CHANNELS_OF_COLOUR_TYPE[file.colour_type]
-        if samples.shape != (file.height, file.width, channels):
-            raise UnreadableImageError(f"a PNG file that decodes to {samples.shape}")
-        mode = {1: "I;16", 2: "LA;16", 3: "RGB;16", 4: "RGBA;16"}[channels]
-        return InputImage(Picture(samples, mode, 16, file.chunks), "PNG", lossy=False)
-    # Pillow refuses a picture for ancillary chunks that are malformed, or larger than it likes: it gets none of them.
-    with _open(png.rebuild(data, PALETTE), "PNG", max_pixels) as image:
-        picture = from_pil(image)
-    return InputImage(Picture(picture.pixels, picture.mode, file.depth, file.chunks), "PNG", lossy=False)
+    return InputImage(png.read(data, file), "PNG", lossy=False)

@@ -1,4 +1,4 @@
-"""PNG files: read 16-bit samples, take a file apart into pixels and everything else, and put it together again.
+"""PNG files: read one, take a file apart into pixels and everything else, and put it together again.
 
 The remainder of a file holds every chunk but IDAT with its exact bytes and place, and what stands behind the end. Its
 first byte says the depth and colour type, and which of the other fields there are:
@@ -33,8 +33,8 @@ from .pngchunks import (
     header_bytes,
     parse,
     raw_chunks,
-    rebuild,
 )
+from .pngread import mode_of, read_pixels
 from .pngstream import chunks_of, explain, standard
 from .pngwrite import write
 from .split import Split
@@ -49,7 +49,7 @@ __all__ = [
     "join",
     "parse",
     "raw_chunks",
-    "rebuild",
+    "read",
     "skeleton",
     "split",
     "write",
@@ -76,23 +76,29 @@ class _Parts:
     choices: Reader | None = None
 
 
+def read(data: bytes, file: PngFile) -> Picture:
+    """The picture of a PNG file with the metadata that is sound.
+
+    Args:
+        data: the bytes of the file.
+        file: what `parse` gave for it.
+
+    Raises:
+        UnreadableImageError: the pixels are damaged or cut short.
+    """
+    return Picture(read_pixels(data, file), mode_of(file), file.depth, file.chunks)
+
+
 def decode16(data: bytes) -> npt.NDArray[np.uint16]:
     """The samples of a 16-bit PNG file, [H, W, C].
 
     Raises:
-        UnreadableImageError: damaged or cut short.
+        UnreadableImageError: damaged or cut short, or of another depth.
     """
-    import imagecodecs
-
-    # libpng expands tRNS to an alpha plane and is told nothing of gamma: it gets the pixels alone.
-    try:
-        samples = imagecodecs.png_decode(rebuild(data, frozenset()))
-    except imagecodecs.PngError as error:
-        raise UnreadableImageError(f"a damaged PNG file: {error}") from None
-    if samples.dtype != np.uint16:
-        raise UnreadableImageError(f"a 16-bit PNG file that decodes to {samples.dtype}")
-    out: npt.NDArray[np.uint16] = samples.reshape(*samples.shape[:2], -1)
-    return out
+    file = parse(data)
+    if file.depth != 16:
+        raise UnreadableImageError(f"a PNG file of {file.depth} bits where 16 are wanted")
+    return read_pixels(data, file).astype(np.uint16, copy=False)
 
 
 def split(data: bytes, picture: Picture) -> Split | None:

@@ -78,8 +78,8 @@ static void multiply(const Product *a, int64_t first, int64_t last) {
         default: BLOCKS(8, 1)
         }
 #else
-        switch (left > 1) {
-        case 1: BLOCKS(4, 2)
+        switch (left > 1 ? 2 : 1) {
+        case 2: BLOCKS(4, 2)
         default: BLOCKS(4, 1)
         }
 #endif
@@ -152,31 +152,54 @@ INLINE void evaluate_trunk(const Engine *e, int64_t first, int64_t last, int one
                 store_floats(e->join + (c * BATCH_ROWS + p) * e->joined + i, load_floats(top + p * units + i));
 }
 
-INLINE void evaluate_head(const Engine *e, int64_t c, int64_t first, int64_t last, int one) {
-    const int64_t number = e->layers + 2 * c, at = c * BATCH_ROWS;
-    float *middle = e->middle_units + at * e->hidden;
-    const Product hidden = forward(e, number, e->join + at * e->joined, e->joined, middle, e->hidden, 1);
-    const Product out = forward(e, number + 1, middle, e->hidden, e->out + at * e->outputs, e->outputs, 0);
-    if (one) {
-        multiply_one(&hidden, first);
-        multiply_one(&out, first);
-    } else {
-        multiply(&hidden, first, last);
-        multiply(&out, first, last);
-    }
+/* The hidden layer of the head of channel c. */
+INLINE Product hidden_layer(const Engine *e, int64_t c) {
+    const int64_t at = c * BATCH_ROWS;
+    return forward(e, e->layers + 2 * c, e->join + at * e->joined, e->joined, e->middle_units + at * e->hidden,
+                   e->hidden, 1);
+}
+
+/* Its output layer. */
+INLINE Product output_layer(const Engine *e, int64_t c) {
+    const int64_t at = c * BATCH_ROWS;
+    return forward(e, e->layers + 2 * c + 1, e->middle_units + at * e->hidden, e->hidden, e->out + at * e->outputs,
+                   e->outputs, 0);
 }
 
 /* Evaluate the trunk and all heads for the pixels [first, last) of the batch. */
 void DZ_KERNEL(photo_forward)(const Engine *e, int64_t first, int64_t last) {
     evaluate_trunk(e, first, last, 0);
-    for (int64_t c = 0; c < e->channels; c++) evaluate_head(e, c, first, last, 0);
+    for (int64_t c = 0; c < e->channels; c++) {
+        const Product hidden = hidden_layer(e, c), out = output_layer(e, c);
+        multiply(&hidden, first, last);
+        multiply(&out, first, last);
+    }
 }
 
-/* Evaluate the trunk for pixel b. */
-void DZ_KERNEL(photo_trunk)(const Engine *e, int64_t b) { evaluate_trunk(e, b, b + 1, 1); }
+/* Evaluate the trunk for pixel b, and of every head's hidden layer the sums over the trunk's output, which come first
+   and need no channel's value. */
+void DZ_KERNEL(photo_trunk)(const Engine *e, int64_t b) {
+    evaluate_trunk(e, b, b + 1, 1);
+    for (int64_t c = 0; c < e->channels; c++) {
+        Product part = hidden_layer(e, c);
+        part.rows = e->units;
+        part.relu = 0;
+        multiply_one(&part, b);
+    }
+}
 
-/* Evaluate the head of channel c for pixel b. */
-void DZ_KERNEL(photo_head)(const Engine *e, int64_t c, int64_t b) { evaluate_head(e, c, b, b + 1, 1); }
+/* Evaluate the rest of the head of channel c for pixel b. */
+void DZ_KERNEL(photo_head)(const Engine *e, int64_t c, int64_t b) {
+    Product rest = hidden_layer(e, c);
+    rest.rows -= e->units;
+    rest.w += e->units * rest.columns;
+    rest.x += e->units;
+    rest.bias = rest.out;
+    rest.bias_step = rest.out_step;
+    multiply_one(&rest, b);
+    const Product out = output_layer(e, c);
+    multiply_one(&out, b);
+}
 
 /* One step of Adam on n neighbouring parameters from `at` on, without bias correction: training gave the squares. */
 INLINE void adam(const Engine *e, int64_t at, const float *gradient, int64_t n, float rate) {
@@ -247,8 +270,8 @@ static void learn_layer(const Engine *e, int64_t number, const float *x, int64_t
         default: LEARNS(4, 1)
         }
 #else
-        switch (left > 1) {
-        case 1: LEARNS(4, 2)
+        switch (left > 1 ? 2 : 1) {
+        case 2: LEARNS(4, 2)
         default: LEARNS(4, 1)
         }
 #endif
@@ -262,13 +285,21 @@ static void learn_layer(const Engine *e, int64_t number, const float *x, int64_t
     }
 }
 
+/* The first `rows` rows of a matrix with `columns` columns, both multiples of four, transposed. */
+static void transpose(const float *from, int64_t rows, int64_t columns, float *to) {
+    for (int64_t i = 0; i < rows; i += 4)
+        for (int64_t j = 0; j < columns; j += 4) {
+            Quad quads[4];
+            transpose_quads(from + i * columns + j, columns, quads);
+            UNROLL for (int k = 0; k < 4; k++) *(QuadAt *)(to + (j + k) * rows + i) = quads[k];
+        }
+}
+
 /* The gradients of the first `rows` inputs of a layer, added to what `bias` holds of them, to `out`. */
 static void back(const Engine *e, int64_t number, int64_t rows, const float *g, const float *bias, int64_t bias_step,
                  float *out) {
     const Layer layer = layer_at(e, number);
-    const float *w = e->parameters + layer.first;
-    for (int64_t i = 0; i < rows; i++)
-        for (int64_t j = 0; j < layer.columns; j++) e->transposed[j * rows + i] = w[i * layer.columns + j];
+    transpose(e->parameters + layer.first, rows, layer.columns, e->transposed);
     const Product product = {e->transposed, g, bias, out, layer.columns, rows, layer.columns, bias_step, rows, 0};
     multiply(&product, 0, BATCH);
 }

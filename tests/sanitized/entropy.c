@@ -1,8 +1,8 @@
-/* Hostile arguments for the loops over lanes: `entropy RUNS SEED`, compiled with sanitizers, which end the process at the
-   first read or write outside a buffer, and at what C leaves undefined. All buffers are as long as they have to be.
+/* Hostile arguments for the loops over lanes: `entropy RUNS SEED`, compiled with sanitizers, which end the process at
+   the first read or write outside a buffer, and at what C leaves undefined. All buffers are as long as they have to be.
 
-   Beside that the laws: pop undoes push, and the symbol that is found for a slot has the interval that holds it, for any
-   finite parameters, the largest and the smallest too. */
+   Beside that the laws: pop undoes push, and the symbol that is found for a slot has the interval that holds it, for
+   any finite parameters, the largest and the smallest too. */
 
 #include "hostile.h"
 
@@ -38,7 +38,8 @@ static int stack(int64_t lanes, int hostile) {
         words[i] = (int32_t)random_word();
     draw_intervals(lanes, start, freq, precision, hostile);
     for (int64_t i = 0; i < lanes; i++)
-        head[i] = (int64_t)((1ULL << 31) + (random_word() >> 1) % ((1ULL << 63 >> random_below(32)) - (1ULL << 31) + 1));
+        head[i] =
+            (int64_t)((1ULL << 31) + (random_word() >> 1) % ((1ULL << 63 >> random_below(32)) - (1ULL << 31) + 1));
     memcpy(before, head, 8 * (size_t)lanes);
     int64_t grown = DZ_KERNEL(dz_push)(lanes, head, start, freq, precision, words, size, size + lanes);
     if (!hostile && grown < size)
@@ -78,7 +79,8 @@ static double draw_number(int positive) { /* finite, now and then of any size */
 }
 
 static int distributions(int64_t lanes) {
-    const int64_t kind = random_below(3), precision = 1 + random_below(31), components = 1 + random_below(MOST_COMPONENTS);
+    const int64_t kind = random_below(3), precision = 1 + random_below(31),
+                  components = 1 + random_below(MOST_COMPONENTS);
     const int64_t size = 1 + (int64_t)(random_word() % (1ULL << (precision - 1)) >> random_below(24));
     const int64_t count = components * lanes;
     double *logits = room(8 * (size_t)count), *means = room(8 * (size_t)count), *scales = room(8 * (size_t)count);
@@ -88,11 +90,12 @@ static int distributions(int64_t lanes) {
         logits[i] = draw_number(0), means[i] = draw_number(0), scales[i] = draw_number(1);
     for (int64_t i = 0; i < lanes; i++)
         slots[i] = (int64_t)(random_word() >> (64 - precision));
-    if (DZ_KERNEL(dz_find)(kind, components, lanes, logits, means, scales, size, precision, scratch, slots, symbols) >= 0)
+    if (DZ_KERNEL(dz_find)(kind, components, lanes, logits, means, scales, size, precision, scratch, slots, symbols)
+        >= 0)
         return 20;
-    if (DZ_KERNEL(dz_intervals)(
-            kind, components, lanes, logits, means, scales, size, precision, scratch, symbols, start, freq
-        ) >= 0)
+    if (DZ_KERNEL(dz_intervals)(kind, components, lanes, logits, means, scales, size, precision, scratch, symbols,
+                                start, freq)
+        >= 0)
         return 21;
     for (int64_t i = 0; i < lanes; i++)
         if (symbols[i] < 0 || symbols[i] >= size || slots[i] < start[i] || slots[i] - start[i] >= freq[i])
@@ -101,11 +104,12 @@ static int distributions(int64_t lanes) {
         int64_t wrong = random_below((uint32_t)lanes);
         slots[wrong] = random_below(2) ? 1LL << precision : -1;
         symbols[wrong] = random_below(2) ? size : INT64_MIN;
-        if (DZ_KERNEL(dz_find)(kind, components, lanes, logits, means, scales, size, precision, scratch, slots, start) != wrong)
+        if (DZ_KERNEL(dz_find)(kind, components, lanes, logits, means, scales, size, precision, scratch, slots, start)
+            != wrong)
             return 23;
-        if (DZ_KERNEL(dz_intervals)(
-                kind, components, lanes, logits, means, scales, size, precision, scratch, symbols, start, freq
-            ) != wrong)
+        if (DZ_KERNEL(dz_intervals)(kind, components, lanes, logits, means, scales, size, precision, scratch, symbols,
+                                    start, freq)
+            != wrong)
             return 24;
     }
     free(logits), free(means), free(scales), free(scratch), free(slots), free(symbols), free(start), free(freq);

@@ -1,5 +1,6 @@
-/* Hostile tiles for the coder of few colours: `indexed RUNS SEED TABLES`, compiled with sanitizers, which end the process
-   at the first read or write outside a buffer. TABLES is a file of the numbers of models/indexed.py: squash, stretch, rate.
+/* Hostile tiles for the coder of few colours: `indexed RUNS SEED TABLES`, compiled with sanitizers, which end the
+   process at the first read or write outside a buffer. TABLES is a file of the numbers of models/indexed.py: squash,
+   stretch, rate.
 
    Every run codes a random small tile, damages or replaces the bytes, and decodes them in bands of rows. All buffers
    are as long as they have to be and no longer. Every 64th run checks that undamaged bytes give the tile back. */
@@ -34,9 +35,8 @@ static void begin(int fresh) { /* places belong to one tile; what else adapts is
             corrections[row * KNOTS + knot] = (uint16_t)given[knot < 32 ? knot * 128 : 4095];
 }
 
-static int64_t run(
-    int64_t height, int64_t width, int bits, int decoding, uint8_t *canvas, uint8_t *data, int64_t size, int64_t band
-) {
+static int64_t run(int64_t height, int64_t width, int bits, int decoding, uint8_t *canvas, uint8_t *data, int64_t size,
+                   int64_t band) {
     int64_t registers[6] = {0, 0xFFFFFFFF, 0, 0, 0, 0};
     if (decoding) {
         for (int64_t i = 0; i < 4; i++)
@@ -45,10 +45,9 @@ static int64_t run(
     }
     for (int64_t top = 0; top < height; top += band) {
         int64_t bottom = top + band < height ? top + band : height;
-        if (DZ_KERNEL(dz_indexed_rows)(
-                top, bottom, height, width, bits, decoding, canvas, data, size, registers, slots, counters, match_counters,
-                places, depth_weights, pattern_weights, corrections, given, given + 4096, given + 8192
-            ))
+        if (DZ_KERNEL(dz_indexed_rows)(top, bottom, height, width, bits, decoding, canvas, data, size, registers, slots,
+                                       counters, match_counters, places, depth_weights, pattern_weights, corrections,
+                                       given, given + 4096, given + 8192))
             return -1;
     }
     if (!decoding && registers[POSITION] < size)
