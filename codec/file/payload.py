@@ -296,5 +296,5 @@ def _decode_png(data: bytes, shape: tuple[int, int, int], mode: str, bits: int) 
         samples = pngread.read_pixels(data, file)
     except InputError as error:
         raise CorruptPayloadError(f"a PNG tile that does not decode: {error}") from error
-    # Grey samples of less than 8 bits come widened to 0 to 255; of the mode L they are held so.
-    return samples if mode == "L" or bits >= 8 else cast(Array, samples // np.uint8(255 // (2**bits - 1)))
+    # Grey samples of 2 and 4 bits come widened to 0 to 255; of the mode L they are held so.
+    return samples if mode == "L" or bits in (1, 8, 16) else cast(Array, samples // np.uint8(255 // (2**bits - 1)))
