@@ -11,7 +11,7 @@ from io import BytesIO
 
 from PIL import Image, ImageFile
 
-from ..errors import InputError, LimitError, UnreadableImageError, UnsupportedImageError
+from ..errors import DensezipError, LimitError, UnreadableImageError, UnsupportedImageError
 from . import bmp, gif, jpegscan, opaque, png, pnm, qoi, tga, tiff, webp
 from .limits import check_pixels
 from .opaque import OPAQUE, Kind
@@ -109,7 +109,7 @@ def read(data: bytes, max_pixels: int) -> InputImage:
             if kind in READERS:
                 return InputImage(READERS[kind](data, max_pixels), kind, lossy=False)
             return InputImage(webp.read(data, max_pixels), kind, webp.is_lossy(data))
-    except (InputError, LimitError, MemoryError):
+    except (DensezipError, MemoryError):
         raise
     except Exception as error:  # Pillow's plugins raise whatever a damaged file leads them to.
         raise UnreadableImageError(f"a damaged {kind} file{_reason(error)}") from error
