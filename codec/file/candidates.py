@@ -15,6 +15,7 @@ from ..images.picture import Array, Picture
 from .container import CRC_BYTES, Box, Payload, boxes
 from .payload import (
     PNG_SETTINGS,
+    WEBP_QUICKEST,
     WEBP_SETTINGS,
     WEBP_SLOWEST,
     Coder,
@@ -50,6 +51,8 @@ TRIAL_PIXELS = 2**18
 TRIAL_ROWS = 128
 WORTH_THE_TIME = 0.97
 CLEARLY_SMALLER = 0.9
+# The share of runs of pixels that stand elsewhere too from which on the slowest setting is tried in a large picture.
+MANY_REPEATS = 1 / 16
 # The size by the fast setting is estimated from half of the rows, in bands; from all of an image that is small, and
 # from a quarter of one that is large.
 ESTIMATE_SHARE, ESTIMATE_PIXELS = 0.5, 2**16
@@ -124,6 +127,11 @@ def choose(
         return search.best()
     for coder in _by_trial(picture, indexed):
         search.attempt(coder)
+    # A sample does not show what stands again far away: one setting that finds such copies takes next to no time, another
+    # that finds more is worth its time where there are many.
+    size = search.attempt(webp_coder(height, width, [WEBP_QUICKEST]))
+    if look(pixels, 8 * size / (height * width)).repeats > MANY_REPEATS:
+        search.attempt(webp_coder(height, width, [WEBP_SLOWEST]))
     return search.best()
 
 
