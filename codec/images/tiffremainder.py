@@ -31,6 +31,7 @@ from .picture import Picture
 from .predicted import OddNumberError, Player, Recorder, Script
 from .split import Split
 from .tiffdirs import SUB_DIRECTORIES, Field, Tiff, parse, serialise, tree
+from .tiffencoders import FOREIGN
 from .tifflayout import (
     BITS,
     CCITT_FAX_3,
@@ -108,10 +109,13 @@ def split(data: bytes, picture: Picture) -> Split | None:
         offsets, counts = places(tiff, found)
     except DensezipError:
         return None
-    try:
-        return Split(_remainder(tiff, found, offsets, counts, picture), exact=True)
-    except (DensezipError, OddNumberError, ValueError):
-        pass
+    foreign = found.compression in FOREIGN
+    if foreign and any(entry.tag in SUB_DIRECTORIES for entry in tiff.first.entries):
+        # Streams of other lengths, by another version of the library, would not leave their places right.
+        return None
+    if not foreign:
+        with suppress(DensezipError, OddNumberError, ValueError):
+            return Split(_remainder(tiff, found, offsets, counts, picture), exact=True)
     try:
         streams = _streams(tiff, found, offsets, counts)
         raws = [decode(stream, found, index) for index, stream in enumerate(streams)]
@@ -139,7 +143,7 @@ def _remainder(tiff: Tiff, found: Layout, offsets: tuple[int, ...], counts: tupl
     _layout(recorder, found.width, found.height, kind, known)
     made = tiffstreams.record(recorder, found, from_picture(picture.pixels, found), known.streams)
     below = any(entry.tag in SUB_DIRECTORIES for entry in tiff.first.entries)
-    for measured in (True,) if below else (False, True):
+    for measured in (True,) if below else (False,) if found.compression in FOREIGN else (False, True):
         before = recorder.fork()
         _lengths(before, found, made, measured)
         best = b""

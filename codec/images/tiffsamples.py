@@ -114,7 +114,7 @@ def _decompress(stream: bytes, layout: Layout, index: int, wanted: int) -> bytes
     if kind == PACKBITS:
         return bytes(imagecodecs.packbits_decode(stream, out=wanted))
     if kind == ZSTD:
-        return bytes(imagecodecs.zstd_decode(stream, out=wanted))
+        return bytes(imagecodecs.zstd_decode(stream[: _zstd_end(stream)], out=wanted))
     if kind == WEBP:
         if stream[:4] != b"RIFF" or stream[12:16] != b"VP8L":
             raise UnsupportedImageError("a TIFF file with lossy WebP in it")
@@ -140,6 +140,22 @@ def _decompress(stream: bytes, layout: Layout, index: int, wanted: int) -> bytes
             )
         return raw
     raise UnsupportedImageError(f"a TIFF file with compression {kind}")
+
+
+def _zstd_end(stream: bytes) -> int:
+    """Where a Zstandard frame ends; what is behind it would be an error to its decoder.
+
+    Source: RFC 8878, section 3.1.1.
+    """
+    descriptor = stream[4]
+    at = 5 + (not descriptor & 32) + (0, 1, 2, 4)[descriptor & 3]
+    at += (descriptor >> 5 & 1, 2, 4, 8)[descriptor >> 6]
+    last = 0
+    while not last and at + 3 <= len(stream):
+        header = int.from_bytes(stream[at : at + 3], "little")
+        last = header & 1
+        at += 3 + (1 if header >> 1 & 3 == 1 else header >> 3)
+    return at + (4 if descriptor & 4 else 0)
 
 
 def unpack(raw: bytes | memoryview, layout: Layout, index: int) -> Block:

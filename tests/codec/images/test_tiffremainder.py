@@ -1,6 +1,7 @@
 """The whole TIFF file from its pixels and the remainder: byte for byte, or the picture and every tag."""
 
 import contextlib
+import lzma
 import struct
 import zlib
 from dataclasses import replace
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from densezip.codec.errors import CorruptPayloadError, InputError, LimitError
-from densezip.codec.images import tiff, tiffdirs
+from densezip.codec.images import tiff, tiffdirs, tiffencoders
 from densezip.codec.images.picture import from_array
 from densezip.codec.images.split import Split
 from PIL import Image
@@ -268,3 +269,33 @@ def test_entries_of_unknown_types_and_out_of_order_come_back() -> None:
     struct.pack_into("<HHI", data, last, 65001, 777, 2**32 - 1)
     data[last - 12 : last], data[last : last + 12] = data[last : last + 12], data[last - 12 : last]
     assert again(bytes(data)) == bytes(data)
+
+
+@pytest.mark.parametrize("compression", ["zstd", "lzma"])
+@pytest.mark.parametrize("mode", ["L", "RGB", "I;16"])
+def test_streams_of_a_library_come_back_as_a_picture_whatever_its_version(
+    mode: str, compression: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = file_of(picture(mode, 150, 200), "TIFF", compression=compression, dpi=(300, 300), description="a hill")
+    found = picture_of(data)
+    split = tiff.split(data, found)
+    assert split is not None
+    assert not split.exact
+    plain = replace(found, chunks=())
+    habits, encoder = tiffencoders.ENCODERS[34925 if compression == "lzma" else 50000]
+    made = tiff.join(plain, split.remainder)
+    assert tiff.split(made, found) == split
+    # Another version, whose streams are a byte longer here and there.
+    longer = (habits, lambda raw, layout, habit: encoder(raw, layout, habit) + bytes(len(raw) % 5))
+    monkeypatch.setitem(tiffencoders.ENCODERS, 34925 if compression == "lzma" else 50000, longer)
+    other = tiff.join(plain, split.remainder)
+    for file in (made, other):
+        back = picture_of(file)
+        assert np.array_equal(back.pixels, found.pixels)
+        assert back.chunks == found.chunks
+
+
+def test_streams_of_a_library_with_exif_stay_whole() -> None:
+    data = with_directories(deflated=True, coder=lzma.compress, compression=34925)
+    assert np.array_equal(picture_of(data).pixels, array(3))
+    assert tiff.split(data, picture_of(data)) is None
