@@ -35,7 +35,7 @@ typedef struct {
         UNROLL for (int q = 0; q < P; q++)                                                                 \
             UNROLL for (int k = 0; k < V; k++)                                                             \
                 sum[q][k] = load_floats(a->bias + (p + q) * a->bias_step + column + k * FLOATS);           \
-        for (int64_t i = 0; i < rows; i++, w += columns, x++) {                                            \
+        _Pragma("GCC unroll 4") for (int64_t i = 0; i < rows; i++, w += columns, x++) {                    \
             Floats own[V];                                                                                 \
             UNROLL for (int k = 0; k < V; k++) own[k] = load_floats(w + k * FLOATS);                       \
             UNROLL for (int q = 0; q < P; q++) {                                                           \
