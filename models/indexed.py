@@ -25,7 +25,7 @@ from ..codec.images.picture import Array
 __all__ = ["DIGEST", "MAX_COLOURS", "NAME", "decode_tile", "encode_tile", "tile_shape"]
 
 NAME = "indexed"
-# Nothing is trained: these four bytes stand for the arithmetic below, and change with it.
+# Nothing is trained: these four bytes stand for the arithmetic, and change with it.
 DIGEST = b"\0\0\0\1"
 MAX_COLOURS = 256
 # Tiles of so many pixels: counters for each take up to 110 MB.
