@@ -43,7 +43,18 @@ WEBP_MAX_SIDE = 16383
 # (method, quality) of lossless WebP. The slowest tries all of its transforms, and takes three quarters of the time of
 # all together; yet the first is 7 % smaller on repeated pictures, and others are on enlarged and on tiny ones.
 WEBP_QUICKEST, WEBP_SLOWEST = (0, 100), (6, 100)
-WEBP_SETTINGS = (WEBP_QUICKEST, (1, 100), (2, 80), (2, 100), (3, 100), (4, 75), (4, 100), (5, 75), (5, 100), WEBP_SLOWEST)
+WEBP_SETTINGS = (
+    WEBP_QUICKEST,
+    (1, 100),
+    (2, 80),
+    (2, 100),
+    (3, 100),
+    (4, 75),
+    (4, 100),
+    (5, 75),
+    (5, 100),
+    WEBP_SLOWEST,
+)
 # One that is a hundred times faster and, on photographs, up to 10 % larger than the best; and two that take two and six
 # times its time because they search longer, by which they gain little there.
 WEBP_FAST = (2, 20)
