@@ -127,8 +127,8 @@ def choose(
         return search.best()
     for coder in _by_trial(picture, indexed):
         search.attempt(coder)
-    # A sample does not show what stands again far away: one setting that finds such copies takes next to no time, another
-    # that finds more is worth its time where there are many.
+    # A sample does not show what stands again far away: one setting that finds such copies takes next to no time,
+    # another that finds more is worth its time where there are many.
     size = search.attempt(webp_coder(height, width, [WEBP_QUICKEST]))
     if look(pixels, 8 * size / (height * width)).repeats > MANY_REPEATS:
         search.attempt(webp_coder(height, width, [WEBP_SLOWEST]))

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import CorruptPayloadError, HeaderError
-from ..fields import varint
 from . import deflate
 from .picture import Array
 from .predicted import OddNumberError, Player, Recorder
@@ -23,11 +22,9 @@ LITERAL = 3
 ZIPS = (ZIP, OLD_ZIP)
 # How streams are deflated that could not be made again, and the beginning of the recipe of such.
 METHOD = deflate.Method(1, 6, 0, 15, 8)
-START = deflate.start_of_recipe(METHOD)
+START = deflate.recipe_of(METHOD)
 # So many streams of a file are analysed; the others have the same settings, or are replaced. An analysis takes a while.
 MAX_ANALYSED = 100
-# Header and checksum of a zlib stream.
-ZLIB_BYTES = 6
 # Data beyond a segment's samples that is kept: some writers fill up the last strip.
 MAX_EXCESS = 2**20
 
@@ -89,7 +86,7 @@ def _record_deflated(recorder: Recorder, layout: Layout, raws: list[bytes], stre
     """For each stream, its recipe, the bytes that it holds beyond the samples, and what is behind its end."""
     last, analysed = START, 0
     for index, (raw, stream) in enumerate(zip(raws, streams, strict=True)):
-        found = (True, last, b"", b"") if deflate.replay_plain(raw, last) == stream else None
+        found = (True, last, b"", b"") if deflate.replay(raw, last) == stream else None
         if found is None and analysed < MAX_ANALYSED:
             found = _recipe(raw, stream, layout.row_bytes)
             analysed += 1
@@ -108,8 +105,8 @@ def _recipe(raw: bytes, stream: bytes, feed: int) -> tuple[bool, bytes, bytes, b
     """How a stream was deflated.
 
     Returns:
-        whether the recipe holds nothing but settings, then without the size at its end, so that it is the same for
-        most streams; the recipe; the data behind the samples; the bytes behind the stream.
+        whether the recipe holds nothing but settings, so that it is the same for most streams; the recipe; the data
+        behind the samples; the bytes behind the stream.
     """
     most = len(raw) + MAX_EXCESS
     length = deflate.size_of(stream, most) or 0
@@ -117,10 +114,7 @@ def _recipe(raw: bytes, stream: bytes, feed: int) -> tuple[bool, bytes, bytes, b
     if found is None or not found[0].startswith(raw):
         return None
     whole, recipe = found
-    size = varint(length - ZLIB_BYTES)
-    start = recipe[: -len(size)]
-    plain = recipe[0] < deflate.NOTES and deflate.replay_plain(whole, start) == stream[:length]
-    return plain, start if plain else recipe, whole[len(raw) :], stream[length:]
+    return recipe[0] < deflate.NOTES, recipe, whole[len(raw) :], stream[length:]
 
 
 def _play_deflated(player: Player, bodies: list[bytes]) -> list[bytes]:
@@ -129,7 +123,7 @@ def _play_deflated(player: Player, bodies: list[bytes]) -> list[bytes]:
         plain, recipe = player.number(1), player.data(player.number(len(last)), last)
         whole = raw + _play_rest(player)
         try:
-            stream = deflate.replay_plain(whole, recipe) if plain else deflate.replay(whole, recipe)
+            stream = deflate.replay(whole, recipe)
         except HeaderError as error:
             raise CorruptPayloadError(f"a remainder with a damaged recipe: {error}") from None
         last = recipe if plain else last
