@@ -225,7 +225,7 @@ def export(
     header = container.header
     from .codec.file.coding import stored_bytes
     from .codec.images.imagewrite import convert, format_of_extension, own_format
-    from .codec.images.source import put_together
+    from .codec.images.source import beyond, put_together
 
     own = header.stored_format or header.source_format
     wanted = (extension or own or "png").lower().removeprefix(".")
@@ -242,7 +242,8 @@ def export(
             return Exported(*convert(picture, wanted))
         except OutputFormatError:
             wanted = "png"
-    return Exported(*convert(picture, wanted))
+    data, extension, lost = convert(picture, wanted)
+    return Exported(data, extension, lost if header.remainder is None else lost + beyond(_source(header)))
 
 
 def info(source: "File") -> Info:

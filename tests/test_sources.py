@@ -6,12 +6,13 @@ import io
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import densezip
 import numpy as np
 import pytest
 from densezip.codec.images.imagefile import read
-from PIL import Image, PngImagePlugin
+from PIL import Image, PngImagePlugin, TiffImagePlugin
 from samples import array, file_of, picture, png_of, raw_png, tiff16
 
 TRAIL = b"what follows the picture" * 3
@@ -24,7 +25,8 @@ def rich_png() -> bytes:
     text.add_itxt("XML:com.adobe.xmp", "<x:xmpmeta/>")
     text.add(b"prVt", b"a private chunk")
     text.add(b"prVu", b"another, behind the pixels", after_idat=True)
-    return png_of("RGB", pnginfo=text, dpi=(300, 300), icc_profile=b"profile" * 9)
+    made: bytes = png_of("RGB", pnginfo=text, dpi=(300, 300), icc_profile=b"profile" * 9)
+    return made
 
 
 Build = Callable[[], bytes]
@@ -211,6 +213,16 @@ def test_what_a_target_cannot_hold_is_named() -> None:
         densezip.export(data, "jpg")
 
 
+def test_what_is_no_metadata_of_the_picture_is_named_as_lost_too() -> None:
+    assert densezip.export(densezip.compress(png_of("RGB") + TRAIL), "webp").lost == ("bytes behind the end",)
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[33550] = (1.0, 1.0, 0.0)
+    tags[270] = "a hill"
+    data = densezip.compress(file_of(picture("RGB"), "TIFF", tiffinfo=tags))
+    assert densezip.export(data, "png").lost == ("TIFF tag 33550",)
+    assert densezip.export(data, "tiff").lost == ()
+
+
 def test_a_path_bytes_and_open_files_are_all_the_same(tmp_path: Path) -> None:
     source, packed = tmp_path / "a.png", tmp_path / "a.png.dz"
     source.write_bytes(png_of("RGB"))
@@ -220,12 +232,14 @@ def test_a_path_bytes_and_open_files_are_all_the_same(tmp_path: Path) -> None:
         assert densezip.compress(file) == data
     for given in (bytearray(source.read_bytes()), memoryview(source.read_bytes()), io.BytesIO(source.read_bytes())):
         assert densezip.compress(given) == data
+    every: list[Any]
     with packed.open("rb") as file:
-        for given in (packed, str(packed), data, bytearray(data), memoryview(data), io.BytesIO(data), file):
-            assert densezip.info(given) == densezip.info(data)
-            if isinstance(given, io.IOBase):
-                given.seek(0)
-            assert np.array_equal(np.asarray(densezip.decompress(given)), np.asarray(picture("RGB")))
+        every = [packed, str(packed), data, bytearray(data), memoryview(data), io.BytesIO(data), file]
+        for one in every:
+            assert densezip.info(one) == densezip.info(data)
+            if isinstance(one, io.IOBase):
+                one.seek(0)
+            assert np.array_equal(np.asarray(densezip.decompress(one)), np.asarray(picture("RGB")))
     assert densezip.verify(packed, original=source) == densezip.info(packed)
 
 
@@ -251,7 +265,8 @@ def test_arguments_of_another_type_are_usage_errors(arguments: dict[str, object]
 def test_what_is_no_file_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(densezip.UsageError, match="for text"):
         densezip.compress(io.StringIO("text"))  # type: ignore[arg-type]
-    for given in (None, 3, [1], array(3), object()):
+    nonsense: list[Any] = [None, 3, [1], array(3), object()]
+    for given in nonsense:
         for call in (densezip.decompress, densezip.info, densezip.verify, densezip.export):
             with pytest.raises(densezip.UsageError):
                 call(given)

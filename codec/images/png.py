@@ -41,6 +41,7 @@ __all__ = [
     "SIGNATURE",
     "STRUCTURAL",
     "PngFile",
+    "beyond",
     "chunk_bytes",
     "join",
     "parse",
@@ -204,6 +205,12 @@ def skeleton(remainder: bytes) -> bytes:
     row = bytes(1 + -(-CHANNELS_OF_COLOUR_TYPE[parts.colour] * parts.depth // 8))
     parts.interlaced, parts.end, parts.behind = False, b"", b""
     return _laid_out(parts, 1, 1, [chunk_bytes(b"IDAT", zlib.compress(row))])
+
+
+def beyond(remainder: bytes) -> tuple[str, ...]:
+    """What a file holds that is no metadata of its picture, as people call it."""
+    parts = _unpack(remainder)
+    return ("bytes behind the end",) if parts.end or parts.behind else ()
 
 
 def _laid_out(parts: _Parts, width: int, height: int, stream: list[bytes]) -> bytes:

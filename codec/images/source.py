@@ -14,6 +14,7 @@ from .picture import Picture
 
 __all__ = [
     "Source",
+    "beyond",
     "extensions",
     "format_name",
     "gives_back",
@@ -117,6 +118,13 @@ def metadata(source: Source) -> tuple[Chunk, ...]:
     if source.remainder is None:
         return ()
     return read(_FORMATS[source.format][1].skeleton(source.remainder), MAX_SKELETON).picture.chunks
+
+
+def beyond(source: Source) -> tuple[str, ...]:
+    """What a source's file holds that is no metadata of its picture, and so is lost in any other format."""
+    find = getattr(_FORMATS[source.format][1], "beyond", None)
+    names: tuple[str, ...] = () if find is None or source.remainder is None else find(source.remainder)
+    return names
 
 
 def gives_back(source: Source, picture: Picture, original: bytes) -> bool:

@@ -16,7 +16,7 @@ from .modes import Chunk
 from .picture import METRES_PER_INCH, XMP_KEYWORD, chunks_of_info
 from .tiffdirs import EXIF, GPS, Field, Tiff, parse, serialise, tree
 
-__all__ = ["KEPT", "chunks", "fields_of_chunks"]
+__all__ = ["KEPT", "KNOWN", "chunks", "fields_of_chunks"]
 
 ORIENTATION, X_RESOLUTION, Y_RESOLUTION, UNIT, XMP, ICC = 274, 282, 283, 296, 700, 34675
 # Description, make, model, orientation, software, date, artist, copyright; the EXIF and GPS directories.
@@ -34,6 +34,9 @@ OF_THE_FILE = frozenset([
     254, 255, *range(256, 267), 273, *range(277, 282), 284, 288, 289, 317, *range(320, 326), 330, 332, 334, 338, 339,
     *range(340, 348), 400, *range(512, 522), *range(529, 533), XMP, 33421, 33422, ICC, 40965, *range(50706, 50980),
 ])  # fmt: skip
+
+# Tags that say nothing more than a picture and its chunks do.
+KNOWN = frozenset([*KEPT, X_RESOLUTION, Y_RESOLUTION, UNIT, *OF_THE_FILE]) - frozenset([32, *range(50706, 50980)])
 
 
 def chunks(tiff: Tiff) -> tuple[Chunk, ...]:

@@ -61,14 +61,14 @@ from .tifflayout import (
     check_size,
     layout,
 )
-from .tiffmeta import chunks
+from .tiffmeta import KNOWN, chunks
 from .tiffmove import with_streams
 from .tiffrules import SHORT, WRITERS, Writer
 from .tiffsamples import decode, from_picture, places, raw_bytes
 from .tiffstreams import Streams
 from .tiffwalk import walk
 
-__all__ = ["join", "skeleton", "split"]
+__all__ = ["beyond", "join", "skeleton", "split"]
 
 # Modes and bits of a sample; their number is part of the remainder's first byte.
 KINDS = (
@@ -203,6 +203,12 @@ def skeleton(remainder: bytes) -> bytes:
     whole = walk(player, writer, found, big, made, None)
     fields = {field.tag: field for field in tree(whole, found.order, big, whole.entries) if field.tag not in CUT_UP}
     return one_pixel(found, fields)
+
+
+def beyond(remainder: bytes) -> tuple[str, ...]:
+    """What a file holds that is no metadata of its picture, as people call it: other tags."""
+    tiff = parse(skeleton(remainder))
+    return tuple(f"TIFF tag {entry.tag}" for entry in tiff.first.entries if entry.tag not in KNOWN)
 
 
 def one_pixel(found: Layout, fields: dict[int, Field]) -> bytes:

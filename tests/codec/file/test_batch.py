@@ -35,7 +35,8 @@ from densezip.codec.errors import (
     UnsupportedImageError,
     UsageError,
 )
-from densezip.codec.file.container import parse, serialise, varint
+from densezip.codec.fields import varint
+from densezip.codec.file.container import parse, serialise
 from torch import Tensor
 
 

@@ -14,7 +14,8 @@ from densezip.codec.errors import (
     UnsupportedVersionError,
 )
 from densezip.codec.fields import varint
-from densezip.codec.file.container import FLAG_METADATA, MAX_METADATA, Header, Payload, parse, serialise
+from densezip.codec.file.container import FLAG_METADATA, Header, Payload, parse, serialise
+from densezip.codec.file.metadata import MAX_METADATA
 from densezip.codec.file.packing import METHODS
 from densezip.codec.images.modes import MODES, NATURAL_BITS
 from hypothesis import given
