@@ -7,8 +7,8 @@ same bytes come out wherever densezip runs, whatever library is installed there.
 A recipe holds: library + 3 * level, with flags for what follows; strategy + 5 * (memory level - 1), with a flag for a
 coder that forgets what it has seen at empty stored blocks; with `HEADER` the two bytes of the stream's header, where
 they are not those of the coder; with `WINDOW` the bits of the window, else 15; with `FEED` the bytes that the coder was
-given at a time; for the store of level 0 the bytes of a block; with `NOTES` the most tokens in a block, the bytes of the
-notes on tokens, these, and the notes on blocks (see deflate_notes.h).
+given at a time; for the store of level 0 the bytes of a block; with `NOTES` the most tokens in a block, the bytes of
+the notes on tokens, these, and the notes on blocks (see deflate_notes.h).
 
 Source: RFC 1950 and RFC 1951.
 """
@@ -43,8 +43,8 @@ PROBE_NOTES = 2048
 FEW_NOTES = 16
 # By the two highest bits of a stream's header: the levels that write them.
 LEVELS = {0: (1,), 1: (5, 4, 3, 2), 2: (6,), 3: (9, 7, 8)}
-# What a recipe can make of its data at most, by the bytes of both: a block is no larger than under the static tree, with
-# codes of up to 9 bits for a byte, but for what notes tell of its trees.
+# What a recipe can make of its data at most, by the bytes of both: a block is no larger than under the static tree,
+# with codes of up to 9 bits for a byte, but for what notes tell of its trees.
 MOST_PER_BYTE, MOST_PER_NOTE, MOST_ANYHOW = 2, 700, 4096
 HIGHEST, MAX_WINDOW = 9, 15
 MAX_DATA = 2**31 - 1
