@@ -51,6 +51,7 @@ WHY_NOT = {
 XMP_KEYWORD = b"XML:com.adobe.xmp"
 EXIF_PREFIX = b"Exif\0\0"
 METRES_PER_INCH = 0.0254
+MAX_PROFILE = 2**26
 # Copying out of Pillow goes by bands of about this many pixels, so that only one copy of the image is made.
 BAND_PIXELS = 2**20
 
@@ -261,7 +262,19 @@ def _info(picture: Picture, chunks: tuple[Chunk, ...]) -> dict[Any, Any]:
     for chunk in sound:
         if chunk[0] != "PLTE":
             found |= _probe(picture, (*palette, chunk)) or {}
+        if chunk[0] == "iCCP" and "icc_profile" not in found and (profile := _profile(chunk[1])):
+            found["icc_profile"] = profile
     return found
+
+
+def _profile(body: bytes) -> bytes:
+    """The ICC profile of a chunk, which Pillow does not give if it is large; nothing if it does not inflate."""
+    inflater = zlib.decompressobj()
+    try:
+        profile = inflater.decompress(body[body.index(b"\0") + 2 :], MAX_PROFILE)
+    except zlib.error:
+        return b""
+    return profile if inflater.eof else b""
 
 
 def _probe(picture: Picture, chunks: tuple[Chunk, ...]) -> dict[Any, Any] | None:
