@@ -66,6 +66,7 @@ MAX_PALETTE = 768
 MAX_FIXED = 2**31 - 1  # PNG's numbers have no sign, and no top bit
 # Samples of the colour that a tRNS chunk calls transparent; of a palette it holds the alpha of each entry.
 TRANSPARENT_SAMPLES = {"1": 1, "L": 1, "I;16": 1, "I;16B": 1, "I;16L": 1, "I;16N": 1, "RGB": 3}
+MAX_PROFILE = 2**26
 # Copying out of Pillow goes by bands of about this many pixels, so that only one copy of the image is made.
 BAND_PIXELS = 2**20
 
@@ -358,7 +359,19 @@ def _info(picture: Picture, chunks: tuple[Chunk, ...]) -> dict[Any, Any]:
     for chunk in sound:
         if chunk[0] != "PLTE":
             found |= _probe(picture, (*palette, chunk)) or {}
+        if chunk[0] == "iCCP" and "icc_profile" not in found and (profile := _profile(chunk[1])):
+            found["icc_profile"] = profile
     return found
+
+
+def _profile(body: bytes) -> bytes:
+    """The ICC profile of a chunk, which Pillow does not give if it is large; nothing if it does not inflate."""
+    inflater = zlib.decompressobj()
+    try:
+        profile = inflater.decompress(body[body.index(b"\0") + 2 :], MAX_PROFILE)
+    except zlib.error:
+        return b""
+    return profile if inflater.eof else b""
 
 
 def _probe(picture: Picture, chunks: tuple[Chunk, ...]) -> dict[Any, Any] | None:

@@ -126,6 +126,7 @@ def test_a_chunk_that_inflates_to_more_than_a_mebibyte_is_kept(name: str) -> Non
     image = to_image(read(data, LIMIT).picture)
     assert isinstance(image, Image.Image)
     assert image.info["Title"] == "kept"
+    assert len(image.info.get("icc_profile", b"")) == (2**20 + 1 if name == "iCCP" else 0)
 
 
 def test_a_wrong_crc_is_kept_where_no_pixel_needs_the_chunk() -> None:
