@@ -54,8 +54,12 @@ void DZ_KERNEL(photo_end_row)(const Engine *e, int64_t y) {
     }
 }
 
+typedef float FourFloats __attribute__((vector_size(16)));
+typedef float FourFloatsAt __attribute__((vector_size(16), aligned(4), may_alias));
+
+/* Write four numbers as floats, rounded to nearest. */
 INLINE void put_four(float *to, Four value) {
-    UNROLL for (int c = 0; c < 4; c++) to[c] = (float)value[c];
+    *(FourFloatsAt *)to = __builtin_convertvector(value, FourFloats);
 }
 
 /* Clamp n floats, a multiple of four, to the limit of the network's inputs. */

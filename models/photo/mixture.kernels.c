@@ -140,20 +140,34 @@ INLINE double weigh(const Mixture *m, const Doubles *x, int64_t components) {
     return total;
 }
 
-/* Where the interval of symbol `index` begins; `density` gets about how much that rises for each sample value. */
-INLINE int64_t cumulative(const Engine *e, const Mixture *m, int64_t c, int64_t index, double *density) {
+/* Where the interval of symbol `index` begins, and each component's cumulative distribution there. */
+INLINE int64_t cumulative(const Engine *e, const Mixture *m, int64_t c, int64_t index, Doubles *cdf) {
     const int64_t size = e->size[c];
-    Doubles cdf[PARTS], slope[PARTS];
     const double edge = e->edge[c * (e->symbols + 1) + index];
-    for (int k = 0; k < PARTS; k++) {
-        cdf[k] = logistic((edge - m->mean[k]) * m->sharpness[k]);
-        slope[k] = m->sharpness[k] * (cdf[k] * (1.0 - cdf[k]));
-    }
-    *density = (MINIMUM_PROBABILITY + weigh(m, slope, e->components)) * (double)WHOLE;
+    for (int k = 0; k < PARTS; k++) cdf[k] = logistic((edge - m->mean[k]) * m->sharpness[k]);
     const double total = weigh(m, cdf, e->components);
     if (index <= 0) return 0;
     if (index >= size) return WHOLE;
     return (int64_t)((total < 1.0 ? total : 1.0) * (double)(WHOLE - 2 * size)) + 2 * index;
+}
+
+/* About how much the intervals' ends rise for each sample value, where the components have these distributions. */
+INLINE double density(const Engine *e, const Mixture *m, const Doubles *cdf) {
+    Doubles slope[PARTS];
+    for (int k = 0; k < PARTS; k++) slope[k] = m->sharpness[k] * (cdf[k] * (1.0 - cdf[k]));
+    return (MINIMUM_PROBABILITY + weigh(m, slope, e->components)) * (double)WHOLE;
+}
+
+/* About log2 x, to 0.01, for normal x > 0. */
+INLINE double rough_log2(double x) {
+    union {
+        double x;
+        int64_t bits;
+    } u = {x};
+    const int64_t exponent = (u.bits >> 52) - 1023;
+    u.bits = (u.bits & (((int64_t)1 << 52) - 1)) | (int64_t)1023 << 52;
+    const double fraction = u.x - 1.0;
+    return (double)exponent + fraction * (1.3465 - 0.3465 * fraction);
 }
 
 /* The symbol of channel c whose value is nearest to `value`. */
@@ -176,8 +190,9 @@ INLINE int64_t nearest(const Engine *e, int64_t c, double value) {
 
 /* The symbol of pixel b whose interval holds `target`; its two ends go to `interval`.
 
-   Where the search looks has no influence on what it finds. It begins at the mixture's mean and follows Newton's rule
-   inside the bracket found so far; if that does not end soon, it halves the bracket. */
+   Where the search looks has no influence on what it finds. It begins where a single logistic distribution with the
+   mixture's mean and mean scale has the target, which is right for five symbols of six, and follows Newton's rule inside
+   the bracket found so far; if that does not end soon, it halves the bracket. */
 int64_t DZ_KERNEL(photo_find)(const Engine *e, int64_t c, int64_t b, int64_t target, int64_t *interval) {
     const int64_t components = e->components, experts = e->experts;
     const float *out = e->out + (c * BATCH_ROWS + b) * e->outputs;
@@ -206,18 +221,20 @@ int64_t DZ_KERNEL(photo_find)(const Engine *e, int64_t c, int64_t b, int64_t tar
     for (int k = 0; k < PARTS; k++) m.weight[k] = load_doubles(weight + k * DOUBLES) * (1.0 / total);
 
     const double *edges = e->edge + c * (e->symbols + 1);
-    int64_t low = 0, high = e->size[c] - 1, at = nearest(e, c, weigh(&m, m.mean, components));
+    const double odds = 0.6931 * (rough_log2((double)target + 0.5) - rough_log2((double)(WHOLE - target) - 0.5));
+    Doubles first[PARTS], left[PARTS], right[PARTS];
+    for (int k = 0; k < PARTS; k++) first[k] = m.mean[k] + odds / m.sharpness[k];
+    int64_t low = 0, high = e->size[c] - 1, at = nearest(e, c, weigh(&m, first, components));
     int64_t start = 0, stop = WHOLE;
     for (int tries = 1; low < high; tries++) {
-        double left, right;
-        start = cumulative(e, &m, c, at, &left);
-        stop = cumulative(e, &m, c, at + 1, &right);
+        start = cumulative(e, &m, c, at, left);
+        stop = cumulative(e, &m, c, at + 1, right);
         double guess;
         if (target < start) {
-            guess = edges[at] + (double)(target - start) / left;
+            guess = edges[at] + (double)(target - start) / density(e, &m, left);
             high = at - 1;
         } else if (target >= stop) {
-            guess = edges[at + 1] + (double)(target - stop) / right;
+            guess = edges[at + 1] + (double)(target - stop) / density(e, &m, right);
             low = at + 1;
         } else {
             interval[0] = start, interval[1] = stop;
@@ -231,8 +248,7 @@ int64_t DZ_KERNEL(photo_find)(const Engine *e, int64_t c, int64_t b, int64_t tar
     }
     /* One is left. Sums that are no numbers could leave none, or a symbol that is not there. */
     low = low < 0 ? 0 : low < e->size[c] ? low : e->size[c] - 1;
-    double unused;
-    interval[0] = cumulative(e, &m, c, low, &unused);
-    interval[1] = cumulative(e, &m, c, low + 1, &unused);
+    interval[0] = cumulative(e, &m, c, low, left);
+    interval[1] = cumulative(e, &m, c, low + 1, right);
     return low;
 }

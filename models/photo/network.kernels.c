@@ -78,8 +78,8 @@ static void multiply(const Product *a, int64_t first, int64_t last) {
         default: BLOCKS(8, 1)
         }
 #else
-        switch (left > 1) {
-        case 1: BLOCKS(4, 2)
+        switch (left > 1 ? 2 : 1) {
+        case 2: BLOCKS(4, 2)
         default: BLOCKS(4, 1)
         }
 #endif
@@ -247,8 +247,8 @@ static void learn_layer(const Engine *e, int64_t number, const float *x, int64_t
         default: LEARNS(4, 1)
         }
 #else
-        switch (left > 1) {
-        case 1: LEARNS(4, 2)
+        switch (left > 1 ? 2 : 1) {
+        case 2: LEARNS(4, 2)
         default: LEARNS(4, 1)
         }
 #endif
@@ -262,13 +262,31 @@ static void learn_layer(const Engine *e, int64_t number, const float *x, int64_t
     }
 }
 
+typedef float Quad __attribute__((vector_size(16)));
+typedef float QuadAt __attribute__((vector_size(16), aligned(4), may_alias));
+
+/* The first `rows` rows of a matrix with `columns` columns, both multiples of four, transposed. */
+static void transpose(const float *from, int64_t rows, int64_t columns, float *to) {
+    for (int64_t i = 0; i < rows; i += 4)
+        for (int64_t j = 0; j < columns; j += 4) {
+            const float *f = from + i * columns + j;
+            const Quad a = *(const QuadAt *)f, b = *(const QuadAt *)(f + columns);
+            const Quad c = *(const QuadAt *)(f + 2 * columns), d = *(const QuadAt *)(f + 3 * columns);
+            const Quad ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), ef = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+            const Quad cd = __builtin_shufflevector(c, d, 0, 4, 1, 5), gh = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+            float *t = to + j * rows + i;
+            *(QuadAt *)t = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
+            *(QuadAt *)(t + rows) = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+            *(QuadAt *)(t + 2 * rows) = __builtin_shufflevector(ef, gh, 0, 1, 4, 5);
+            *(QuadAt *)(t + 3 * rows) = __builtin_shufflevector(ef, gh, 2, 3, 6, 7);
+        }
+}
+
 /* The gradients of the first `rows` inputs of a layer, added to what `bias` holds of them, to `out`. */
 static void back(const Engine *e, int64_t number, int64_t rows, const float *g, const float *bias, int64_t bias_step,
                  float *out) {
     const Layer layer = layer_at(e, number);
-    const float *w = e->parameters + layer.first;
-    for (int64_t i = 0; i < rows; i++)
-        for (int64_t j = 0; j < layer.columns; j++) e->transposed[j * rows + i] = w[i * layer.columns + j];
+    transpose(e->parameters + layer.first, rows, layer.columns, e->transposed);
     const Product product = {e->transposed, g, bias, out, layer.columns, rows, layer.columns, bias_step, rows, 0};
     multiply(&product, 0, BATCH);
 }
