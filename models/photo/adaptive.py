@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LINE", "MOST_HISTORIES", "counter_lines", "stage_arrays"]
+__all__ = ["LINE", "MOST_HISTORIES", "counter_lines", "ranks", "stage_arrays"]
 
 # As in engine.h and adaptive.kernels.c, where these are explained.
 LINE = 16
@@ -28,6 +28,11 @@ FEWEST_LINES, MOST_LINES = 2**6, 2**18
 def counter_lines(pixels: int) -> int:
     """Lines of counters for each context: a power of two, one for two pixels or more, where that is not too many."""
     return min(MOST_LINES, max(FEWEST_LINES, 1 << max(0, (pixels - 1) // 2).bit_length()))
+
+
+def ranks(values: NDArray[np.int64], size: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many of each channel's `values`, of which the first `size` count, are below 0, 1, ... and 256, [C, 257]."""
+    return np.array([np.searchsorted(v[:n], np.arange(257)) for v, n in zip(values, size, strict=True)])
 
 
 def _logit(place: int) -> float:

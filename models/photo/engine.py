@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ...codec.entropy import rangecoder
 from ...codec.native import kernel
-from .adaptive import LINE, MOST_HISTORIES, counter_lines, stage_arrays
+from .adaptive import LINE, MOST_HISTORIES, counter_lines, ranks, stage_arrays
 from .shape import ROW_MULTIPLE, ExpertSpec, ModelSpec, NetShape, padded
 from .weights import PhotoWeights
 
@@ -248,6 +248,7 @@ class Session:
             "lower": np.zeros((channels, _BATCH_ROWS), np.int64),
             "upper": np.zeros((channels, _BATCH_ROWS), np.int64),
             "probability": np.zeros((channels, _BATCH_ROWS)),
+            "rank": ranks(alphabet.values, alphabet.size),
             "coder": rangecoder.new_state(),
         }
         self.arrays = _aligned(
@@ -255,7 +256,6 @@ class Session:
             | _context_arrays(spec, shape, width)
             | _network_arrays(shape, parameters, square)
             | tables
-            | {"rank": np.array([np.searchsorted(v[:n], np.arange(257)) for n, v in zip(alphabet.size, alphabet.values)])}
             | stage_arrays(channels, histories, _BATCH_ROWS)
         )
         self.arrays["counter"] = _zeros((max(1, histories), lines, LINE), np.uint32)
