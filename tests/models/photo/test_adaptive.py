@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal, localcontext
 from typing import Any
 
@@ -35,8 +36,6 @@ def _bits(weights: PhotoWeights, symbols: Array, values: list[Array] | None = No
 
 def _without(weights: PhotoWeights) -> PhotoWeights:
     """The same model without the last stage."""
-    from dataclasses import replace
-
     return weights._replace(spec=replace(weights.spec, histories=0))
 
 
@@ -98,9 +97,9 @@ def test_a_surprise_after_much_of_the_same_is_coded() -> None:
 @pytest.mark.parametrize("size", [(1, 300), (300, 1), (2, 150), (129, 3)])
 def test_pixels_without_a_neighbour_decode(size: tuple[int, int]) -> None:
     pixels = _from_ycc(300, 300)[: size[0], : size[1]]
-    for depth, kind in ((8, np.uint8), (16, np.uint16)):
-        data = encode_tile(FAST, pixels.astype(kind), depth)
-        np.testing.assert_array_equal(decode_tile(FAST, data, pixels.shape, depth), pixels)
+    for depth, samples in ((8, pixels), (16, pixels.astype(np.uint16))):
+        data = encode_tile(FAST, samples, depth)
+        np.testing.assert_array_equal(decode_tile(FAST, data, samples.shape, depth), samples)
 
 
 def test_values_that_a_curve_left_out_are_never_coded(monkeypatch: pytest.MonkeyPatch) -> None:
