@@ -261,6 +261,7 @@ def verify(
     source: "File",
     *,
     original: "File | None" = None,
+    pixels_only: bool = False,
     threads: int = 0,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     progress: Callable[[float], None] | None = None,
@@ -270,7 +271,8 @@ def verify(
     Args:
         source: as for `decompress`.
         original: the file that went in: it has to come back, byte for byte, or in its pixels and every byte outside the
-            pixel stream. Of a file whose metadata was stripped, the pixels have to.
+            pixel stream.
+        pixels_only: of that file only the pixels have to come back, since its metadata was stripped.
         threads: as for `decompress`.
         max_pixels: as for `decompress`.
         progress: as for `decompress`.
@@ -292,10 +294,11 @@ def verify(
         picture = _picture(container, threads, max_pixels, progress, with_metadata=False)
         if header.payload is Payload.STORED:
             back = wanted is None or stored_bytes(container, _most_bytes(max_pixels)) == wanted
-        elif header.remainder is None:
-            back = wanted is None or same_pixels(picture, wanted)
+            back = back or (pixels_only and wanted is not None and same_pixels(picture, wanted))
         elif wanted is None:
-            back = bool(put_together(_source(header), picture))
+            back = header.remainder is None or bool(put_together(_source(header), picture))
+        elif header.remainder is None or pixels_only:
+            back = pixels_only and same_pixels(picture, wanted)
         else:
             back = gives_back(_source(header), picture, wanted)
     if not back:
@@ -306,7 +309,7 @@ def verify(
 def _check_number(name: str, value: object, least: int, most: int | None = None) -> None:
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise UsageError(f"{name}={value!r}: an integer is wanted, not {type(value).__name__}")
-    if int(value) < least or (most is not None and int(value) > most):  # type: ignore[call-overload]
+    if int(value) < least or (most is not None and int(value) > most):
         raise UsageError(f"{name} {value}: from {least}" + ("" if most is None else f" to {most}"))
 
 

@@ -48,11 +48,6 @@ def results(report: dict[str, Any], plot: str | None) -> str:
         f"Measured on {machine['cpu']}, {machine['processors']} processors, Python {versions['python']}, "
         f"imagecodecs {versions['imagecodecs']}, models {models}."
     )
-    if first := report["first_use_seconds"]:
-        measured += (
-            f" The first use compiles the coder, once, in {first['compiling']:.0f} s; "
-            f"a later start takes {first['compiled']:.1f} s."
-        )
     return "\n\n".join(
         [
             f"{len(report['images'])} photographs, {report['megapixels']:.1f} megapixels, every round trip compared; "

@@ -6,25 +6,20 @@ free to show progress and to hear Ctrl-C. What is said of the files comes in the
 
 from __future__ import annotations
 
-import contextlib
 import threading
-import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from .. import DensezipError, LimitError
-from ..models import firstuse
-from .api import Progress
 from .console import Console
 from .progress import Meter
 from .resources import Resources
 from .sources import Source
+from .task import CRASH, Task, Turns
 
-__all__ = ["BROKEN_PIPE", "HANGUP", "INTERRUPTED", "PARTIAL", "TERMINATED", "Task", "run_batch"]
+__all__ = ["BROKEN_PIPE", "HANGUP", "INTERRUPTED", "PARTIAL", "TERMINATED", "run_batch"]
 
 # Exit codes. 0 is success, 1 a fault of ours, 2 a wrong command line, and every DensezipError has its own.
-CRASH = 1
 PARTIAL = 6
 # What a shell reports of a program that a signal ended: SIGHUP, SIGINT, SIGPIPE, SIGTERM.
 HANGUP = 128 + 1
@@ -33,108 +28,6 @@ BROKEN_PIPE = 128 + 13
 TERMINATED = 128 + 15
 
 REDRAW_SECONDS = 0.1
-
-
-class Cancelled(BaseException):
-    """Raised in work that nobody waits for any more."""
-
-
-class Turns:
-    """Lets the tasks of a batch pass one after the other, in order: what depends on earlier ones is always the same."""
-
-    def __init__(self) -> None:
-        """The first is next."""
-        self._next = 0
-        self._passed: set[int] = set()
-        self._changed = threading.Condition()
-
-    def wait(self, index: int) -> None:
-        """Returns when all tasks before this one have passed."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._next == index)
-
-    def leave(self, index: int) -> None:
-        """This task has passed, or will never come."""
-        with self._changed:
-            self._passed.add(index)
-            while self._next in self._passed:
-                self._passed.remove(self._next)
-                self._next += 1
-            self._changed.notify_all()
-
-
-class Task:
-    """One file of a batch: how far it is, and what came of it.
-
-    Attributes:
-        source: The input.
-        weight: What share of the work it is expected to be.
-        fraction: Done of it.
-        worked: There was something to do.
-        result: What the job gave back.
-        error: What it failed by.
-    """
-
-    def __init__(self, index: int, source: Source, turns: Turns) -> None:
-        """Begins with nothing done."""
-        self.source = source
-        self.weight = _weight(source)
-        self.fraction = 0.0
-        self.worked = False
-        self.cancelled = False
-        self.result: Any = None
-        self.error: BaseException | None = None
-        self.trace = ""
-        self._index = index
-        self._turns = turns
-
-    @contextlib.contextmanager
-    def turn(self) -> Iterator[None]:
-        """What is done inside is done for all earlier files before, and for all later ones after."""
-        self._turns.wait(self._index)
-        try:
-            yield
-        finally:
-            self._turns.leave(self._index)
-
-    def progress(self, begin: float = 0.0, end: float = 1.0) -> Progress:
-        """What reports the progress of a part of the work, from any thread."""
-
-        def report(done: float) -> None:
-            if self.cancelled:
-                raise Cancelled
-            self.worked = self.worked or done > 0
-            self.fraction = begin + (end - begin) * min(max(done, 0.0), 1.0)
-
-        return report
-
-    def run(self, job: Callable[[Task], Any]) -> None:
-        """Does the work, whatever happens."""
-        try:
-            self.result = job(self)
-        except BaseException as error:  # handed over to the main thread
-            self.error = error
-            self.trace = traceback.format_exc()
-        finally:
-            self._turns.leave(self._index)
-
-    def failure(self) -> tuple[int, str] | None:
-        """The exit code and the message, if it failed.
-
-        Raises:
-            BrokenPipeError: Nobody reads standard output any more, so there is nothing left to do for the others.
-        """
-        error = self.error
-        if error is None:
-            return None
-        if isinstance(error, BrokenPipeError):
-            raise error
-        if isinstance(error, DensezipError):
-            return error.exit_code, str(error)
-        if isinstance(error, MemoryError):
-            return LimitError.exit_code, "not enough memory for this image"
-        # A fault of ours. It must not cost the other files either.
-        return CRASH, f"internal error, please report it: {type(error).__name__}: {error}"
 
 
 def run_batch(
@@ -163,7 +56,6 @@ def run_batch(
     workers = Workers(tasks, job, resources)
     meter = Meter(console, tasks)
     codes, said, finished = set(), 0, set()
-    firstuse.tell(console.notice)
     workers.start()
     try:
         while said < len(tasks):
@@ -171,15 +63,22 @@ def run_batch(
             if task is not None:
                 finished.add(task)
                 meter.finish(task)
-            console.say_notices()
             while said < len(tasks) and tasks[said] in finished:
                 finished.discard(tasks[said])
                 codes.add(_say(tasks[said], console, done))
                 said += 1
             meter.tick(workers.running())
+    except (KeyboardInterrupt, SystemExit):
+        # What was done is said, though files before it were not.
+        while (task := workers.wait(0)) is not None:
+            finished.add(task)
+        console.erase()
+        for task in tasks[said:]:
+            if task in finished:
+                _say(task, console, done)
+        raise
     finally:
         workers.stop()
-        firstuse.tell(None)
         console.erase()
     return codes.pop() if len(codes) == 1 else PARTIAL
 
@@ -212,7 +111,7 @@ class Workers:
     def wait(self, seconds: float) -> Task | None:
         """A task that has ended, or `None` after some time: on some systems a Ctrl-C is heard between waits only."""
         try:
-            task = self._ended.get(timeout=seconds)
+            task = self._ended.get(block=seconds > 0, timeout=seconds)
         except Empty:
             return None
         with self._lock:
@@ -254,13 +153,3 @@ def _say(task: Task, console: Console, done: Callable[[Task, str | None, int], N
             console.detail(task.trace)
     done(task, message, code)
     return code
-
-
-def _weight(source: Source) -> float:
-    """The size of a file is what its work goes by; what cannot be asked for it takes none."""
-    if source.path is None or source.problem is not None:
-        return 1.0
-    try:
-        return 1.0 + source.path.stat().st_size
-    except OSError:
-        return 1.0

@@ -9,7 +9,7 @@ import click
 
 from .. import DEFAULT_EFFORT, Info
 from . import api
-from .batch import Task, run_batch
+from .batch import run_batch
 from .console import Console
 from .convert import Compression, Decompression, decoding_memory
 from .jobs import Options, convert_all
@@ -27,6 +27,7 @@ from .report import as_json as info_as_json
 from .report import describe, result_as_json, summary, table
 from .resources import Resources
 from .sources import densezip_suffixes, expand
+from .task import Task
 
 __all__ = ["compress", "decompress", "info", "test"]
 
@@ -191,10 +192,10 @@ def test(
     def done(task: Task, error: str | None, code: int) -> None:
         name = task.source.name
         if as_json:
-            fields: dict[str, object] = {"input": name, "status": "failed"}
+            fields: dict[str, object] = {"input": "-" if task.source.path is None else name, "status": "failed"}
             if error is None:
                 header, seconds = task.result
-                fields |= {"status": "ok", "input_size": header.size, "exact": api.exact(header)}
+                fields |= {"status": "ok", "input_size": header.size, "exact": header.exact}
                 fields["seconds"] = round(seconds, 3)
             print_line(result_as_json(fields, error, code))
         elif error is None and not quiet:

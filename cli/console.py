@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from queue import Empty, SimpleQueue
-
 import click
 
 __all__ = ["Console"]
@@ -23,7 +20,6 @@ class Console:
         self.quiet = quiet
         self.verbose = verbose and not quiet
         self._bar_drawn = False
-        self._notices: SimpleQueue[str] = SimpleQueue()
 
     def status(self, text: str) -> None:
         """A result line."""
@@ -39,17 +35,6 @@ class Console:
         """One error is one line, quiet or not."""
         text = " ".join(str(message).split())
         self._line("densezip: " + (text if name is None else f"{name}: {text}"))
-
-    def notice(self, text: str) -> None:
-        """Something to say soon, from any thread."""
-        if not self.quiet:
-            self._notices.put(text)
-
-    def say_notices(self) -> None:
-        """Prints what other threads had to say."""
-        with contextlib.suppress(Empty):
-            while True:
-                self.status(self._notices.get_nowait())
 
     def draw(self, bar: str) -> None:
         """Draws a line that the next one replaces, on a terminal."""

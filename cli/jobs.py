@@ -6,12 +6,11 @@ import contextlib
 import os
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .. import OutputError, UsageError
-from . import api
-from .batch import Task, run_batch
+from .batch import run_batch
 from .console import Console
 from .convert import Conversion, Converted
 from .output import print_line
@@ -19,6 +18,7 @@ from .report import result_as_json, sizes_text, summary
 from .resources import Resources
 from .sources import Loaded, Source, expand, same_file
 from .targets import STDOUT_FILES, Target, Targets
+from .task import Task
 
 __all__ = ["Options", "convert_all"]
 
@@ -70,6 +70,7 @@ class Outcome:
         after: Size of the output.
         converted: The output, without its bytes, and the header of the .dz file.
         seconds: That the conversion took.
+        removed: The input was removed.
     """
 
     status: str
@@ -79,6 +80,7 @@ class Outcome:
     after: int | None = None
     converted: Converted | None = None
     seconds: float | None = None
+    removed: bool = False
 
 
 def convert_all(inputs: tuple[str, ...], conversion: Conversion, console: Console, options: Options) -> int:
@@ -186,10 +188,10 @@ class Job:
             if not (self.options.force and conversion.again):
                 _remove(task.source, loaded.status)
                 text = f"skipped: {target.name} is up to date, and the source was removed"
-                return Outcome(SKIPPED, target, text, len(loaded.data), len(old))
+                return Outcome(SKIPPED, target, text, len(loaded.data), len(old), removed=True)
         started = time.monotonic()
         end = VERIFYING_FROM if remove else 1.0
-        result = conversion.convert(loaded.data, output, threads, task.progress(begin, end))
+        result = conversion.convert(loaded.data, task.source.relative.name, output, threads, task.progress(begin, end))
         seconds = time.monotonic() - started
         lost = ", ".join(result.lost)
         if remove and lost:
@@ -206,8 +208,8 @@ class Job:
         sizes = sizes_text(len(loaded.data), len(result.data))
         text = f"{sizes}, {target.name}{conversion.remark(result.header)}"
         after = len(result.data)
-        light = Converted(b"", result.header, result.lost)
-        return Outcome(status, target, text, len(loaded.data), after, light, seconds)
+        light = replace(result, data=b"")
+        return Outcome(status, target, text, len(loaded.data), after, light, seconds, removed=remove)
 
 
 @dataclass
@@ -245,6 +247,8 @@ class Record:
             self.console.status(f"{name}: {outcome.text}")
         if converted is not None:
             self.console.detail(f"    {summary(converted.header)}, {outcome.seconds:.2f} s")
+            for notice in converted.notices:
+                self.console.detail(f"    {notice}")
 
     def close(self) -> None:
         """All inputs have ended."""
@@ -267,10 +271,9 @@ class Record:
             fields["dry_run"] = True
         if outcome is not None:
             converted = outcome.converted
-            fields |= {"input_size": outcome.before, "output_size": outcome.after}
+            fields |= {"input_size": outcome.before, "output_size": outcome.after, "removed": outcome.removed}
             if converted is not None and outcome.seconds is not None:
-                fields |= {"exact": api.exact(converted.header), "seconds": round(outcome.seconds, 3)}
-                fields["removed"] = self.options.remove
+                fields |= {"exact": converted.header.exact, "seconds": round(outcome.seconds, 3)}
                 if converted.lost:
                     fields["lost"] = list(converted.lost)
         return result_as_json(fields, error, code)

@@ -7,6 +7,7 @@ import difflib
 import os
 import signal
 import sys
+import warnings
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -138,18 +139,23 @@ for command in (compress, decompress, info, test, train, evaluate, models, sampl
 
 def main() -> NoReturn:
     """Runs `densezip` as a program of its own."""
-    codes = {signal.SIGTERM: TERMINATED}
+    codes = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED}
     if hasattr(signal, "SIGHUP"):
         codes[signal.SIGHUP] = HANGUP
 
     def end(signum: int, frame: object) -> NoReturn:
         # What is left to do is quick, and goes before a second signal.
-        for number in (signal.SIGINT, *codes):
+        for number in codes:
             signal.signal(number, signal.SIG_IGN)
+        if signum == signal.SIGINT:
+            raise KeyboardInterrupt
         sys.exit(codes[signal.Signals(signum)])
 
     closed_streams_fail()
-    # As Ctrl-C does, so that no partial file stays behind; what nohup ignores is still ignored.
+    if not sys.warnoptions:
+        # What libraries think of an input is for programmers, who can ask for it with -W.
+        warnings.simplefilter("ignore")
+    # No partial file stays behind; what nohup or a shell's & ignores is still ignored.
     for number in codes:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, end)

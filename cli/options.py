@@ -111,7 +111,7 @@ decoding_options = _together(
         show_default=True,
         metavar="N",
         type=click.IntRange(min=0),
-        help="For files, and tiles of large images, worked on at once; 0 for all processors.",
+        help="Files, and tiles of large images, worked on at once; 0 for all processors.",
     ),
     click.option(
         "--memory",

@@ -83,9 +83,13 @@ def _sweep(folder: Path) -> None:
             if found is None or found[2] != _host() or _alive(int(found[1])):
                 continue
             with contextlib.suppress(OSError):
-                # The time of modification may be the source's already.
-                if time.time() - entry.stat(follow_symlinks=False).st_ctime > STALE_SECONDS:
+                if _age(entry) > STALE_SECONDS:
                     os.unlink(entry.path)
+
+
+def _age(entry: os.DirEntry[str]) -> float:
+    """Seconds since a file was last touched in any way: its time of modification may be the source's already."""
+    return time.time() - entry.stat(follow_symlinks=False).st_ctime
 
 
 def _alive(pid: int) -> bool:

@@ -6,12 +6,9 @@ import shutil
 import sys
 import time
 from collections.abc import Collection
-from typing import TYPE_CHECKING
 
 from .console import Console
-
-if TYPE_CHECKING:
-    from .batch import Task
+from .task import Task
 
 __all__ = ["Meter"]
 
@@ -23,6 +20,8 @@ LINE_AFTER_SECONDS = 60.0
 LINE_EVERY_SECONDS = 30.0
 # Before the first percent an estimate of the time is noise.
 LEAST_FRACTION = 0.01
+# Without progress for so long, and for longer than the time that was left, nobody knows how long it will take.
+STALLED_SECONDS = 3.0
 
 
 class Meter:
@@ -42,6 +41,7 @@ class Meter:
         self._done = 0.0
         self._started = time.monotonic()
         self._first: tuple[float, float] | None = None
+        self._last = self._started, 0.0
         self._next_line = LINE_AFTER_SECONDS
         self._terminal = sys.stderr is not None and sys.stderr.isatty()
 
@@ -64,6 +64,8 @@ class Meter:
         if self._first is None and done > 0:
             # What comes before is not work but the loading, at times the compiling, of what does it.
             self._first = now, fraction
+        if fraction != self._last[1]:
+            self._last = now, fraction
         left = self._left(now, fraction)
         name = next(iter(running)).source.name
         if self._tasks > 1:
@@ -82,7 +84,9 @@ class Meter:
         began, before = self._first
         if fraction - before < LEAST_FRACTION:
             return None
-        return (now - began) * (1 - fraction) / (fraction - before)
+        last, _ = self._last
+        left = (last - began) * (1 - fraction) / (fraction - before)
+        return left if now - last <= max(STALLED_SECONDS, left) else None
 
     def _draw(self, name: str, fraction: float, left: float | None) -> None:
         bar = "#" * round(fraction * BAR_WIDTH)

@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterable
 
 from .. import Info
-from . import api
 
 __all__ = ["as_json", "describe", "result_as_json", "sizes_text", "summary", "table"]
 
@@ -15,7 +14,7 @@ __all__ = ["as_json", "describe", "result_as_json", "sizes_text", "summary", "ta
 EXACT = {
     "file": "file exact: the source comes back byte for byte",
     "picture": "picture exact: the pixels and everything beside them come back, coded anew",
-    None: "the samples of an array or of an image in memory",
+    None: "the pixels come back: of an array, an image in memory, or a file without its metadata",
 }
 
 
@@ -26,7 +25,7 @@ def sizes_text(before: int, after: int) -> str:
 
 def as_json(name: str, info: Info) -> str:
     """One line of JSON: the name of the file and every field of `info`."""
-    fields = {**dataclasses.asdict(info), "exact": api.exact(info), "metadata": dict(info.metadata)}
+    fields = {**dataclasses.asdict(info), "metadata": dict(info.metadata)}
     return json.dumps({"file": name, **fields})
 
 
@@ -37,11 +36,10 @@ def result_as_json(fields: dict[str, object], error: str | None, code: int) -> s
 
 def summary(info: Info) -> str:
     """The coding in a few words: `photo-5 (1a2b3c4d), 4 tiles of 512x512, 3.021 bpsp, picture exact`."""
-    exact = api.exact(info)
     facts = [_payload(info)]
     if _has_size(info):
         facts += [_tiles(info), f"{info.bpsp:.3f} bpsp"]
-    return ", ".join([*facts, f"{exact} exact"] if exact else facts)
+    return ", ".join([*facts, f"{info.exact} exact"] if info.exact else facts)
 
 
 def describe(name: str, info: Info) -> str:
@@ -51,7 +49,7 @@ def describe(name: str, info: Info) -> str:
         "file": name,
         "size": f"{info.size:,} bytes{_rates(info)}",
         "image": f"{_size(info)}, {_mode(info)}" if _has_size(info) else f"not looked into ({info.stored_format})",
-        "exact": EXACT[api.exact(info)],
+        "exact": EXACT[info.exact],
         "coding": _payload(info),
         "decodes": _decodes(info),
         "tiles": _tiles(info),
@@ -70,7 +68,7 @@ def table(rows: Iterable[tuple[str, Info]]) -> str:
         sized = _has_size(info)
         rates = (f"{info.bpsp:.3f}", f"{info.ratio:.2f}", f"{info.width}x{info.height}") if sized else ("", "", "")
         coding = info.model or info.stored_format or info.payload
-        cells.append((f"{info.size:,}", *rates, info.mode, api.exact(info) or "pixels", coding, name))
+        cells.append((f"{info.size:,}", *rates, info.mode, info.exact or "pixels", coding, name))
     cells.append((f"{sum(info.size for _, info in rows):,}", "", "", "", "", "", "", f"{len(rows)} files"))
     *widths, _ = (max(map(len, column)) for column in zip(*cells, strict=True))
     numbers = 4  # columns that are read by their last digit
@@ -85,7 +83,7 @@ def table(rows: Iterable[tuple[str, Info]]) -> str:
 
 def _has_size(info: Info) -> bool:
     """Whether the file says how large the image is: one that is kept whole may not."""
-    return info.mode != "?" and bool(info.width and info.height)
+    return bool(info.width and info.height)
 
 
 def _rates(info: Info) -> str:

@@ -24,13 +24,13 @@ enum { X1, X2, CODE, POSITION, MATCH_AT, MATCH_LENGTH };
 
 /* Everything that adapts, and the tables that do not. */
 typedef struct {
-    uint32_t *counters;       /* [CONTEXTS, slot_mask + 1] */
+    uint32_t *counters; /* [CONTEXTS, slot_mask + 1] */
     uint32_t slot_mask;
     uint32_t *match_counters; /* [2 * LONGEST_MATCH + 2] */
     int32_t *places;          /* [slot_mask + 1], where each hash of surroundings was seen last */
     int32_t *depth_weights;   /* [8 << 8, INPUTS] */
     int32_t *pattern_weights; /* [1 << 7, INPUTS] */
-    int32_t *corrections;     /* [2, 1 << 16, KNOTS] */
+    uint16_t *corrections;    /* [2, 1 << 16, KNOTS] */
     const int32_t *squash;    /* [4096] */
     const int32_t *stretch;   /* [4096] */
     const int32_t *rate;      /* [COUNT_LIMIT + 1] */
@@ -55,7 +55,7 @@ static inline uint32_t learn(uint32_t counter, int32_t bit, const int32_t *rate)
     int32_t count = smaller((int32_t)(counter & 1023), COUNT_LIMIT);
     int64_t probability = counter >> 10;
     probability += (((int64_t)bit * (1 << 22) - probability) * rate[count]) >> 16;
-    probability = probability < 0 ? 0 : probability > (1 << 22) - 1 ? (1 << 22) - 1 : probability;
+    probability = probability<0 ? 0 : probability>(1 << 22) - 1 ? (1 << 22) - 1 : probability;
     return (uint32_t)probability << 10 | (uint32_t)smaller(count + 1, COUNT_LIMIT);
 }
 
@@ -110,9 +110,8 @@ static inline void adapt(const int32_t *inputs, int32_t error, int32_t *weights)
 
 /* A binary arithmetic coder of 32 bits: code the bit that has `chance` / 2^16 of being 1. The encoder drops bytes
    behind the end of `data`, the decoder reads zeros there. */
-static inline int32_t code_bit(
-    Arithmetic *coder, int decoding, int32_t bit, int32_t chance, uint8_t *data, int64_t size
-) {
+static inline int32_t code_bit(Arithmetic *coder, int decoding, int32_t bit, int32_t chance, uint8_t *data,
+                               int64_t size) {
     uint32_t range = coder->x2 - coder->x1, part = (uint32_t)chance;
     uint32_t middle = coder->x1 + (range >> 16) * part + ((range & 0xFFFF) * part >> 16);
     if (decoding)
@@ -136,11 +135,9 @@ static inline int32_t code_bit(
 
 /* Code one bit of an index: `node` holds those before it behind a 1, and `expected`, where it is not -1, the index that
    the match foretells, in the same form. */
-static inline int32_t code_node(
-    const Tables *tables, Arithmetic *coder, int decoding, int32_t bit, uint8_t *data, int64_t size,
-    const uint32_t *hashes, uint32_t node, int depth, int match_slot, int32_t length, uint32_t pattern,
-    uint32_t west, uint32_t by_two
-) {
+static inline int32_t code_node(const Tables *tables, Arithmetic *coder, int decoding, int32_t bit, uint8_t *data,
+                                int64_t size, const uint32_t *hashes, uint32_t node, int depth, int match_slot,
+                                int32_t length, uint32_t pattern, uint32_t west, uint32_t by_two) {
     uint32_t slots[LANES];
     int32_t inputs[INPUTS] = {0};
     const int64_t table_size = (int64_t)tables->slot_mask + 1;
@@ -167,8 +164,9 @@ static inline int32_t code_node(
     int32_t *by_pattern = tables->pattern_weights + pattern * INPUTS;
     int32_t logit_a = weigh(inputs, by_depth), logit_b = weigh(inputs, by_pattern);
     int32_t logit = ((logit_a + logit_b) >> 1) + 2048, part = logit & 127;
-    int32_t *row_a = tables->corrections + (int64_t)(west << 8 | node) * KNOTS + (logit >> 7);
-    int32_t *row_b = tables->corrections + (int64_t)((1 << 16) + ((by_two + node * 0x9E37) & 0xFFFF)) * KNOTS + (logit >> 7);
+    uint16_t *row_a = tables->corrections + (int64_t)(west << 8 | node) * KNOTS + (logit >> 7);
+    uint16_t *row_b =
+        tables->corrections + (int64_t)((1 << 16) + ((by_two + node * 0x9E37) & 0xFFFF)) * KNOTS + (logit >> 7);
     int32_t chance = 2 * tables->squash[logit];
     chance += (row_a[0] * (128 - part) + row_a[1] * part) >> 7;
     chance += (row_b[0] * (128 - part) + row_b[1] * part) >> 7;
@@ -182,17 +180,16 @@ static inline int32_t code_node(
     if (match_slot >= 0)
         tables->match_counters[match_slot] = learn(tables->match_counters[match_slot], bit, tables->rate);
     int nearest = part >= 64, target = bit ? 65535 : 0;
-    row_a[nearest] += (target - row_a[nearest]) >> 6;
-    row_b[nearest] += (target - row_b[nearest]) >> 6;
+    row_a[nearest] = (uint16_t)(row_a[nearest] + ((target - row_a[nearest]) >> 6));
+    row_b[nearest] = (uint16_t)(row_b[nearest] + ((target - row_b[nearest]) >> 6));
     return bit;
 }
 
-static inline void code_rows(
-    int64_t top, int64_t bottom, int64_t width, int bits, int decoding, uint8_t *canvas, uint8_t *data, int64_t size,
-    int64_t *registers, const Tables *tables
-) {
+static inline void code_rows(int64_t top, int64_t bottom, int64_t width, int bits, int decoding, uint8_t *canvas,
+                             uint8_t *data, int64_t size, int64_t *registers, const Tables *tables) {
     const int64_t stride = width + 2 * MARGIN;
-    Arithmetic coder = {(uint32_t)registers[X1], (uint32_t)registers[X2], (uint32_t)registers[CODE], registers[POSITION]};
+    Arithmetic coder = {(uint32_t)registers[X1], (uint32_t)registers[X2], (uint32_t)registers[CODE],
+                        registers[POSITION]};
     int64_t match_at = registers[MATCH_AT], match_length = registers[MATCH_LENGTH];
     uint32_t hashes[LANES] = {0};
     for (int64_t y = top; y < bottom; y++)
@@ -216,9 +213,8 @@ static inline void code_rows(
                 if (expected >= 0 && (uint32_t)(expected | 1 << bits) >> (bits - depth) == node)
                     match_slot = length * 2 + (expected >> (bits - 1 - depth) & 1);
                 int32_t bit = index >> (bits - 1 - depth) & 1;
-                bit = code_node(
-                    tables, &coder, decoding, bit, data, size, hashes, node, depth, match_slot, length, pattern, west, by_two
-                );
+                bit = code_node(tables, &coder, decoding, bit, data, size, hashes, node, depth, match_slot, length,
+                                pattern, west, by_two);
                 node = node << 1 | (uint32_t)bit;
             }
             *pixel = (uint8_t)(node - (1u << bits));
@@ -234,20 +230,20 @@ static inline void code_rows(
 /* Code rows top to bottom of `canvas`, [MARGIN + height, width + 2 * MARGIN] indices of `bits` bits, from or into the
    `size` bytes of `data`. `registers` holds the arithmetic coder and the match. Returns 0, or -1 where the arguments
    contradict one another, or `data` is too small for what is encoded. */
-DZ_EXPORT int64_t DZ_KERNEL(dz_indexed_rows)(
-    int64_t top, int64_t bottom, int64_t height, int64_t width, int64_t bits, int64_t decoding, uint8_t *canvas,
-    uint8_t *data, int64_t size, int64_t *registers, int64_t slots, uint32_t *counters, uint32_t *match_counters,
-    int32_t *places, int32_t *depth_weights, int32_t *pattern_weights, int32_t *corrections, const int32_t *squash,
-    const int32_t *stretch, const int32_t *rate
-) {
+DZ_EXPORT int64_t DZ_KERNEL(dz_indexed_rows)(int64_t top, int64_t bottom, int64_t height, int64_t width, int64_t bits,
+                                             int64_t decoding, uint8_t *canvas, uint8_t *data, int64_t size,
+                                             int64_t *registers, int64_t slots, uint32_t *counters,
+                                             uint32_t *match_counters, int32_t *places, int32_t *depth_weights,
+                                             int32_t *pattern_weights, uint16_t *corrections, const int32_t *squash,
+                                             const int32_t *stretch, const int32_t *rate) {
     if (top < 0 || top > bottom || bottom > height || width < 1 || height > INT32_MAX / width || bits < 1 || bits > 8)
         return -1;
     if (size < 0 || slots < 1 || slots > 1 << 24 || (slots & (slots - 1)) || registers[POSITION] < 0)
         return -1;
     if (registers[MATCH_AT] < 0 || registers[MATCH_AT] > top * width || registers[MATCH_LENGTH] < 0)
         return -1;
-    Tables tables = {counters, (uint32_t)slots - 1, match_counters, places, depth_weights, pattern_weights,
-                     corrections, squash, stretch, rate};
+    Tables tables = {counters,        (uint32_t)slots - 1, match_counters, places,  depth_weights,
+                     pattern_weights, corrections,         squash,         stretch, rate};
     if (decoding)
         code_rows(top, bottom, width, (int)bits, 1, canvas, data, size, registers, &tables);
     else

@@ -25,7 +25,7 @@ from ..codec.images.picture import Array
 __all__ = ["DIGEST", "MAX_COLOURS", "NAME", "decode_tile", "encode_tile", "tile_shape"]
 
 NAME = "indexed"
-# Nothing is trained: these four bytes stand for the arithmetic below, and change with it.
+# Nothing is trained: these four bytes stand for the arithmetic, and change with it.
 DIGEST = b"\0\0\0\1"
 MAX_COLOURS = 256
 # Tiles of so many pixels: counters for each take up to 110 MB.
@@ -92,7 +92,9 @@ class _State:
             np.zeros(slots, np.int32),
             np.full((8 << 8, INPUTS), FIRST_WEIGHT, np.int32),
             np.full((1 << 7, INPUTS), FIRST_WEIGHT, np.int32),
-            np.broadcast_to(SQUASH[np.minimum(np.arange(KNOTS) * 128, 4095)], (2, 1 << 16, KNOTS)).copy(),
+            np.broadcast_to(SQUASH[np.minimum(np.arange(KNOTS) * 128, 4095)], (2, 1 << 16, KNOTS)).astype(
+                np.uint16, "C"
+            ),
             SQUASH,
             STRETCH,
             RATE,

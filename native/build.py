@@ -201,7 +201,9 @@ def compile_library(root: Path, target: Path, extra: tuple[str, ...] = ()) -> Pa
             list(pool.map(lambda job: compiler.run(job, work / "cache"), jobs))
         library = work / library_name()
         # Only Linux's loader takes a library that is linked to nothing; then nothing may be missing in it either.
-        alone = ["-nostdlib", "-Wl,-z,defs"] if sys.platform.startswith("linux") else []
+        # On 32 bits a division of two 64-bit numbers is a function.
+        bare = sys.platform.startswith("linux") and sys.maxsize > 2**32
+        alone = ["-nostdlib", "-Wl,-z,defs"] if bare else []
         compiler.run([*compiler.target(), "-shared", *alone, *objects, "-o", str(library)], work / "cache")
         # A library that is in use may be replaced but not written to.
         staged = target / f"{library.name}.{os.getpid()}"

@@ -33,7 +33,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_the_photo_benchmark_writes_json_plot_and_tables_that_agree(folder: Path, tmp_path: Path) -> None:
     data, plot, readme = tmp_path / "photos.json", tmp_path / "photos.png", tmp_path / "README.md"
-    options: list[str | Path] = ["--efforts", "1", "--threads", "1", "--skip-first-use", "--json", data, "--plot", plot]
+    options: list[str | Path] = ["--efforts", "1", "--threads", "1", "--json", data, "--plot", plot]
     printed = run("photos.py", folder, *options)
     report = json.loads(data.read_text())
     assert list(report["images"]) == ["colour.png", "grey.png"]

@@ -14,7 +14,7 @@ FOLDERS = ("cli", "codec", "models")
 ALLOWED = {
     "cli": ("", "models", "codec"),
     "": ("models", "codec"),
-    "models.photo": ("models.firstuse", "codec"),
+    "models.photo": ("codec",),
     "models.autoregressive": ("codec",),
     "models.training": ("models.registry", "models.checkpoint", "models.shipped", "codec"),
     "models": ("models.photo", "models.autoregressive", "codec"),

@@ -2,11 +2,11 @@
 
 #include "../native.h"
 
-/* Fill in `count` gaps and sides from `size` bits, one in each byte: a gap is its upper part in ones and a zero, then its
-   `shift` lowest bits, then the side. Returns the position behind the last bit, or -1 where the bits end too early. */
-DZ_EXPORT int64_t dz_read_gaps(
-    const uint8_t *bits, int64_t size, int64_t shift, int64_t count, int64_t *gaps, uint8_t *sides
-) {
+/* Fill in `count` gaps and sides from `size` bits, one in each byte: a gap is its upper part in ones and a zero, then
+   its `shift` lowest bits, then the side. Returns the position behind the last bit, or -1 where the bits end too early.
+ */
+DZ_EXPORT int64_t dz_read_gaps(const uint8_t *bits, int64_t size, int64_t shift, int64_t count, int64_t *gaps,
+                               uint8_t *sides) {
     int64_t position = 0;
     if (shift < 0 || shift > 31)
         return -1;

@@ -1,7 +1,7 @@
 """The loops of lanes.kernels.c for tensors on the CPU: the arithmetic of `rans.Message`, and checks of numbers.
 
-`rans` has the same arithmetic in operations of torch, for other devices; the bits are the same. Nothing is checked
-here but what a compiled loop could not survive: callers see to shapes and types.
+`rans` has the same arithmetic in operations of torch, for other devices; the bits are the same. Callers have seen to
+shapes, types and devices: what is here hands over places in memory.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-/* Exponentials and distribution functions in operations that IEEE 754 fixes: the functions of portable.py, with the same
-   operations in the same order, one number at a time; loops over them become vectors. */
+/* Exponentials and distribution functions in operations that IEEE 754 fixes: the functions of portable.py, with the
+   same operations in the same order, one number at a time; loops over them become vectors. */
 
 #ifndef DZ_PORTABLE_H
 #define DZ_PORTABLE_H

@@ -1,10 +1,10 @@
 /* Loops over lanes for the distributions of pmf.py: intervals of symbols, and the symbols of slots.
 
    Lanes are evaluated in blocks that stay in the nearest cache, one operation for all of a block after the other, so
-   that compilers make vectors of the loops. The functions are those of portable.h. */
+   that compilers make vectors of the loops. The functions are those of portable.h. What computes with floats is called
+   apart, between the setting of the processor's mode and its return, so that nothing is moved out of there. */
 
 #include "../native.h"
-#include "fpenv.h"
 #include "portable.h"
 
 enum { LOGISTIC, GAUSSIAN, BINS };
@@ -38,7 +38,8 @@ INLINED void begin(const Mixture *mixture, int64_t first, int64_t n) {
     }
     for (int64_t j = 0; j < components; j++) {
         const double *restrict logit = mixture->logits + j * lanes + first;
-        const double *restrict given = mixture->means + j * lanes + first, *restrict scale = mixture->scales + j * lanes + first;
+        const double *restrict given = mixture->means + j * lanes + first;
+        const double *restrict scale = mixture->scales + j * lanes + first;
         double *restrict weight = mixture->scratch + j * BLOCK;
         double *restrict sharp = mixture->scratch + (components + j) * BLOCK;
         double *restrict mean = mixture->scratch + (2 * components + j) * BLOCK;
@@ -59,7 +60,8 @@ INLINED void begin(const Mixture *mixture, int64_t first, int64_t n) {
 }
 
 /* Starts of the intervals of `symbols` + offset, of n lanes, into `out`. */
-INLINED void starts(const Mixture *mixture, int64_t n, const int64_t *restrict symbols, int64_t offset, int64_t *restrict out) {
+INLINED void starts(const Mixture *mixture, int64_t n, const int64_t *restrict symbols, int64_t offset,
+                    int64_t *restrict out) {
     double *restrict total = mixture->total, *restrict at = mixture->at, *restrict below = mixture->below;
     const int64_t components = mixture->components, size = mixture->size, last = size > 1 ? size - 1 : 1;
     for (int64_t i = 0; i < n; i++) {
@@ -131,7 +133,8 @@ INLINED void guess(const Mixture *mixture, int64_t n, const int64_t *restrict sl
         symbols[i] = small_integer(clamp(value[i] + 0.5, 0.0, size - 1.0));
 }
 
-static FP_APART void intervals(const Mixture *mixture, const int64_t *symbols, int64_t *start, int64_t *freq) {
+static __attribute__((noinline)) void intervals(const Mixture *mixture, const int64_t *symbols, int64_t *start,
+                                                int64_t *freq) {
     for (int64_t first = 0; first < mixture->lanes; first += BLOCK) {
         int64_t n = mixture->lanes - first < BLOCK ? mixture->lanes - first : BLOCK;
         int64_t *restrict low = start + first, *restrict high = freq + first;
@@ -183,7 +186,7 @@ INLINED int64_t narrow(const Mixture *mixture, Search *search, int64_t n, int tr
     return missing;
 }
 
-static FP_APART int64_t find(const Mixture *mixture, const int64_t *slots, int64_t *symbols) {
+static __attribute__((noinline)) int64_t find(const Mixture *mixture, const int64_t *slots, int64_t *symbols) {
     Search search;
     for (int64_t first = 0; first < mixture->lanes; first += BLOCK) {
         int64_t n = mixture->lanes - first < BLOCK ? mixture->lanes - first : BLOCK;
@@ -204,7 +207,7 @@ static FP_APART int64_t find(const Mixture *mixture, const int64_t *slots, int64
     return -1;
 }
 
-static FP_APART void map(int64_t function, int64_t n, const double *restrict x, double *restrict out) {
+static __attribute__((noinline)) void map(int64_t function, int64_t n, const double *restrict x, double *restrict out) {
     switch (function) {
     case 0:
         for (int64_t i = 0; i < n; i++)
@@ -231,13 +234,11 @@ static FP_APART void map(int64_t function, int64_t n, const double *restrict x, 
     }
 }
 
-static Mixture mixture_of(
-    int64_t kind, int64_t components, int64_t lanes, const double *logits, const double *means, const double *scales,
-    int64_t size, int64_t precision, double *scratch
-) {
+static Mixture mixture_of(int64_t kind, int64_t components, int64_t lanes, const double *logits, const double *means,
+                          const double *scales, int64_t size, int64_t precision, double *scratch) {
     double *extra = scratch + 3 * components * BLOCK;
-    return (Mixture){kind, components, lanes, size, precision, logits, means, scales, scratch,
-                     extra + 2 * BLOCK, extra + BLOCK, extra};
+    return (Mixture){kind,    components,        lanes,         size, precision, logits, means, scales,
+                     scratch, extra + 2 * BLOCK, extra + BLOCK, extra};
 }
 
 /* Fill in the interval [start, start + freq) of each lane's symbol; returns the first lane whose symbol is not there,
@@ -245,39 +246,37 @@ static Mixture mixture_of(
 
    kind: LOGISTIC, GAUSSIAN or BINS. logits, means, scales: [components, lanes]. size: symbols of the alphabet.
    precision: bits. scratch: [3 * components + EXTRA_ROWS, BLOCK]. symbols, start, freq: [lanes]. */
-DZ_EXPORT int64_t DZ_KERNEL(dz_intervals)(
-    int64_t kind, int64_t components, int64_t lanes, const double *logits, const double *means, const double *scales,
-    int64_t size, int64_t precision, double *scratch, const int64_t *symbols, int64_t *start, int64_t *freq
-) {
+DZ_EXPORT int64_t DZ_KERNEL(dz_intervals)(int64_t kind, int64_t components, int64_t lanes, const double *logits,
+                                          const double *means, const double *scales, int64_t size, int64_t precision,
+                                          double *scratch, const int64_t *symbols, int64_t *start, int64_t *freq) {
     for (int64_t i = 0; i < lanes; i++)
         if (symbols[i] < 0 || symbols[i] >= size)
             return i;
     Mixture mixture = mixture_of(kind, components, lanes, logits, means, scales, size, precision, scratch);
-    uint64_t environment = fp_enter();
+    const Mode mode = ieee_mode();
     intervals(&mixture, symbols, start, freq);
-    fp_leave(environment);
+    restore_mode(mode);
     return -1;
 }
 
 /* Find the symbol whose interval holds each lane's slot; returns the first lane whose slot is outside [0, 2^precision),
    or -1. Arguments as for dz_intervals; slots, symbols: [lanes]. */
-DZ_EXPORT int64_t DZ_KERNEL(dz_find)(
-    int64_t kind, int64_t components, int64_t lanes, const double *logits, const double *means, const double *scales,
-    int64_t size, int64_t precision, double *scratch, const int64_t *slots, int64_t *symbols
-) {
+DZ_EXPORT int64_t DZ_KERNEL(dz_find)(int64_t kind, int64_t components, int64_t lanes, const double *logits,
+                                     const double *means, const double *scales, int64_t size, int64_t precision,
+                                     double *scratch, const int64_t *slots, int64_t *symbols) {
     for (int64_t i = 0; i < lanes; i++)
         if (slots[i] < 0 || slots[i] >> precision)
             return i;
     Mixture mixture = mixture_of(kind, components, lanes, logits, means, scales, size, precision, scratch);
-    uint64_t environment = fp_enter();
+    const Mode mode = ieee_mode();
     int64_t wrong = find(&mixture, slots, symbols);
-    fp_leave(environment);
+    restore_mode(mode);
     return wrong;
 }
 
 /* exp, log, sigmoid, ndtr or ndtri (`function` is 0 to 4) of n numbers. */
 DZ_EXPORT void DZ_KERNEL(dz_map)(int64_t function, int64_t n, const double *x, double *out) {
-    uint64_t environment = fp_enter();
+    const Mode mode = ieee_mode();
     map(function, n, x, out);
-    fp_leave(environment);
+    restore_mode(mode);
 }

@@ -10,15 +10,18 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from ..fields import text, varint
 from ..images.picture import Array, Picture
-from .container import Box, Payload, boxes
+from .container import CRC_BYTES, Box, Payload, boxes
 from .payload import (
     PNG_SETTINGS,
+    WEBP_QUICKEST,
     WEBP_SETTINGS,
     WEBP_SLOWEST,
     Coder,
     Progress,
     encode_tiles,
+    gain_of_search,
     png_coder,
     png_size,
     run_jobs,
@@ -34,8 +37,10 @@ SPARSE_COLOURS = 64
 GRAPHIC_BPSP = 0.25
 # A file as small as this is not worth the start of the coder of indices.
 SMALL_FILE = 96
-# Models of lower efforts are tried beside the effort's own in pictures of no more pixels.
+# In pictures of no more pixels than the first, models of lower efforts are tried beside the effort's own; in those of
+# no more than the second nothing is spared: estimates are wrong where headers are a part of the size.
 LESSER_PIXELS = 2**14
+TINY_PIXELS = 2**12
 # WebP is tried in full on so many pixels, or, where it gets by with so many bytes, on as many as one tile of it has.
 FULL_PIXELS = 2**20
 FULL_BYTES = 2**20
@@ -46,9 +51,12 @@ TRIAL_PIXELS = 2**18
 TRIAL_ROWS = 128
 WORTH_THE_TIME = 0.97
 CLEARLY_SMALLER = 0.9
-# The size by the fast setting is estimated from half of the rows, in bands, or from all of an image that is small.
-ESTIMATE_SHARE = 0.5
-ESTIMATE_PIXELS = 2**16
+# The share of runs of pixels that stand elsewhere too from which on the slowest setting is tried in a large picture.
+MANY_REPEATS = 1 / 16
+# The size by the fast setting is estimated from half of the rows, in bands; from all of an image that is small, and
+# from a quarter of one that is large.
+ESTIMATE_SHARE, ESTIMATE_PIXELS = 0.5, 2**16
+LARGE_SHARE, LARGE_PIXELS = 0.25, 2**20
 ESTIMATE_ROWS = 32
 BLOCK_PIXELS, BLOCK_COLUMNS, BLOCK_THREADS = 2**20, 2**13, 4
 # Of a picture of photographic kind the best WebP is no smaller than these fractions of the fast one: first of a noisy
@@ -56,6 +64,9 @@ BLOCK_PIXELS, BLOCK_COLUMNS, BLOCK_THREADS = 2**20, 2**13, 4
 NOISY_BPSP, NOISY_GREY_BPSP, NOISY_RATIO = 3.0, 2.0, 0.92
 SMOOTH_BPSP, SMOOTH_RATIO = 1.0, 0.55
 USUAL_RATIO = 0.88
+# On a sample of so many pixels, a longer search leaves this much of the fast WebP's size of photographs, and more of
+# nearly all. Where it leaves less, the best gains about twice as much (in logarithms).
+USUAL_GAIN, GAIN_PIXELS, GAIN_ROWS = 0.93, 2**15, 64
 # The best PNG of 16-bit samples, over the fast one.
 PNG_RATIO, PNG_TRIAL_PIXELS = 0.75, 2**17
 # What is of photographic kind: colours are named again by their entropy at this multiple of the model's bits a pixel,
@@ -104,7 +115,8 @@ def choose(
         if colours > SPARSE_COLOURS and bpsp >= GRAPHIC_BPSP:
             modelled = search.attempt_models(photo_coder(height, width, 8))
             shown, scale = (pixels[:, :, :1], 3) if few and channels == 3 and _is_grey(pixels) else (pixels, 1)
-            if is_photograph(shown, modelled, webp_bound(estimate, scale * bpsp, shown.shape[2])):
+            bound = webp_bound(estimate, scale * bpsp, shown.shape[2])
+            if is_photograph(shown, modelled, bound) and modelled <= bound * gained_by_search(shown):
                 return search.best()
     indexed = indexed_coder(height, width) if few else None
     if height * width <= FULL_PIXELS or (height * width <= FULL_GRAPHIC_PIXELS and estimate <= FULL_BYTES):
@@ -115,6 +127,11 @@ def choose(
         return search.best()
     for coder in _by_trial(picture, indexed):
         search.attempt(coder)
+    # A sample does not show what stands again far away: one setting that finds such copies takes next to no time,
+    # another that finds more is worth its time where there are many.
+    size = search.attempt(webp_coder(height, width, [WEBP_QUICKEST]))
+    if look(pixels, 8 * size / (height * width)).repeats > MANY_REPEATS:
+        search.attempt(webp_coder(height, width, [WEBP_SLOWEST]))
     return search.best()
 
 
@@ -127,12 +144,13 @@ class _Search:
         self.reports = True
 
     def attempt(self, coder: Coder) -> int:
-        """Try a coder; the size of its tiles in bytes. Of all, only the smallest tiles are kept."""
+        """Try a coder; what it takes in a file, in bytes. Of all, only the smallest tiles are kept."""
         first = coder.payload is Payload.MODEL and self.reports
         self.reports = self.reports and not first
         progress = Progress(self.pixels.shape[0] * self.pixels.shape[1], self._share if first else None)
         tiles = encode_tiles(coder, self.pixels, self.threads, progress)
-        size = sum(map(len, tiles))
+        size = sum(len(tile) + len(varint(len(tile))) + CRC_BYTES for tile in tiles)
+        size += len(text(coder.model) + coder.digest) if coder.model else 0
         self.found = [min([*self.found, (size, coder, tiles)], key=lambda candidate: candidate[0])]
         return size
 
@@ -154,7 +172,8 @@ class _Search:
 def estimated_webp(pixels: Array, threads: int) -> float:
     """An estimate of the size as lossless WebP by a fast setting, in bytes. About 0.1 s a megapixel."""
     height, width = pixels.shape[:2]
-    share = min(1.0, max(ESTIMATE_SHARE, ESTIMATE_PIXELS / (height * width)))
+    area = height * width
+    share = min(1.0, max(LARGE_SHARE if area >= LARGE_PIXELS else ESTIMATE_SHARE, ESTIMATE_PIXELS / area))
     rows = max(1, BLOCK_PIXELS // min(width, BLOCK_COLUMNS))
 
     def block(box: Box) -> tuple[int, int]:
@@ -190,15 +209,22 @@ def is_photograph(pixels: Array, modelled: int, bound: float) -> bool:
         modelled: bytes that a model takes.
         bound: bytes that the other takes at least, if there is nothing to be copied or named.
     """
-    if modelled > bound:
+    area = pixels.shape[0] * pixels.shape[1]
+    if area <= TINY_PIXELS or modelled > bound:
         return False
-    bits_a_pixel = 8 * modelled / (pixels.shape[0] * pixels.shape[1])
+    bits_a_pixel = 8 * modelled / area
     found = look(pixels, bits_a_pixel)
     if pixels.shape[2] >= 3 and found.fresh < HARDLY_FRESH:
         return False
     if found.fresh < FRESH and found.entropy < NAMING_MARGIN * bits_a_pixel:
         return False
     return modelled <= bound * (1 - 2 * found.repeats)
+
+
+def gained_by_search(pixels: Array) -> float:
+    """By what the bound falls where WebP gains by a longer search: what was interpolated, rendered or drawn."""
+    gain = gain_of_search(sample_rows(pixels[:, :BLOCK_COLUMNS], GAIN_PIXELS, GAIN_ROWS))
+    return float(min(1.0, gain / USUAL_GAIN) ** 2)
 
 
 def _is_grey(pixels: Array) -> bool:

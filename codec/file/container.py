@@ -203,7 +203,8 @@ def serialise(header: Header, tiles: Sequence[bytes]) -> bytes:
 
 
 def _version(header: Header) -> int:
-    if header.source_format or header.payload is Payload.FILE:
+    small_png = header.payload is Payload.PNG and header.sample_bytes == 1
+    if header.source_format or header.payload is Payload.FILE or small_png:
         return SOURCE_VERSION
     return BATCH_VERSION if header.payload is Payload.BATCH else OLDEST_VERSION
 
@@ -225,7 +226,7 @@ def _image_fields(header: Header, tiled: bool) -> bytes:
     )
     natural = NATURAL_BITS.get(header.mode, 16)
     body.append(MODES.index(header.mode) | (0 if header.bits == natural else header.bits) << 4)
-    if header.source_format:
+    if _version(header) == SOURCE_VERSION:
         body.append(
             SOURCE_FORMATS.index(header.source_format)
             | (FLAG_EXACT if header.source_checksum else 0)
@@ -350,6 +351,8 @@ def _parse_source(reader: Reader, payload: Payload, flags: int) -> tuple[str, bo
     """The format of the source, whether it comes back byte for byte, and whether there is a remainder."""
     code = reader.take(1, "source")[0]
     number, exact, remainder = code & FORMAT_MASK, bool(code & FLAG_EXACT), bool(code & FLAG_REMAINDER)
+    if not code:
+        return "", False, False
     if not 1 <= number < len(SOURCE_FORMATS) or code > (FORMAT_MASK | FLAG_EXACT | FLAG_REMAINDER):
         raise HeaderError(f"a source of kind {code:#04x}")
     if payload in (Payload.STORED, Payload.BATCH) or flags >> ARRAY_SHIFT:

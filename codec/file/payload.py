@@ -17,19 +17,21 @@ import numpy as np
 from PIL import Image
 
 from ..errors import CorruptPayloadError, InputError
-from ..images import png
+from ..images import png, pngread
 from ..images.modes import CHANNELS
 from ..images.picture import Array
 from .container import Box, Container, Payload, boxes
 
 __all__ = [
     "PNG_SETTINGS",
+    "WEBP_QUICKEST",
     "WEBP_SETTINGS",
     "WEBP_SLOWEST",
     "Coder",
     "Progress",
     "decode_tiles",
     "encode_tiles",
+    "gain_of_search",
     "png_coder",
     "png_size",
     "run_jobs",
@@ -40,10 +42,23 @@ __all__ = [
 WEBP_MAX_SIDE = 16383
 # (method, quality) of lossless WebP. The slowest tries all of its transforms, and takes three quarters of the time of
 # all together; yet the first is 7 % smaller on repeated pictures, and others are on enlarged and on tiny ones.
-WEBP_SLOWEST = (6, 100)
-WEBP_SETTINGS = ((0, 100), (1, 100), (2, 80), (2, 100), (3, 100), (4, 75), (4, 100), (5, 75), (5, 100), WEBP_SLOWEST)
-# One that is a hundred times faster and, on photographs, up to 10 % larger than the best.
+WEBP_QUICKEST, WEBP_SLOWEST = (0, 100), (6, 100)
+WEBP_SETTINGS = (
+    WEBP_QUICKEST,
+    (1, 100),
+    (2, 80),
+    (2, 100),
+    (3, 100),
+    (4, 75),
+    (4, 100),
+    (5, 75),
+    (5, 100),
+    WEBP_SLOWEST,
+)
+# One that is a hundred times faster and, on photographs, up to 10 % larger than the best; and two that take two and six
+# times its time because they search longer, by which they gain little there.
 WEBP_FAST = (2, 20)
+WEBP_KEEN = ((2, 80), (4, 75))
 # libwebp takes some 36 bytes a pixel: an image of more pixels than the first is coded in tiles of the second.
 WEBP_WHOLE_PIXELS = 2**23
 WEBP_TILE_PIXELS = 2**22
@@ -209,6 +224,11 @@ def webp_size(pixels: Array) -> int:
     return len(_encode_webp(pixels, *WEBP_FAST))
 
 
+def gain_of_search(pixels: Array) -> float:
+    """The size of a small image as lossless WebP by settings that search longer, over that by a fast one."""
+    return min(len(_encode_webp(pixels, *setting)) for setting in WEBP_KEEN) / webp_size(pixels)
+
+
 def _encode_webp(tile: Array, method: int, quality: int) -> bytes:
     channels = tile.shape[2]
     image = Image.fromarray(tile[:, :, 0] if channels == 1 else tile, {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[channels])
@@ -285,22 +305,8 @@ def _decode_png(data: bytes, shape: tuple[int, int, int], mode: str, bits: int) 
         found = (file.height, file.width, png.CHANNELS_OF_COLOUR_TYPE[file.colour_type])
         if found != shape or file.depth != bits or CHANNELS[mode] != shape[2] or file.colour_type == 3:
             raise CorruptPayloadError(f"a PNG tile of {found}, {file.depth} bits, where {shape}, {bits} were announced")
-        if bits == 16:
-            return png.decode16(data)
-        return _decode_png8(data, shape, mode, bits)
+        samples = pngread.read_pixels(data, file)
     except InputError as error:
         raise CorruptPayloadError(f"a PNG tile that does not decode: {error}") from error
-
-
-def _decode_png8(data: bytes, shape: tuple[int, int, int], mode: str, bits: int) -> Array:
-    import imagecodecs
-
-    try:
-        # Without other chunks: libpng turns a tRNS to an alpha plane.
-        samples = imagecodecs.png_decode(png.rebuild(data, frozenset()))
-    except imagecodecs.PngError as error:
-        raise CorruptPayloadError(f"a PNG tile that does not decode: {error}") from None
-    if samples.dtype != np.uint8 or samples.size != shape[0] * shape[1] * shape[2]:
-        raise CorruptPayloadError(f"a PNG tile that decodes to {samples.dtype} {samples.shape}, not {shape}")
-    tile = cast(Array, samples.reshape(shape))
-    return tile if mode == "L" or bits == 8 else cast(Array, tile // np.uint8(255 // (2**bits - 1)))
+    # Grey samples of 2 and 4 bits come widened to 0 to 255; of the mode L they are held so.
+    return samples if mode == "L" or bits in (1, 8, 16) else cast(Array, samples // np.uint8(255 // (2**bits - 1)))

@@ -14,7 +14,35 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import CorruptPayloadError, UnreadableImageError, UnsupportedImageError
-from ..fields import Reader, varint
+from ..fields import varint
+from .bmphead import (
+    ALPHA_BITFIELDS,
+    BITFIELDS,
+    COLOUR_SPACE,
+    CORE,
+    EMBEDDED,
+    FILE_HEADER,
+    HEADERS,
+    INFO,
+    JPEG,
+    MASKS,
+    MAX_FIELD,
+    PAD_8,
+    PNG,
+    PROFILE,
+    RGB,
+    RLE4,
+    RLE8,
+    SMALLEST_MASKS,
+    V3,
+    V5,
+    Shape,
+    read_shape,
+    row_stride,
+    take_head,
+    usual_head,
+    write_shape,
+)  # fmt: skip
 from .chunks import icc_chunk
 from .limits import check_pixels
 from .modes import Chunk
@@ -27,6 +55,7 @@ from .rawrows import (
     patched,
     reader,
     remaking,
+    skip_patch,
     unpack_bits,
     widened,
 )
@@ -34,64 +63,13 @@ from .split import Split
 
 __all__ = ["join", "read", "skeleton", "split"]
 
-FILE_HEADER = 14
-CORE, INFO, V2, V3, V4, V5 = 12, 40, 52, 56, 108, 124
-HEADERS = (CORE, 16, INFO, V2, V3, 64, V4, V5)
 OS2 = (16, 64)
-RGB, RLE8, RLE4, BITFIELDS, JPEG, PNG, ALPHA_BITFIELDS = range(7)
 REFUSED = {
-    RLE8: "run-length coded",
-    RLE4: "run-length coded",
+    RLE8: "that is run-length coded",
+    RLE4: "that is run-length coded",
     JPEG: "with a JPEG file inside",
-    PNG: "with a PNG inside",
+    PNG: "with a PNG file inside",
 }
-# Where in the file the fields stand: masks, intent and the profile of a header of 124 bytes.
-MASKS, COLOUR_SPACE, PROFILE = 54, FILE_HEADER + 56, FILE_HEADER + 112
-EMBEDDED = b"DEBM"
-SMALLEST_MASKS = {16: (0x7C00, 0x03E0, 0x001F, 0), 24: (0xFF0000, 0xFF00, 0xFF, 0), 32: (0xFF0000, 0xFF00, 0xFF, 0)}
-PAD_8, PAD_32 = 0xFF000000, 0xFFFFFFFF
-# 96 dots an inch: what most writers say. Others are patched in.
-DOTS_A_METRE = 3780
-MAX_FIELD = 2**31 - 1
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What a head says of the layout of its file, beside the size of the picture.
-
-    Attributes:
-        header: bytes of the header behind the file header: it is known by its length.
-        bits: of a pixel.
-        compression: how the pixels are kept.
-        offset: of the rows in the file.
-        top_down: whether the first row is the upper one.
-        short: bytes of padding that are missing behind the last row.
-        profile: where the ICC profile begins behind the rows, plus 1; 0 if it is not there.
-    """
-
-    header: int
-    bits: int
-    compression: int
-    offset: int
-    top_down: bool = False
-    short: int = 0
-    profile: int = 0
-
-    @property
-    def known(self) -> int:
-        """Bytes at the file's beginning of which something is known: header, masks and palette."""
-        palette = 4 * 2**self.bits if self.bits <= 8 else 0
-        return min(self.offset, FILE_HEADER + self.header + 16 + palette)
-
-
-# What is written most often, by its number in a remainder.
-PRESETS = (
-    (INFO, 24, RGB, 54), (INFO, 32, RGB, 54), (INFO, 8, RGB, 1078), (INFO, 4, RGB, 118), (INFO, 1, RGB, 62),
-    (INFO, 16, RGB, 54), (INFO, 16, BITFIELDS, 66), (INFO, 32, BITFIELDS, 66), (V3, 16, BITFIELDS, 70),
-    (V4, 24, RGB, 122), (V4, 32, BITFIELDS, 122), (V5, 24, RGB, 138), (V5, 32, BITFIELDS, 138), (V4, 8, RGB, 1146),
-    (V5, 8, RGB, 1162), (CORE, 24, RGB, 26), (CORE, 8, RGB, 794),
-)  # fmt: skip
-OTHER_SHAPE = len(PRESETS)
 
 
 @dataclass(frozen=True)
@@ -131,7 +109,8 @@ class Layout:
         """The bits of a pixel that belong to no channel."""
         if self.shape.bits not in (16, 32):
             return 0
-        return (2**self.shape.bits - 1) & ~(self.masks[0] | self.masks[1] | self.masks[2] | self.masks[3])
+        every: int = 2**self.shape.bits - 1
+        return every & ~(self.masks[0] | self.masks[1] | self.masks[2] | self.masks[3])
 
 
 def read(data: bytes, max_pixels: int) -> Picture:
@@ -151,7 +130,6 @@ def split(data: bytes, picture: Picture) -> Split | None:
     layout = _parse(data, picture.pixels.size)
     shape = layout.shape
     end = shape.offset + layout.stride * layout.height - shape.short
-    head = _head(shape, layout.width, layout.height)
     rows = _rows(data, layout)
     spare = 0
     if layout.spare:
@@ -159,8 +137,8 @@ def split(data: bytes, picture: Picture) -> Split | None:
     expected = _pack(picture.pixels, layout, spare)
     remainder = b"".join(
         [
-            _write_shape(shape),
-            patch(data[: shape.known], head),
+            write_shape(shape),
+            patch(data[: shape.known], usual_head(shape, layout.width, layout.height)),
             data[shape.known : shape.offset],
             varint(spare),
             patch(memoryview(data)[shape.offset : end], memoryview(expected)[: end - shape.offset]),
@@ -179,10 +157,10 @@ def join(picture: Picture, remainder: bytes) -> bytes:
     """
     height, width = picture.pixels.shape[:2]
     fields = reader(remainder)
-    shape = _read_shape(fields)
+    shape = read_shape(fields)
     if max(height, width) > MAX_FIELD:
         raise CorruptPayloadError(f"{width}x{height} pixels in a BMP file")
-    head = _take_head(fields, shape, width, height)
+    head = take_head(fields, shape, width, height)
     # Whether four bytes hold an alpha channel is not said by every head: the mode says it.
     layout = _layout(head, shape, alpha=picture.mode in ("RGBA", "RGBA;16"))
     if (layout.width, layout.height, layout.mode, layout.shape) != (width, height, picture.mode, shape):
@@ -204,22 +182,11 @@ def join(picture: Picture, remainder: bytes) -> bytes:
 def skeleton(remainder: bytes) -> bytes:
     """A BMP file of one pixel with the metadata of the file of a remainder."""
     fields = reader(remainder)
-    shape = replace(_read_shape(fields), short=0)
-    head = _take_head(fields, shape, 1, 1)
+    shape = replace(read_shape(fields), short=0)
+    head = take_head(fields, shape, 1, 1)
     fields.varint("spare bits")
-    for _ in range(fields.varint("rows")):
-        fields.varint("rows")
-        fields.take(fields.varint("rows"), "rows")
-    return head + bytes(_stride(1, shape.bits)) + bytes(fields.take(fields.left, "the tail"))
-
-
-def _take_head(fields: Reader, shape: Shape, width: int, height: int) -> bytes:
-    head = patched(_head(shape, width, height), fields, "the head of a BMP file")
-    return head + bytes(fields.take(shape.offset - shape.known, "the gap before the rows"))
-
-
-def _stride(width: int, bits: int) -> int:
-    return -(-width * bits // 32) * 4
+    skip_patch(fields, "the rows")
+    return head + bytes(row_stride(1, shape.bits)) + bytes(fields.take(fields.left, "the tail"))
 
 
 def _parse(data: bytes, max_pixels: int) -> Layout:
@@ -242,7 +209,7 @@ def _parse(data: bytes, max_pixels: int) -> Layout:
         raise UnreadableImageError(f"a damaged BMP file: compression {compression}")
     if bits not in (1, 2, 4, 8, 16, 24, 32) or (compression and bits not in (16, 32)):
         raise UnsupportedImageError(f"a BMP file of {bits} bits per pixel, compression {compression}")
-    stride = _stride(width, bits)
+    stride = row_stride(width, bits)
     short = max(0, offset + stride * abs(height) - len(data))
     if short > stride - -(-width * bits // 8):
         raise UnreadableImageError(
@@ -363,7 +330,8 @@ def _to_range(samples: npt.NDArray[np.unsignedinteger], maximum: int, *, deep: b
         return samples.astype(np.uint8) if maximum == 255 else widened(samples, maximum)
     top = 65535
     table = (np.arange(maximum + 1, dtype=np.int64) * top + maximum // 2) // maximum
-    return table.astype(np.uint16)[samples]
+    out: Array = table.astype(np.uint16)[samples]
+    return out
 
 
 def _pack(pixels: Array, layout: Layout, spare: int) -> bytes:
@@ -406,66 +374,3 @@ def _chunks(data: bytes, layout: Layout) -> tuple[Chunk, ...]:
         if size and len(profile) == size:
             chunks.append(icc_chunk(profile))
     return tuple(chunks)
-
-
-def _head(shape: Shape, width: int, height: int) -> bytes:
-    """The known bytes before the rows, as a usual writer of this shape has them."""
-    out = bytearray(shape.known)
-    rows = _stride(width, shape.bits) * height
-    end = shape.offset + rows - shape.short
-    struct.pack_into("<2sIHHII", out, 0, b"BM", end & PAD_32, 0, 0, shape.offset, shape.header)
-    signed = -height if shape.top_down else height
-    if shape.header == CORE:
-        if max(width, height) > 0xFFFF:
-            raise CorruptPayloadError(f"{width}x{height} pixels in a header of {CORE} bytes")
-        struct.pack_into("<HHHH", out, 18, width, height, 1, shape.bits)
-    else:
-        struct.pack_into("<iiHH", out, 18, width, signed, 1, shape.bits)
-    if shape.header >= INFO:
-        dots = DOTS_A_METRE
-        struct.pack_into("<IIiiII", out, 30, shape.compression, rows & PAD_32, dots, dots, 0, 0)
-    if shape.compression and shape.known >= MASKS + 12:
-        masks = (0xF800, 0x07E0, 0x001F, 0) if shape.bits == 16 else (*SMALLEST_MASKS[32][:3], PAD_8)
-        count = 4 if shape.header >= V3 and shape.known >= MASKS + 16 else 3
-        struct.pack_into(f"<{count}I", out, MASKS, *masks[:count])
-    if shape.profile:
-        out[COLOUR_SPACE : COLOUR_SPACE + 4] = EMBEDDED
-        struct.pack_into("<I", out, PROFILE, end + shape.profile - 1 - FILE_HEADER & PAD_32)
-    if shape.bits <= 8:
-        grey = np.linspace(0, 255, 2**shape.bits).astype(np.uint8)
-        step = 3 if shape.header == CORE else 4
-        entries = np.zeros((len(grey), step), np.uint8)
-        entries[:, :3] = grey[:, None]
-        start = FILE_HEADER + shape.header
-        out[start:] = entries.tobytes()[: len(out) - start].ljust(len(out) - start, b"\0")
-    return bytes(out)
-
-
-def _write_shape(shape: Shape) -> bytes:
-    numbers = (shape.header, shape.bits, shape.compression, shape.offset)
-    flags = shape.top_down | (shape.short > 0) << 1 | (shape.profile > 0) << 2
-    out = varint(PRESETS.index(numbers)) if numbers in PRESETS else varint(OTHER_SHAPE)
-    if numbers not in PRESETS:
-        out += b"".join(varint(number) for number in numbers)
-    out += varint(flags)
-    return out + b"".join(varint(number) for number in (shape.short, shape.profile) if number)
-
-
-def _read_shape(fields: Reader) -> Shape:
-    what = "the shape of a BMP file"
-    preset = fields.varint(what)
-    if preset < OTHER_SHAPE:
-        numbers = PRESETS[preset]
-    else:
-        header, bits, compression, offset = (fields.varint(what) for _ in range(4))
-        if header not in HEADERS or bits not in (1, 2, 4, 8, 16, 24, 32) or compression > ALPHA_BITFIELDS:
-            raise CorruptPayloadError(f"{what}: a header of {header} bytes, {bits} bits, compression {compression}")
-        if not FILE_HEADER + header <= offset <= MAX_FIELD:
-            raise CorruptPayloadError(f"{what}: pixels at byte {offset}")
-        numbers = (header, bits, compression, offset)
-    flags = fields.varint(what)
-    short = fields.varint(what) if flags & 2 else 0
-    profile = fields.varint(what) if flags & 4 else 0
-    if flags > 7 or short > 3 or profile > MAX_FIELD or (profile and numbers[0] != V5):
-        raise CorruptPayloadError(f"{what}: flags {flags}, {short} bytes missing, a profile {profile} bytes behind")
-    return Shape(*numbers, bool(flags & 1), short, profile)

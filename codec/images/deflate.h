@@ -25,7 +25,8 @@ enum { STORED, STATIC, DYNAMIC };
 /* How tokens are chosen. The first five are zlib's functions, the others those of zlib-ng. */
 enum { STORE, FAST, SLOW, RUNS, HUFFMAN, NG_QUICK, NG_FAST, NG_MEDIUM, NG_SLOW };
 
-/* What the caller says of the coder: an array of these many numbers. */
+/* What the caller says of the coder: an array of these many numbers. M_STORED is the most bytes of a block for a coder that
+   only stores; for another one it says whether the coder forgets what it has seen where it writes an empty stored block. */
 enum { M_LIBRARY, M_LEVEL, M_STRATEGY, M_WINDOW, M_MEMORY, M_FEED, M_STORED, M_COUNT };
 enum { LIBRARY_STORE, LIBRARY_ZLIB, LIBRARY_NG };
 
@@ -95,6 +96,7 @@ void dz_deflate_medium_commit(Coder *c, Token predicted, Token actual);
 
 /* deflate_search.c */
 int dz_deflate_fill(Coder *c);
+void dz_deflate_forget(Coder *c);
 uint32_t dz_deflate_insert(Coder *c, uint32_t at);
 void dz_deflate_insert_all(Coder *c, uint32_t at, uint32_t end);
 uint32_t dz_deflate_equal(const Coder *c, uint32_t a, uint32_t b);
@@ -119,10 +121,23 @@ int dz_deflate_read_stored(const Coder *c, Reader *in, uint32_t *padding, uint32
 
 /* Bits of a stream, the lowest of each byte first. */
 
+static inline uint64_t dz_little(uint64_t word) {
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    return __builtin_bswap64(word);
+#else
+    return word;
+#endif
+}
+
 static inline uint32_t dz_bits_peek(const Reader *r, uint32_t count) {
     uint64_t value = 0;
     const uint64_t byte = r->at >> 3, end = (r->bits + 7) >> 3;
-    for (uint32_t i = 0; i < 5 && byte + i < end; i++) value |= (uint64_t)r->data[byte + i] << (8 * i);
+    if (byte + 8 <= end) {
+        __builtin_memcpy(&value, r->data + byte, 8);
+        value = dz_little(value);
+    } else {
+        for (uint32_t i = 0; i < 5 && byte + i < end; i++) value |= (uint64_t)r->data[byte + i] << (8 * i);
+    }
     return (uint32_t)(value >> (r->at & 7)) & (uint32_t)((1ull << count) - 1);
 }
 
@@ -137,6 +152,15 @@ static inline int dz_bits_over(const Reader *r) { return r->at > r->bits; }
 static inline void dz_bits_put(Writer *w, uint32_t value, uint32_t count) {
     if (w->at + count > w->room) {
         w->full = 1;
+        return;
+    }
+    if (w->room - w->at >= 64 + 8) {
+        /* bits behind the last one are nothing yet */
+        uint8_t *byte = w->data + (w->at >> 3);
+        const uint32_t used = (uint32_t)(w->at & 7);
+        const uint64_t word = dz_little((uint64_t)value << used | (used ? *byte & ((1u << used) - 1) : 0));
+        __builtin_memcpy(byte, &word, 8);
+        w->at += count;
         return;
     }
     while (count) {

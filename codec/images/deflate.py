@@ -4,10 +4,11 @@ Most streams are the work of zlib or of zlib-ng at one of a few settings. `analy
 own imitation of these coders makes the same choices, and notes where it does not; `replay` follows the recipe. So the
 same bytes come out wherever densezip runs, whatever library is installed there.
 
-A recipe holds: library + 3 * level, with flags for what follows; strategy + 5 * (memory level - 1); the two bytes of
-the stream's header; with `WINDOW` the bits of the window, with `FEED` the bytes that the coder was given at a time, for
-the store of level 0 the bytes of a block; the bytes of the deflated data; with `NOTES` the most tokens in a block, the
-bytes of the notes on tokens, these, and the notes on blocks (see deflate.c).
+A recipe holds: library + 3 * level, with flags for what follows; strategy + 5 * (memory level - 1), with a flag for a
+coder that forgets what it has seen at empty stored blocks; with `HEADER` the two bytes of the stream's header, where
+they are not those of the coder; with `WINDOW` the bits of the window, else 15; with `FEED` the bytes that the coder was
+given at a time; for the store of level 0 the bytes of a block; with `NOTES` the most tokens in a block, the bytes of
+the notes on tokens, these, and the notes on blocks (see deflate_notes.h).
 
 Source: RFC 1950 and RFC 1951.
 """
@@ -15,7 +16,7 @@ Source: RFC 1950 and RFC 1951.
 import ctypes
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -26,12 +27,13 @@ from ..errors import CorruptPayloadError, HeaderError
 from ..fields import Reader, varint
 from ..native import function
 
-__all__ = ["Method", "analyse", "deflate", "replay", "size_of", "standard", "start_of_recipe"]
+__all__ = ["Method", "analyse", "deflate", "recipe_of", "replay", "size_of", "standard"]
 
 STORE, ZLIB, ZLIB_NG = range(3)
 DEFAULT, FILTERED, HUFFMAN, RUNS, FIXED = range(5)
 FIXED_BLOCKS = 1
 WINDOW, FEED, NOTES = 32, 64, 128
+FORGETS, HEADER = 64, 128
 HEADER_BYTES, ADLER_BYTES = 2, 4
 DEFLATED = 8
 # A coder is tried on so many bytes first, and on the whole only if it does well there.
@@ -41,15 +43,20 @@ PROBE_NOTES = 2048
 FEW_NOTES = 16
 # By the two highest bits of a stream's header: the levels that write them.
 LEVELS = {0: (1,), 1: (5, 4, 3, 2), 2: (6,), 3: (9, 7, 8)}
-# What a recipe of so many bytes can make of so much data at most, that a damaged one asks for no more memory.
-MOST_PER_BYTE, MOST_PER_NOTE, MOST_ANYHOW = 4, 700, 4096
+# What a recipe can make of its data at most, by the bytes of both: a block is no larger than under the static tree,
+# with codes of up to 9 bits for a byte, but for what notes tell of its trees.
+MOST_PER_BYTE, MOST_PER_NOTE, MOST_ANYHOW = 2, 700, 4096
+HIGHEST, MAX_WINDOW = 9, 15
 MAX_DATA = 2**31 - 1
 
 Bytes = npt.NDArray[np.uint8]
 
 
 class Method(NamedTuple):
-    """What is to be known of a coder: the arguments of `deflateInit2`, and how it was called."""
+    """What is to be known of a coder: the arguments of `deflateInit2`, and how it was called.
+
+    `stored` is for the library `STORE` the most bytes of a block, for others whether there were full flushes.
+    """
 
     library: int
     level: int
@@ -198,7 +205,9 @@ def _find(stream: _Stream, header: bytes, feed: int, room: int) -> tuple[Method,
 
 def _candidates(header: bytes, seen: list[int], feed: int) -> Iterator[Method]:
     """Coders that may have written a stream, the likely ones first."""
-    _, tokens, more, _, fixed, dynamic, matches, near, _, length = seen
+    _, tokens, more, _, fixed, dynamic, matches, near, empty, length = seen
+    if header == _header(standard()):
+        yield standard()
     window = max(9, (header[0] >> 4) + 8)
     windows = (window,) if window == 15 else (window, 15)
     memories: tuple[int, ...] = (8, 9)
@@ -207,8 +216,6 @@ def _candidates(header: bytes, seen: list[int], feed: int) -> Iterator[Method]:
         memories = tuple(memory for memory in range(1, 10) if 0 <= tokens - (2 ** (memory + 6) - 1) <= 2) or memories
     if not fixed and not dynamic:
         yield Method(STORE, 1, DEFAULT, 15, 8, 0, length)
-    if header == _header(standard()):
-        yield standard()
     first = LEVELS[header[1] >> 6]
     for levels in (first, tuple(level for level in range(9, 0, -1) if level not in first)):
         strategies: list[tuple[int, tuple[int, ...]]] = []
@@ -223,32 +230,32 @@ def _candidates(header: bytes, seen: list[int], feed: int) -> Iterator[Method]:
             for strategy, some in strategies:
                 for level in some:
                     for memory in memories:
-                        yield Method(ZLIB, level, strategy, bits, memory)
-                        yield Method(ZLIB_NG, level, strategy, bits, memory)
+                        # At the highest level both often agree, and zlib-ng's search is the faster one.
+                        for library in (ZLIB, ZLIB_NG) if level < HIGHEST else (ZLIB_NG, ZLIB):
+                            for stored in (0, 1) if empty else (0,):
+                                yield Method(library, level, strategy, bits, memory, 0, stored)
                         if feed:
                             yield Method(ZLIB_NG, level, strategy, bits, memory, feed)
 
 
-def start_of_recipe(method: Method) -> bytes:
-    """The first bytes of the recipe of a stream that `deflate` makes."""
-    return _recipe(method, _Followed(b"", b"", 0, 0), _header(method))[:4]
+def recipe_of(method: Method) -> bytes:
+    """The recipe of a stream that `deflate` makes."""
+    return _recipe(method, _Followed(b"", b"", 0, 0), _header(method))
 
 
 def _recipe(method: Method, followed: _Followed, header: bytes) -> bytes:
-    flags = (WINDOW * (method.window != max(9, (header[0] >> 4) + 8))) | (FEED * bool(method.feed))
-    noted = bool(followed.tokens or followed.blocks)
-    parts = [
-        bytes([method.library + 3 * method.level | flags | NOTES * noted]),
-        bytes([method.strategy + 5 * (method.memory - 1)]),
-        header,
-    ]
+    noted, told = bool(followed.tokens or followed.blocks), header != _header(method)
+    flags = WINDOW * (method.window != MAX_WINDOW) | FEED * bool(method.feed) | NOTES * noted
+    more = FORGETS * (method.library != STORE and method.stored) | HEADER * told
+    parts = [bytes([method.library + 3 * method.level | flags, method.strategy + 5 * (method.memory - 1) | more])]
+    if told:
+        parts.append(header)
     if flags & WINDOW:
         parts.append(bytes([method.window]))
     if flags & FEED:
         parts.append(varint(method.feed))
     if method.library == STORE:
         parts.append(varint(method.stored))
-    parts.append(varint(followed.size))
     if noted:
         parts += [varint(followed.most), varint(len(followed.tokens)), followed.tokens, followed.blocks]
     return b"".join(parts)
@@ -257,23 +264,23 @@ def _recipe(method: Method, followed: _Followed, header: bytes) -> bytes:
 def _read_recipe(recipe: bytes) -> tuple[bytes, Method, _Followed]:
     reader = Reader(memoryview(recipe), 0, HeaderError)
     first, second = reader.take(2, "deflate method")
-    header = bytes(reader.take(HEADER_BYTES, "zlib header"))
-    window = reader.take(1, "window")[0] if first & WINDOW else max(9, (header[0] >> 4) + 8)
+    header = bytes(reader.take(HEADER_BYTES, "zlib header")) if second & HEADER else b""
+    window = reader.take(1, "window")[0] if first & WINDOW else MAX_WINDOW
     feed = reader.varint("bytes at a time") if first & FEED else 0
     level, library = divmod(first & 31, 3)
-    memory, strategy = divmod(second, 5)
-    stored = reader.varint("bytes of a block") if library == STORE else 0
-    size = reader.varint("size of the stream")
-    if feed > MAX_DATA or stored > 0xFFFF:
-        raise CorruptPayloadError(f"a zlib stream coded by {feed} bytes, in blocks of {stored}")
+    memory, strategy = divmod(second & 63, 5)
+    stored = reader.varint("bytes of a block") if library == STORE else bool(second & FORGETS)
+    if feed > MAX_DATA or stored > 0xFFFF or not 8 <= window <= MAX_WINDOW or level > HIGHEST:
+        raise CorruptPayloadError(f"a zlib stream of level {level}, window {window}, coded by {feed} bytes, {stored}")
     method = Method(library, level, strategy, window, memory + 1, feed, stored)
     if not first & NOTES:
         if reader.left:
             raise CorruptPayloadError(f"{reader.left} bytes too many in the recipe of a zlib stream")
-        return header, method, _Followed(b"", b"", MAX_DATA, size)
+        return header or _header(method), method, _Followed(b"", b"", 0, 0)
     most = reader.varint("tokens in a block")
     tokens = bytes(reader.take(reader.varint("bytes of notes"), "notes on tokens"))
-    return header, method, _Followed(tokens, bytes(reader.take(reader.left, "notes on blocks")), most, size)
+    blocks = bytes(reader.take(reader.left, "notes on blocks"))
+    return header or _header(method), method, _Followed(tokens, blocks, most, 0)
 
 
 def standard(level: int = 6, memory: int = 9, strategy: int = FILTERED) -> Method:
@@ -293,29 +300,25 @@ def replay(raw: bytes | memoryview, recipe: bytes) -> bytes:
         HeaderError: the recipe is damaged.
     """
     header, method, followed = _read_recipe(recipe)
-    most = MOST_PER_BYTE * len(raw) + MOST_PER_NOTE * len(recipe) + MOST_ANYHOW
-    if followed.size > most:
-        raise CorruptPayloadError(f"a zlib stream of {followed.size} bytes for {len(raw)} bytes of data")
-    body = _deflate(raw, method, followed, followed.size)
-    if len(body) != followed.size:
-        raise CorruptPayloadError(f"a zlib stream of {len(body)} bytes where {followed.size} were announced")
+    body = _deflate(raw, method, followed, len(recipe))
     return b"".join([header, body, zlib.adler32(raw).to_bytes(ADLER_BYTES, "big")])
 
 
 def deflate(raw: bytes | memoryview, method: Method) -> bytes:
     """A zlib stream by our own imitation of a coder."""
-    most = MOST_PER_BYTE * len(raw) + MOST_ANYHOW
-    body = _deflate(raw, method, _Followed(b"", b"", MAX_DATA, most), most)
+    body = _deflate(raw, method, _Followed(b"", b"", 0, 0), 0)
     return b"".join([_header(method), body, zlib.adler32(raw).to_bytes(ADLER_BYTES, "big")])
 
 
 def _header(method: Method) -> bytes:
+    """The two bytes that the coder begins a stream with."""
     window = (method.window - 8) << 4 | DEFLATED
-    flags = {1: 0, 2: 1, 3: 1, 4: 1, 5: 1, 6: 2}.get(method.level, 3) << 6
+    fastest = method.strategy >= HUFFMAN or method.level < 2
+    flags = (0 if fastest else {2: 1, 3: 1, 4: 1, 5: 1, 6: 2}.get(method.level, 3)) << 6
     return bytes([window, flags + (-(window << 8 | flags)) % 31])
 
 
-def _deflate(raw: bytes | memoryview, method: Method, followed: _Followed, size: int) -> bytes:
+def _deflate(raw: bytes | memoryview, method: Method, followed: _Followed, noted: int) -> bytes:
     if len(raw) > MAX_DATA:
         raise CorruptPayloadError(f"{len(raw)} bytes of data in a zlib stream: the limit is {MAX_DATA}")
     again, state = _native()[2:]
@@ -323,7 +326,8 @@ def _deflate(raw: bytes | memoryview, method: Method, followed: _Followed, size:
     # blocks of any length.
     full = 2 ** (method.memory + 6) + 2
     most = len(raw) if (method.library, method.level) == (ZLIB_NG, 1) else full
-    room = min(max(most, followed.most if followed.most != MAX_DATA else 0), len(raw)) + 1
+    room = min(max(most, followed.most), len(raw)) + 1
+    size = MOST_PER_BYTE * len(raw) + MOST_PER_NOTE * noted + MOST_ANYHOW
     buffer, out = np.empty(room, np.uint32), np.empty(size + 1, np.uint8)
     tokens, blocks, data = _bytes(followed.tokens), _bytes(followed.blocks), _bytes(raw)
     memory, numbers = np.empty(state, np.uint8), np.array(method, np.uint32)
@@ -335,18 +339,3 @@ def _deflate(raw: bytes | memoryview, method: Method, followed: _Followed, size:
     if made < 0:
         raise CorruptPayloadError(f"the recipe of a zlib stream makes no sense for {len(raw)} bytes of data ({made})")
     return out[:made].tobytes()
-
-
-def replay_plain(raw: bytes | memoryview, start: bytes) -> bytes:
-    """`replay` by a recipe that holds no notes, without the size of the stream at its end.
-
-    Raises:
-        CorruptPayloadError: the recipe cannot be that of this data, or holds notes.
-        HeaderError: the recipe is damaged.
-    """
-    header, method, followed = _read_recipe(start + b"\0")
-    if followed.tokens or followed.blocks or start[0] & NOTES:
-        raise CorruptPayloadError("notes in the recipe of a zlib stream that should have none")
-    most = MOST_PER_BYTE * len(raw) + MOST_ANYHOW
-    body = _deflate(raw, method, replace(followed, size=most), most)
-    return b"".join([header, body, zlib.adler32(raw).to_bytes(ADLER_BYTES, "big")])

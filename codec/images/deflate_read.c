@@ -107,10 +107,10 @@ int dz_deflate_read_stored(const Coder *c, Reader *in, uint32_t *padding, uint32
 }
 
 /* What is seen in the first blocks, up to the first block behind `stop` bytes of the data. */
-enum { S_FIRST, S_TOKENS, S_MORE, S_STORED, S_STATIC, S_DYNAMIC, S_MATCHES, S_NEAR, S_SHORTEST, S_LENGTH };
+enum { S_FIRST, S_TOKENS, S_MORE, S_STORED, S_STATIC, S_DYNAMIC, S_MATCHES, S_NEAR, S_EMPTY, S_LENGTH };
 
 /* Fills in: the kind of the first block, its tokens (or bytes), whether another one follows it, how many blocks there are
-   of each kind, matches, those of distance 1, the shortest match, and the most bytes of a stored block. */
+   of each kind, matches, those of distance 1, empty stored blocks, and the most bytes of a stored block. */
 DZ_EXPORT int dz_deflate_survey(
     void *state, const uint8_t *raw, uint64_t size, const uint8_t *stream, uint64_t stream_size, uint64_t stop,
     uint64_t *seen) {
@@ -122,7 +122,6 @@ DZ_EXPORT int dz_deflate_survey(
     const int error = dz_deflate_start(c, raw, (uint32_t)size, METHOD);
     if (error) return error;
     for (uint32_t i = 0; i <= S_LENGTH; i++) seen[i] = 0;
-    seen[S_SHORTEST] = MAX_MATCH;
     for (uint32_t block = 0, last = 0; !last && c->at <= stop; block++) {
         last = dz_bits_take(&in, 1);
         const uint32_t type = dz_bits_take(&in, 2);
@@ -133,6 +132,7 @@ DZ_EXPORT int dz_deflate_survey(
             uint32_t padding, length;
             if (!dz_deflate_read_stored(c, &in, &padding, &length)) return E_STREAM;
             c->at += length;
+            seen[S_EMPTY] += !length;
             tokens = length;
             if (length > seen[S_LENGTH]) seen[S_LENGTH] = length;
         } else {
@@ -148,7 +148,6 @@ DZ_EXPORT int dz_deflate_survey(
                 if (!token.distance) continue;
                 seen[S_MATCHES]++;
                 seen[S_NEAR] += token.distance == 1;
-                if (token.length < seen[S_SHORTEST]) seen[S_SHORTEST] = token.length;
             }
         }
         if (!block) {

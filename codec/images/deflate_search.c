@@ -61,6 +61,13 @@ int dz_deflate_fill(Coder *c) {
     }
 }
 
+/* What a full flush does: no match reaches over it. */
+void dz_deflate_forget(Coder *c) {
+    __builtin_memset(c->head, 0, sizeof c->head);
+    c->base = c->at;
+    c->have_carried = 0;
+}
+
 /* How many bytes are the same at two places, up to the longest match or the end of the input; a < b. */
 uint32_t dz_deflate_equal(const Coder *c, uint32_t a, uint32_t b) {
     const uint32_t most = c->size - b < MAX_MATCH ? c->size - b : MAX_MATCH;
@@ -107,15 +114,26 @@ uint32_t dz_deflate_longest(const Coder *c, uint32_t at, uint32_t candidate, uin
     return best;
 }
 
-/* zlib-ng looks at 2, 4 or 8 bytes at both ends before it compares. */
-static int may_grow(const Coder *c, uint32_t match, uint32_t at, uint32_t best) {
+static int same(const uint8_t *x, const uint8_t *y, uint32_t wide) {
+    uint64_t a = 0, b = 0;
+    if (wide == 2) {
+        __builtin_memcpy(&a, x, 2);
+        __builtin_memcpy(&b, y, 2);
+    } else if (wide == 4) {
+        __builtin_memcpy(&a, x, 4);
+        __builtin_memcpy(&b, y, 4);
+    } else {
+        __builtin_memcpy(&a, x, 8);
+        __builtin_memcpy(&b, y, 8);
+    }
+    return a == b;
+}
+
+/* zlib-ng looks at 2, 4 or 8 bytes at both ends before it compares; the match may have best + 1 bytes. */
+static inline int may_grow(const Coder *c, uint32_t match, uint32_t at, uint32_t best) {
     const uint32_t wide = best < 4 ? 2 : best < 8 ? 4 : 8;
     const uint8_t *x = c->raw + match, *y = c->raw + at;
-    if (x[best] != y[best]) return 0;
-    for (uint32_t i = 0; i < wide; i++) {
-        if (x[i] != y[i] || x[best + 1 - wide + i] != y[best + 1 - wide + i]) return 0;
-    }
-    return 1;
+    return same(x + best + 1 - wide, y + best + 1 - wide, wide) && same(x, y, wide);
 }
 
 /* zlib-ng's search. `look` is what it believes to lie ahead. */

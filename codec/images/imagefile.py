@@ -11,8 +11,8 @@ from io import BytesIO
 
 from PIL import Image, ImageFile
 
-from ..errors import InputError, LimitError, UnreadableImageError, UnsupportedImageError
-from . import bmp, gif, jpegscan, opaque, png, pnm, qoi, tiff
+from ..errors import DensezipError, LimitError, UnreadableImageError, UnsupportedImageError
+from . import bmp, gif, jpegscan, opaque, png, pnm, qoi, tga, tiff, webp
 from .limits import check_pixels
 from .opaque import OPAQUE, Kind
 from .picture import Picture, from_pil
@@ -30,6 +30,7 @@ FORMATS = {
     "GIF": (("GIF",), ("gif",)),
     "PNM": (("PPM",), ("ppm", "pgm", "pbm", "pnm", "pam")),
     "QOI": (("QOI",), ("qoi",)),
+    "TGA": (("TGA",), ("tga", "targa", "icb", "vda", "vst")),
 }
 MAGIC = (
     (png.SIGNATURE, "PNG"),
@@ -44,8 +45,6 @@ MAGIC = (
 )
 LOSSY = frozenset(["JPEG"])
 NOT_IMAGES = ((b"%!PS", "PostScript"), (b"%PDF", "PDF"))
-
-PALETTE = frozenset(["PLTE"])
 
 
 @dataclass(frozen=True)
@@ -109,17 +108,14 @@ def read(data: bytes, max_pixels: int) -> InputImage:
                 return _read_jpeg(data, max_pixels)
             if kind in READERS:
                 return InputImage(READERS[kind](data, max_pixels), kind, lossy=False)
-            with _open(data, kind, max_pixels) as image:
-                if kind == "WebP" and image.mode not in ("RGB", "RGBA"):
-                    raise UnsupportedImageError(f"a WebP file that Pillow opens in mode {image.mode}")
-                return InputImage(from_pil(image), kind, kind == "WebP" and _is_lossy_webp(data))
-    except (InputError, LimitError, MemoryError):
+            return InputImage(webp.read(data, max_pixels), kind, webp.is_lossy(data))
+    except (DensezipError, MemoryError):
         raise
     except Exception as error:  # Pillow's plugins raise whatever a damaged file leads them to.
         raise UnreadableImageError(f"a damaged {kind} file{_reason(error)}") from error
 
 
-READERS = {"BMP": bmp.read, "GIF": gif.read, "PNM": pnm.read, "QOI": qoi.read}
+READERS = {"BMP": bmp.read, "GIF": gif.read, "PNM": pnm.read, "QOI": qoi.read, "TGA": tga.read}
 
 
 def _sniff(data: bytes) -> str | None:
@@ -130,7 +126,10 @@ def _sniff(data: bytes) -> str | None:
         return "WebP"
     if data[:1] == b"P" and data[1:2] in (b"1", b"2", b"3", b"4", b"5", b"6") and data[2:3].isspace():
         return "PNM"
-    return "PNM" if data.startswith(b"P7\n") else None
+    if data.startswith(b"P7\n"):
+        return "PNM"
+    # No magic bytes: anything else goes first.
+    return "TGA" if tga.is_tga(data) else None
 
 
 def _no_image(data: bytes) -> str:
@@ -206,28 +205,7 @@ def _read_jpeg(data: bytes, max_pixels: int) -> InputImage:
         raise UnsupportedImageError(f"a JPEG file that Pillow does not decode{_reason(error)}") from error
 
 
-def _is_lossy_webp(data: bytes) -> bool:
-    """Whether a WebP file holds a lossy 'VP8 ' frame: its first chunk, or one after the extended header."""
-    position = 12
-    while position + 8 <= len(data):
-        if data[position : position + 4] == b"VP8 ":
-            return True
-        length = int.from_bytes(data[position + 4 : position + 8], "little")
-        position += 8 + length + length % 2
-    return False
-
-
 def _read_png(data: bytes, max_pixels: int) -> InputImage:
     file = png.parse(data)
     check_pixels(file.width, file.height, max_pixels)
-    if file.depth == 16:
-        samples = png.decode16(data)
-        channels = png.CHANNELS_OF_COLOUR_TYPE[file.colour_type]
-        if samples.shape != (file.height, file.width, channels):
-            raise UnreadableImageError(f"a PNG file that decodes to {samples.shape}")
-        mode = {1: "I;16", 2: "LA;16", 3: "RGB;16", 4: "RGBA;16"}[channels]
-        return InputImage(Picture(samples, mode, 16, file.chunks), "PNG", lossy=False)
-    # Pillow refuses a picture for ancillary chunks that are malformed, or larger than it likes: it gets none of them.
-    with _open(png.rebuild(data, PALETTE), "PNG", max_pixels) as image:
-        picture = from_pil(image)
-    return InputImage(Picture(picture.pixels, picture.mode, file.depth, file.chunks), "PNG", lossy=False)
+    return InputImage(png.read(data, file), "PNG", lossy=False)

@@ -13,6 +13,7 @@ from PIL import Image
 
 from ..errors import DensezipError, OutputFormatError
 from . import png, tiff
+from .exif import only_orientation
 from .imagefile import FORMATS, read
 from .modes import Chunk
 from .opaque import OPAQUE
@@ -27,23 +28,28 @@ WRITERS: dict[str, dict[str, Any]] = {
     "GIF": {"format": "GIF", "optimize": False},
     "PNM": {"format": "PPM"},
     "QOI": {"format": "QOI"},
+    "TGA": {"format": "TGA"},
 }
-# What people call the metadata that PNG has chunks for.
+# What people call the metadata that is not text or XMP, by the PNG chunk that holds it.
 NAMES = {
     "PLTE": "palette",
     "tRNS": "transparency",
-    "iCCP": "ICC profile",
     "eXIf": "EXIF",
+    "iCCP": "ICC profile",
+    "pHYs": "resolution",
     "gAMA": "gamma",
     "cHRM": "chromaticities",
     "sRGB": "rendering intent",
     "cICP": "colour coding",
-    "pHYs": "resolution",
-    "tEXt": "text",
-    "zTXt": "text",
-    "iTXt": "text",
+    "sBIT": "significant bits",
     "tIME": "time",
+    "bKGD": "background",
+    "hIST": "histogram",
+    "sPLT": "suggested palette",
+    "mDCV": "mastering display",
+    "cLLI": "light level",
 }
+TEXTS = frozenset(["tEXt", "zTXt", "iTXt"])
 # What Pillow takes from us: by format, the entries of `info` that it writes.
 KEPT = {"WebP": ("icc_profile", "exif", "xmp"), "BMP": ("dpi",)}
 
@@ -100,9 +106,7 @@ def convert(picture: Picture, extension: str) -> Converted:
     """
     kind = format_of_extension(extension)
     data, back = _written(picture, kind)
-    held = {_name(chunk) for chunk in back.chunks}
-    lost = dict.fromkeys(name for name in map(_name, picture.chunks) if name not in held)
-    return Converted(data, extension.lower().removeprefix("."), tuple(lost))
+    return Converted(data, extension.lower().removeprefix("."), _lost(picture, back))
 
 
 def _written(picture: Picture, kind: str) -> tuple[bytes, Picture]:
@@ -129,10 +133,25 @@ def _written(picture: Picture, kind: str) -> tuple[bytes, Picture]:
     return data, back
 
 
-def _name(chunk: Chunk) -> str:
-    """What people call a kind of metadata."""
-    name, body = chunk
-    return "XMP" if name == "iTXt" and body.startswith(XMP_KEYWORD + b"\0") else NAMES.get(name, f"chunk {name}")
+def _lost(picture: Picture, back: Picture) -> tuple[str, ...]:
+    """What a picture has beside its pixels and what was read back has not, each once, in the picture's order."""
+    held = {_what(chunk) for chunk in back.chunks}
+    names: dict[str, None] = {}
+    for chunk in picture.chunks:
+        if _what(chunk) not in held:
+            names[_what(chunk)[0]] = None
+            if chunk[0] == "eXIf" and only_orientation(chunk[1]):
+                names["orientation"] = None
+    return tuple(names)
+
+
+def _what(chunk: Chunk) -> tuple[str, bytes]:
+    """What people call a piece of metadata, and the keyword of a text."""
+    name, data = chunk
+    keyword = data.split(b"\0", 1)[0]
+    if name in TEXTS:
+        return ("XMP", b"") if keyword == XMP_KEYWORD else ("text", keyword)
+    return NAMES.get(name, f"chunk {name}"), b""
 
 
 def _encode(picture: Picture, kind: str) -> bytes:

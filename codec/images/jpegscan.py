@@ -16,6 +16,7 @@ RESTARTS = range(0xD0, 0xD8)
 APP2, JPEG_LS = 0xE2, 0xF7
 FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}) | {JPEG_LS}
 # In entropy-coded data a marker is neither a stuffed byte, nor a restart, nor a fill byte; JPEG-LS stuffs single bits.
+FILLING = re.compile(rb"\xff+")
 END_OF_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 END_OF_LS_SCAN = re.compile(rb"\xff[\x80-\xfe]")
 
@@ -76,10 +77,11 @@ def scan(data: bytes) -> JpegFile:
             raise UnreadableImageError(f"a JPEG file that is cut short after {len(data)} bytes")
         if data[position] != FILL:
             raise UnreadableImageError(f"a damaged JPEG file: no marker at byte {position}")
-        marker = data[position + 1]
-        if marker == FILL:
-            position += 1
+        if data[position + 1] == FILL:
+            filled = FILLING.match(data, position)
+            position = filled.end() - 1 if filled else position + 1
             continue
+        marker = data[position + 1]
         if marker == EOI:
             break
         position += 2

@@ -56,6 +56,8 @@ OPAQUE = {
     "XCF": ("xcf",),
     "FLIF": ("flif",),
     "BPG": ("bpg",),
+    "XBM": ("xbm",),
+    "XPM": ("xpm",),
 }  # fmt: skip
 LOSSY = frozenset(["AVIF", "HEIF", "BPG"])
 MAGIC = (
@@ -80,6 +82,7 @@ MAGIC = (
     (b"gimp xcf", "XCF"),
     (b"FLIF", "FLIF"),
     (b"BPG\xfb", "BPG"),
+    (b"/* XPM */", "XPM"),
     # Raw files that are no TIFF files, or say at once that they are more than that.
     (b"II\x1a\0\0\0HEAPCCDR", "crw"),
     (b"IIRO", "orf"),
@@ -104,6 +107,7 @@ MAKERS = {
     b"SEIKO EPSON": "erf", b"EASTMAN KODAK": "dcr", b"Mamiya": "mef", b"Leaf": "mos", b"Phase One": "iiq",
 }  # fmt: skip
 PCX_VERSIONS, PCX_BITS = (0, 2, 3, 4, 5), (1, 2, 4, 8)
+XBM_HEAD = 512
 
 
 def recognise(data: bytes) -> Kind | None:
@@ -131,6 +135,8 @@ def _name(data: bytes) -> str | None:
         return "SGI"
     if len(data) >= 128 and data[0] == 0x0A and data[1] in PCX_VERSIONS and data[2] < 2 and data[3] in PCX_BITS:
         return "PCX"
+    if data.startswith(b"#define ") and b"_width" in data[:XBM_HEAD] and b"_bits" in data[:XBM_HEAD]:
+        return "XBM"
     return _icon(data)
 
 

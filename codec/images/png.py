@@ -1,4 +1,4 @@
-"""PNG files: read 16-bit samples, take a file apart into pixels and everything else, and put it together again.
+"""PNG files: read one, take a file apart into pixels and everything else, and put it together again.
 
 The remainder of a file holds every chunk but IDAT with its exact bytes and place, and what stands behind the end. Its
 first byte says the depth and colour type, and which of the other fields there are:
@@ -14,10 +14,7 @@ Source: PNG, third edition, W3C, sections 5 (chunks), 9 (filters) and 11.3 (anci
 import zlib
 from dataclasses import dataclass, field
 
-import numpy as np
-import numpy.typing as npt
-
-from ..errors import CorruptPayloadError, HeaderError, InputError, UnreadableImageError
+from ..errors import CorruptPayloadError, HeaderError, InputError
 from ..fields import Reader, varint
 from .modes import CHANNELS
 from .picture import Picture
@@ -33,8 +30,8 @@ from .pngchunks import (
     header_bytes,
     parse,
     raw_chunks,
-    rebuild,
 )
+from .pngread import mode_of, read_pixels
 from .pngstream import chunks_of, explain, standard
 from .pngwrite import write
 from .split import Split
@@ -45,11 +42,10 @@ __all__ = [
     "STRUCTURAL",
     "PngFile",
     "chunk_bytes",
-    "decode16",
     "join",
     "parse",
     "raw_chunks",
-    "rebuild",
+    "read",
     "skeleton",
     "split",
     "write",
@@ -76,23 +72,17 @@ class _Parts:
     choices: Reader | None = None
 
 
-def decode16(data: bytes) -> npt.NDArray[np.uint16]:
-    """The samples of a 16-bit PNG file, [H, W, C].
+def read(data: bytes, file: PngFile) -> Picture:
+    """The picture of a PNG file with the metadata that is sound.
+
+    Args:
+        data: the bytes of the file.
+        file: what `parse` gave for it.
 
     Raises:
-        UnreadableImageError: damaged or cut short.
+        UnreadableImageError: the pixels are damaged or cut short.
     """
-    import imagecodecs
-
-    # libpng expands tRNS to an alpha plane and is told nothing of gamma: it gets the pixels alone.
-    try:
-        samples = imagecodecs.png_decode(rebuild(data, frozenset()))
-    except imagecodecs.PngError as error:
-        raise UnreadableImageError(f"a damaged PNG file: {error}") from None
-    if samples.dtype != np.uint16:
-        raise UnreadableImageError(f"a 16-bit PNG file that decodes to {samples.dtype}")
-    out: npt.NDArray[np.uint16] = samples.reshape(*samples.shape[:2], -1)
-    return out
+    return Picture(read_pixels(data, file), mode_of(file), file.depth, file.chunks)
 
 
 def split(data: bytes, picture: Picture) -> Split | None:

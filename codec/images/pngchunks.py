@@ -20,6 +20,7 @@ __all__ = [
     "CHANNELS_OF_COLOUR_TYPE",
     "COLOUR_TYPE_OF_CHANNELS",
     "DEPTHS",
+    "PALETTE",
     "SIGNATURE",
     "STRUCTURAL",
     "PngFile",
@@ -29,7 +30,6 @@ __all__ = [
     "legal_transparency",
     "parse",
     "raw_chunks",
-    "rebuild",
     "sound_chunks",
 ]
 
@@ -163,16 +163,6 @@ def _check_palette(body: memoryview, *, again: bool, late: bool) -> None:
         raise UnreadableImageError(f"a damaged PNG file: {'a second palette' if again else 'a palette behind pixels'}")
     if len(body) % 3 or not 0 < len(body) <= 3 * PALETTE_ENTRIES:
         raise UnreadableImageError(f"a damaged PNG file: a palette (PLTE) of {len(body)} bytes")
-
-
-def rebuild(data: bytes, keep: frozenset[str] = STRUCTURAL) -> bytes:
-    """The same PNG file without the ancillary chunks that are not in `keep`, nor what stands behind its end."""
-    view = memoryview(data)
-    parts: list[bytes | memoryview] = [SIGNATURE]
-    for kind, _, _, _, start, end in raw_chunks(data):
-        if kind in (b"IHDR", b"IDAT", b"IEND") or kind.decode("latin-1") in keep:
-            parts.append(view[start:end])
-    return b"".join(parts)
 
 
 def chunk_bytes(kind: bytes, data: bytes) -> bytes:

@@ -61,3 +61,35 @@ DZ_EXPORT void dz_png_sums(
         }
     }
 }
+
+/* Undoes the filters: rows with the number of their filter before each, to rows without. Returns the first row whose
+   filter does not exist, or `height`. */
+DZ_EXPORT uint64_t dz_png_unfilter(
+    const uint8_t *filtered, const uint8_t *zeros, uint64_t height, uint64_t width, uint64_t step, uint8_t *rows) {
+    for (uint64_t y = 0; y < height; y++) {
+        const uint8_t kind = *filtered, *in = filtered + 1;
+        uint8_t *row = rows + y * width;
+        const uint8_t *above = y ? row - width : zeros;
+        const uint64_t first = step < width ? step : width;
+        if (kind >= FILTERS) return y;
+        for (uint64_t i = 0; i < first; i++) {
+            const int guess = kind == UP || kind == PAETH ? above[i] : kind == AVERAGE ? above[i] >> 1 : 0;
+            row[i] = (uint8_t)(in[i] + guess);
+        }
+        if (kind == NONE) {
+            for (uint64_t i = first; i < width; i++) row[i] = in[i];
+        } else if (kind == SUB) {
+            for (uint64_t i = first; i < width; i++) row[i] = (uint8_t)(in[i] + row[i - step]);
+        } else if (kind == UP) {
+            for (uint64_t i = first; i < width; i++) row[i] = (uint8_t)(in[i] + above[i]);
+        } else if (kind == AVERAGE) {
+            for (uint64_t i = first; i < width; i++) row[i] = (uint8_t)(in[i] + ((row[i - step] + above[i]) >> 1));
+        } else {
+            for (uint64_t i = first; i < width; i++) {
+                row[i] = (uint8_t)(in[i] + paeth(row[i - step], above[i], above[i - step]));
+            }
+        }
+        filtered += 1 + width;
+    }
+    return height;
+}

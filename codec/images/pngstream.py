@@ -158,7 +158,13 @@ def explain(
         return None
     usual = _usual_rule(mode, bits)
     rule, exceptions = _best_rule(_Rules(rows), kinds, usual)
-    if rule == usual and not len(exceptions) and not tail and len(bodies) == 1 and recipe[:4] == _standard_start():
+    if (
+        rule == usual
+        and not len(exceptions)
+        and not tail
+        and len(bodies) == 1
+        and recipe == deflate.recipe_of(deflate.standard())
+    ):
         return b""
     out = [_pack_sizes([len(body) for body in bodies]), varint(len(recipe)), recipe]
     if len(exceptions) * FEW > rows.count:
@@ -168,11 +174,6 @@ def explain(
         out += [bytes([rule | TAIL * bool(tail)]), varint(len(exceptions))]
         out += [varint(FILTERS * int(gap) + int(kinds[at])) for gap, at in zip(gaps, exceptions, strict=True)]
     return b"".join([*out, *([varint(len(tail)), tail] if tail else [])])
-
-
-def _standard_start() -> bytes:
-    """How the recipe of a stream that `standard` wrote begins; it has no notes."""
-    return deflate.start_of_recipe(deflate.standard())
 
 
 def _best_rule(rules: _Rules, kinds: Kinds, usual: int) -> tuple[int, npt.NDArray[np.intp]]:

@@ -40,9 +40,9 @@ MAX_DIGITS = 9
 MAX_PAM_HEADER = 2**16
 PAM_TYPES = {
     1: (b"", b"BLACKANDWHITE", b"GRAYSCALE"),
-    2: (b"BLACKANDWHITE_ALPHA", b"GRAYSCALE_ALPHA"),
+    2: (b"", b"BLACKANDWHITE_ALPHA", b"GRAYSCALE_ALPHA"),
     3: (b"", b"RGB"),
-    4: (b"RGB_ALPHA",),
+    4: (b"", b"RGB_ALPHA"),
 }
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 DEEP_MODES = {1: "I;16", 2: "LA;16", 3: "RGB;16", 4: "RGBA;16"}
@@ -130,11 +130,12 @@ def split(data: bytes, picture: Picture) -> Split | None:
     parts = [_write_head(data[: header.offset], header)]
     if header.plain:
         count = picture.pixels.size
-        values, begin, end = pnmtext.numbers(data, header.offset, count, bitmap=header.kind == 1)
-        spacing = pnmtext.parse_spacing(data, header.offset, begin, end, header.channels)
-        if spacing is None or pnmtext.text(values, spacing) != data[header.offset : end[-1]]:
+        bitmap = header.kind == 1
+        values, end = pnmtext.numbers(data, header.offset, count, bitmap=bitmap)
+        spacing = pnmtext.parse_spacing(data, header.offset, end, values, header.channels, bitmap=bitmap)
+        if spacing is None:
             return None
-        parts += [pnmtext.write_spacing(spacing), data[end[-1] :]]
+        parts += [pnmtext.write_spacing(spacing), data[end:]]
     else:
         end_of_rows = header.offset + header.row * header.height
         parts.append(patch(memoryview(data)[header.offset : end_of_rows], _pack(picture.pixels, header)))
@@ -156,7 +157,7 @@ def join(picture: Picture, remainder: bytes) -> bytes:
         raise CorruptPayloadError(f"a PNM file of mode {header.mode} around a picture of mode {picture.mode}")
     if header.plain:
         spacing = pnmtext.read_spacing(fields, header.channels, picture.pixels.size)
-        rows = pnmtext.text(_values(picture.pixels, header).reshape(-1).astype(np.int64), spacing)
+        rows = pnmtext.text(_values(picture.pixels, header).reshape(-1).astype(np.uint16, copy=False), spacing)
     else:
         rows = patched(_pack(picture.pixels, header), fields, "the rows of a PNM file")
     return b"".join([head, rows, fields.take(fields.left, "the tail")])
@@ -208,9 +209,8 @@ def _parse_pnm(data: bytes) -> Header:
         raise UnreadableImageError(f"a damaged PNM file: no white space at byte {position} behind the header")
     channels = 3 if kind in (3, 6) else 1
     maximum = fields[2] if len(fields) == 3 else 1
-    return Header(
-        kind, fields[0], fields[1], channels, maximum, position + 1, (*places, 0, 0)[:4], tuple(filter(None, comments))
-    )
+    digits = (places[0], places[1], places[2], places[3])
+    return Header(kind, fields[0], fields[1], channels, maximum, position + 1, digits, tuple(filter(None, comments)))
 
 
 def _parse_pam(data: bytes) -> Header:
@@ -274,10 +274,10 @@ def _binary(data: bytes, header: Header) -> tuple[Array, int]:
 def _plain(data: bytes, header: Header) -> tuple[Array, int]:
     shape = (header.height, header.width, header.channels)
     count = header.height * header.width * header.channels
-    values, _, end = pnmtext.numbers(data, header.offset, count, bitmap=header.kind == 1)
+    values, end = pnmtext.numbers(data, header.offset, count, bitmap=header.kind == 1)
     _check_maximum(int(values.max()), header)
-    samples = values.astype(np.uint8 if header.maximum < 256 else np.uint16).reshape(shape)
-    return _picture_samples(samples, header), int(end[-1])
+    samples: Array = values.astype(np.uint8) if header.maximum < 256 else values
+    return _picture_samples(samples.reshape(shape), header), end
 
 
 def _check_maximum(found: int, header: Header) -> None:
@@ -322,8 +322,10 @@ def _presets() -> list[tuple[bytes, bytes, bytes]]:
         out += [(b"P%d\n" % kind, b" ", b"\n%d\n" % maximum) for kind in (6, 5, 3, 2)]
     for channels, types in PAM_TYPES.items():
         for maximum in (1, 255, 65535):
-            behind = b"\nDEPTH %d\nMAXVAL %d\nTUPLTYPE %s\nENDHDR\n"
-            out += [(b"P7\nWIDTH ", b"\nHEIGHT ", behind % (channels, maximum, kind)) for kind in types if kind]
+            behind = b"\nDEPTH %d\nMAXVAL %d%s\nENDHDR\n"
+            for kind in types:
+                line = b"\nTUPLTYPE " + kind if kind else b""
+                out.append((b"P7\nWIDTH ", b"\nHEIGHT ", behind % (channels, maximum, line)))
     return out
 
 

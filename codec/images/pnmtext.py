@@ -4,23 +4,29 @@ White space is regular in most files: one text between the channels of a pixel, 
 line, and lines of some number of samples. This is what is kept; anything else is for the caller to keep whole.
 """
 
+import ctypes
+import re
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import CorruptPayloadError, UnreadableImageError
+from .. import native
+from ..errors import CorruptPayloadError, UnreadableImageError, UnsupportedImageError
 from ..fields import Reader, varint
-from .rawrows import Bytes, blob, take_blob
+from .rawrows import blob, take_blob
 
 __all__ = ["Spacing", "numbers", "parse_spacing", "read_spacing", "text", "write_spacing"]
 
 Integers = npt.NDArray[np.int64]
+Values = npt.NDArray[np.uint16]
 
 SPACES = b" \t\n\v\f\r"
-MAX_DIGITS = 9
 # A text between two numbers that is longer than this is no regular spacing.
 MAX_SPACE = 16
+FIRST, SECOND = re.compile(rb"(\s*)(\d+)"), re.compile(rb"\s*(\d+)\s*(\d+)")
 
 
 @dataclass(frozen=True)
@@ -28,20 +34,33 @@ class Spacing:
     """The white space among the samples of a plain file.
 
     Attributes:
+        pad: samples have blanks before them up to so many characters.
         lead: before the first sample.
         inner: behind a sample, by its channel, where its line goes on.
         outer: behind the last sample of a line.
-        lines: (samples of a line, number of such lines one after the other); the last line is not in it.
+        lines: [N, 2], samples of a line and number of such lines one after the other; the last line is not in it.
     """
 
+    pad: int
     lead: bytes
     inner: tuple[bytes, ...]
     outer: bytes
-    lines: tuple[tuple[int, int], ...]
+    lines: Integers
 
 
-def numbers(data: bytes, offset: int, count: int, *, bitmap: bool) -> tuple[Integers, Integers, Integers]:
-    """The first samples of a plain file: their values, and where they begin and end.
+@lru_cache(maxsize=1)
+def _functions() -> tuple[Any, Any, Any]:
+    pointer, size, number = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
+    read = native.function("dz_plain_read", number, pointer, size, size, number, pointer, pointer)
+    space = native.function("dz_plain_space", size, pointer, size, size, *3 * (number,), pointer, size, pointer)
+    write = native.function(
+        "dz_plain_write", size, pointer, size, number, pointer, pointer, pointer, size, number, pointer, size
+    )
+    return read, space, write
+
+
+def numbers(data: bytes, offset: int, count: int, *, bitmap: bool) -> tuple[Values, int]:
+    """The first samples of a plain file, and where the last one ends.
 
     Args:
         data: of the file.
@@ -51,99 +70,86 @@ def numbers(data: bytes, offset: int, count: int, *, bitmap: bool) -> tuple[Inte
 
     Raises:
         UnreadableImageError: there are fewer of them, or something else is among them.
+        UnsupportedImageError: one is above 65535.
     """
-    if len(data) - offset < count:
-        raise UnreadableImageError(f"a PNM file that is cut short: {count} samples in {len(data) - offset} bytes")
-    body = np.frombuffer(data, np.uint8, len(data) - offset, offset)
-    digit = (body >= ord("0")) & (body <= ord("9"))
-    starts = digit.copy()
-    if not bitmap:
-        starts[1:] &= ~digit[:-1]
-    begin = np.flatnonzero(starts)[:count]
-    if len(begin) < count:
-        raise UnreadableImageError(f"a PNM file that is cut short: {len(begin)} of {count} samples")
-    if bitmap:
-        end = begin + 1
-    else:
-        behind = ~digit
-        behind[1:] &= digit[:-1]
-        behind[0] = False
-        end = np.flatnonzero(behind)[:count]
-        if len(end) < count:
-            end = np.append(end, len(body))
-    known = digit[: end[-1]] | np.isin(body[: end[-1]], np.frombuffer(SPACES, np.uint8))
-    if not known.all():
-        place = int(np.argmin(known))
-        raise UnreadableImageError(f"a damaged PNM file: no number at byte {offset + place}")
-    longest = int((end - begin).max())
-    if longest > MAX_DIGITS:
-        raise UnreadableImageError(f"a damaged PNM file: a number of {longest} digits")
-    values = np.zeros(count, np.int64)
-    for place in range(longest):
-        inside = end - begin > place
-        values[inside] = values[inside] * 10 + body[begin[inside] + place] - ord("0")
-    return values, begin + offset, end + offset
+    size = len(data) - offset
+    if size < count:
+        raise UnreadableImageError(f"a PNM file that is cut short: {count} samples in {size} bytes")
+    source = np.frombuffer(data, np.uint8, size, offset)
+    values = np.empty(count, np.uint16)
+    found = np.zeros(1, np.int64)
+    error = _functions()[0](source.ctypes.data, size, count, int(bitmap), values.ctypes.data, found.ctypes.data)
+    place = offset + int(found[0])
+    if error == -1:
+        raise UnreadableImageError(f"a PNM file that is cut short: {size} bytes do not hold {count} samples")
+    if error == -4:
+        raise UnsupportedImageError(f"a PNM file with a sample above 65535 at byte {place}")
+    if error:
+        raise UnreadableImageError(f"a damaged PNM file: no number at byte {place}")
+    return values, place
 
 
-def parse_spacing(data: bytes, offset: int, begin: Integers, end: Integers, channels: int) -> Spacing | None:
-    """The spacing of samples that begin and end there; None if it is irregular (the caller compares)."""
-    gaps = begin[1:] - end[:-1]
-    if (len(gaps) and int(gaps.max()) > MAX_SPACE) or begin[0] - offset > MAX_SPACE:
+def parse_spacing(data: bytes, offset: int, end: int, values: Values, channels: int, *, bitmap: bool) -> Spacing | None:
+    """The spacing of the samples that are read there; None if it is irregular."""
+    distance = SECOND.match(data, offset, end)
+    # The first two numbers say how far it is from one's end to the next one's; what of it is space between, is tried.
+    step = distance.end(2) - distance.end(1) if distance and not bitmap else 0
+    for pad in (0, *(step - space for space in range(3) if step - space > 1)):
+        spacing = _padded_spacing(data, offset, end, len(values), channels, pad, bitmap=bitmap)
+        if spacing is not None and text(values, spacing) == data[offset:end]:
+            return spacing
+    return None
+
+
+def _padded_spacing(
+    data: bytes, offset: int, end: int, count: int, channels: int, pad: int, *, bitmap: bool
+) -> Spacing | None:
+    """What the spacing is, if it is regular and blanks fill a number up to so many characters."""
+    if pad > MAX_SPACE:
         return None
-    body = np.frombuffer(data, np.uint8)
-    newlines = np.concatenate([[0], np.cumsum(body[: end[-1]] == ord("\n"))])
-    breaks = newlines[begin[1:]] > newlines[end[:-1]]
-    ends = np.flatnonzero(breaks)
+    source = np.frombuffer(data, np.uint8, end - offset, offset)
+    lengths = np.empty(data.count(b"\n", offset, end), np.int32)
+    places = np.empty(2 * (channels + 1), np.int64)
+    lines = _functions()[1](
+        source.ctypes.data, len(source), count, int(bitmap), pad, channels, lengths.ctypes.data, len(lengths),
+        places.ctypes.data,
+    )  # fmt: skip
+    if lines < 0:
+        return None
+    body = data[offset:end]
+    first = FIRST.match(body)
+    lead = first[1] if first else b""
+    width = len(first[2]) if first else 0
+    while width < pad and lead.endswith(b" "):
+        lead, width = lead[:-1], width + 1
+    texts = [body[start : start + size] if start >= 0 else b"" for start, size in places.reshape(-1, 2).tolist()]
+    if max(len(space) for space in (lead, *texts)) > MAX_SPACE:
+        return None
+    lengths = lengths[:lines]
+    starts = np.flatnonzero(np.diff(lengths, prepend=-1))
+    groups = np.stack([lengths[starts].astype(np.int64), np.diff(starts, append=len(lengths))], axis=1)
+    return Spacing(pad, lead, tuple(texts[:-1]), texts[-1], groups)
 
-    def between(places: Integers) -> bytes:
-        return data[end[places[0]] : begin[places[0] + 1]] if len(places) else b""
 
-    inside = np.flatnonzero(~breaks)
-    inner = tuple(between(inside[inside % channels == channel]) for channel in range(channels))
-    lines: list[tuple[int, int]] = []
-    if len(ends):
-        lengths = np.diff(ends, prepend=-1)
-        starts = np.flatnonzero(np.diff(lengths, prepend=-1))
-        repeats = np.diff(starts, append=len(lengths))
-        lines = list(zip(lengths[starts].tolist(), repeats.tolist(), strict=True))
-    return Spacing(data[offset : begin[0]], inner, between(ends), tuple(lines))
-
-
-def text(values: Integers, spacing: Spacing) -> bytes:
+def text(values: Values, spacing: Spacing) -> bytes:
     """Samples in decimal digits, with the white space before and between them."""
-    count, channels = len(values), len(spacing.inner)
-    # For each sample but the last one, which text stands behind it: by channel, or `channels` at a line's end.
-    kinds = np.arange(count) % channels
-    ends = np.cumsum(np.repeat(*np.array(spacing.lines, np.int64).reshape(-1, 2).T)) - 1
-    kinds[ends] = channels
-    kinds[-1] = channels + 1
-    texts = (*spacing.inner, spacing.outer, b"")
-    digits = np.ones(count, np.int64)
-    power = 10
-    while power <= int(values.max()):
-        digits += values >= power
-        power *= 10
-    sizes = digits + np.array([len(space) for space in texts])[kinds]
-    begin = np.cumsum(sizes) - sizes + len(spacing.lead)
-    out: Bytes = np.zeros(int(sizes.sum()) + len(spacing.lead), np.uint8)
-    out[: len(spacing.lead)] = np.frombuffer(spacing.lead, np.uint8)
-    rest = values.copy()
-    for place in range(int(digits.max())):
-        inside = digits > place
-        out[begin[inside] + digits[inside] - 1 - place] = rest[inside] % 10 + ord("0")
-        rest //= 10
-    for kind, space in enumerate(texts):
-        behind = (begin + digits)[kinds == kind]
-        for place, byte in enumerate(space):
-            out[behind + place] = byte
-    return out.tobytes()
+    texts = (*spacing.inner, spacing.outer)
+    joined = np.frombuffer(b"".join(texts) or b" ", np.uint8)
+    ends = np.cumsum([len(space) for space in texts], dtype=np.int64)
+    source, lines = np.ascontiguousarray(values, np.uint16), np.ascontiguousarray(spacing.lines, np.int64)
+    head = (source.ctypes.data, len(source), len(spacing.inner), joined.ctypes.data, ends.ctypes.data)
+    tail = (lines.ctypes.data, len(lines), spacing.pad)
+    out = np.empty(int(_functions()[2](*head, *tail, None, 0)), np.uint8)
+    _functions()[2](*head, *tail, out.ctypes.data, len(out))
+    return spacing.lead + out.tobytes()
 
 
 def write_spacing(spacing: Spacing) -> bytes:
     """A spacing in a remainder."""
-    parts = [blob(space) for space in (spacing.lead, *spacing.inner, spacing.outer)]
+    parts = [varint(spacing.pad)]
+    parts += [blob(space) for space in (spacing.lead, *spacing.inner, spacing.outer)]
     parts.append(varint(len(spacing.lines)))
-    parts += [varint(number) for line in spacing.lines for number in line]
+    parts += [varint(number) for number in spacing.lines.reshape(-1).tolist()]
     return b"".join(parts)
 
 
@@ -154,14 +160,15 @@ def read_spacing(fields: Reader, channels: int, count: int) -> Spacing:
         CorruptPayloadError: it makes no sense.
     """
     what = "the spacing of a PNM file"
+    pad = fields.varint(what)
     texts = [take_blob(fields, what) for _ in range(channels + 2)]
-    if any(len(space) > MAX_SPACE or space.strip(SPACES) for space in texts):
+    if pad > MAX_SPACE or any(len(space) > MAX_SPACE or space.strip(SPACES) for space in texts):
         raise CorruptPayloadError(f"{what}: texts of {[len(space) for space in texts]} bytes, not all white space")
     number = fields.varint(what)
     if 2 * number > fields.left:
         raise CorruptPayloadError(f"{what}: {number} kinds of lines in {fields.left} bytes")
-    lines = tuple((fields.varint(what), fields.varint(what)) for _ in range(number))
+    lines = [(fields.varint(what), fields.varint(what)) for _ in range(number)]
     total = sum(length * repeats for length, repeats in lines)
     if total >= count or any(not length or not repeats for length, repeats in lines):
         raise CorruptPayloadError(f"{what}: lines of {total} samples in all, of {count}")
-    return Spacing(texts[0], tuple(texts[1:-1]), texts[-1], lines)
+    return Spacing(pad, texts[0], tuple(texts[1:-1]), texts[-1], np.array(lines, np.int64).reshape(-1, 2))

@@ -7,7 +7,7 @@ row, bits that belong to no channel) are kept as a patch of what a writer would 
 
 import functools
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,14 +16,18 @@ from ..errors import CorruptPayloadError, DensezipError, HeaderError
 from ..fields import Reader, varint
 
 __all__ = [
-    "Bytes", "blob", "finish", "narrowed", "pack_bits", "patch", "patched", "reader", "remaking", "take_blob",
-    "unpack_bits", "widened",
+    "Bytes", "Samples", "blob", "narrowed", "pack_bits", "patch", "patched", "reader", "remaking", "skip_patch",
+    "take_blob", "unpack_bits", "widened",
 ]  # fmt: skip
 
-Bytes = npt.NDArray[np.uint8]
+Bytes: TypeAlias = npt.NDArray[np.uint8]
+Samples: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 # Runs of a patch that lie no further apart are one run: to tell them apart would take as many bytes.
 JOINED_GAP = 2
+# A run for less than so many bytes: all the differences take less room and time than the runs.
+MANY_RUNS, FEW_RUNS = 16, 1000
+SAME, DENSE = 0, 1
 
 
 def unpack_bits(rows: Bytes, width: int, bits: int) -> Bytes:
@@ -52,36 +56,42 @@ def pack_bits(samples: Bytes, bits: int) -> Bytes:
     return out
 
 
-def widened(samples: npt.NDArray[np.integer], maximum: int) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
+def widened(samples: npt.NDArray[np.integer], maximum: int) -> Samples:
     """Samples of 0..maximum to 0..255, or to 0..65535 if there are more than 256 values: the nearest one of each."""
     top = 255 if maximum <= 255 else 65535
     table = (np.arange(maximum + 1, dtype=np.int64) * top + maximum // 2) // maximum
-    return table.astype(np.uint8 if top == 255 else np.uint16)[samples]
+    return _mapped(table, samples, small=top == 255)
 
 
-def narrowed(
-    samples: npt.NDArray[np.uint8] | npt.NDArray[np.uint16], maximum: int
-) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
+def narrowed(samples: Samples, maximum: int) -> Samples:
     """What `widened` was given."""
     top = 255 if samples.dtype == np.uint8 else 65535
     table = (np.arange(top + 1, dtype=np.int64) * maximum + top // 2) // top
-    return table.astype(np.uint8 if top == 255 else np.uint16)[samples]
+    return _mapped(table, samples, small=top == 255)
+
+
+def _mapped(table: npt.NDArray[np.int64], samples: npt.NDArray[np.integer], *, small: bool) -> Samples:
+    out: Samples = (table.astype(np.uint8) if small else table.astype(np.uint16))[samples]
+    return out
 
 
 def patch(actual: bytes | memoryview, expected: bytes | memoryview) -> bytes:
     """The bytes of `actual` that differ from those of `expected`, which is of the same length.
 
     Returns:
-        varint: number of runs; for each, varint: bytes since the last run, varint: length, and its bytes.
+        varint: 0 if none differ; 1 if many do, then their number and all the differences (exclusive or); else the
+        number of runs plus 1: for each, varint: bytes since the last run, varint: length, and its bytes.
     """
     found, wanted = np.frombuffer(actual, np.uint8), np.frombuffer(expected, np.uint8)
     places = np.flatnonzero(found != wanted)
     if not len(places):
-        return varint(0)
+        return varint(SAME)
     breaks = np.flatnonzero(np.diff(places) > 1 + JOINED_GAP)
+    if len(breaks) > max(len(found) // MANY_RUNS, FEW_RUNS):
+        return varint(DENSE) + blob((found ^ wanted).tobytes())
     starts = places[np.concatenate([[0], breaks + 1])].tolist()
     ends = (places[np.concatenate([breaks, [len(places) - 1]])] + 1).tolist()
-    parts = [varint(len(starts))]
+    parts = [varint(DENSE + len(starts))]
     position = 0
     for start, end in zip(starts, ends, strict=True):
         parts += [varint(start - position), varint(end - start), bytes(actual[start:end])]
@@ -95,9 +105,14 @@ def patched(expected: bytes, remainder: Reader, what: str) -> bytes:
     Raises:
         CorruptPayloadError: the patch reaches over the end.
     """
-    runs = remainder.varint(what)
-    if not runs:
+    runs = remainder.varint(what) - DENSE
+    if runs < 0:
         return expected
+    if not runs:
+        differences = np.frombuffer(remainder.take(remainder.varint(what), what), np.uint8)
+        if len(differences) != len(expected):
+            raise CorruptPayloadError(f"{what}: {len(differences)} differences in {len(expected)} bytes")
+        return (np.frombuffer(expected, np.uint8) ^ differences).tobytes()
     if runs > remainder.left:
         raise CorruptPayloadError(f"{what}: {runs} runs in {remainder.left} bytes")
     out = bytearray(expected)
@@ -110,6 +125,16 @@ def patched(expected: bytes, remainder: Reader, what: str) -> bytes:
         out[position : position + len(data)] = data
         position += len(data)
     return bytes(out)
+
+
+def skip_patch(remainder: Reader, what: str) -> None:
+    """Pass over the next patch of a remainder."""
+    runs = remainder.varint(what) - DENSE
+    if not runs:
+        remainder.take(remainder.varint(what), what)
+    for _ in range(runs):
+        remainder.varint(what)
+        remainder.take(remainder.varint(what), what)
 
 
 def blob(data: bytes | memoryview) -> bytes:
@@ -125,16 +150,6 @@ def reader(remainder: bytes) -> Reader:
 def take_blob(remainder: Reader, what: str) -> bytes:
     """The next `blob` of a remainder."""
     return bytes(remainder.take(remainder.varint(what), what))
-
-
-def finish(remainder: Reader, what: str) -> None:
-    """Check that all of a remainder has been read.
-
-    Raises:
-        CorruptPayloadError: bytes are left.
-    """
-    if remainder.left:
-        raise CorruptPayloadError(f"{what}: {remainder.left} bytes too many")
 
 
 F = TypeVar("F", bound=Callable[..., bytes])

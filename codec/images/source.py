@@ -7,7 +7,7 @@ from types import ModuleType
 import numpy as np
 
 from ..errors import ChecksumError, DensezipError
-from . import bmp, gif, png, pnm, qoi, tiffremainder
+from . import bmp, gif, png, pnm, qoi, tga, tiffremainder, webp
 from .imagefile import FORMATS, InputImage, read
 from .modes import Chunk
 from .picture import Picture
@@ -30,7 +30,9 @@ _FORMATS: dict[str, tuple[str, ModuleType]] = {
     "tif": ("TIFF", tiffremainder),
     "bmp": ("BMP", bmp),
     "gif": ("GIF", gif),
+    "webp": ("WebP", webp),
     "pnm": ("PNM", pnm),
+    "tga": ("TGA", tga),
     "qoi": ("QOI", qoi),
 }
 _CHECKSUM_BYTES = 4
@@ -78,9 +80,10 @@ def take_apart(data: bytes, found: InputImage) -> Source | None:
         return None
     try:
         again = module.join(picture, split.remainder)
-        if again == data:
-            return Source(name, split.remainder, _checksum(data))
-        if split.exact or not _same(again, name, picture, split.remainder):
+        # The same bytes are no promise where a library made them: its next version may make others.
+        if split.exact:
+            return Source(name, split.remainder, _checksum(data)) if again == data else None
+        if not _same(again, name, picture, split.remainder):
             return None
     except DensezipError:
         return None

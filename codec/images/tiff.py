@@ -19,7 +19,7 @@ from .tiffremainder import join, skeleton, split
 from .tiffsamples import gather, interpret
 from .tiffwrite import write
 
-__all__ = ["join", "lost", "read", "skeleton", "split", "write"]
+__all__ = ["join", "lost", "metadata", "read", "skeleton", "split", "write"]
 
 
 def read(data: bytes, max_pixels: int) -> tuple[Picture, bool]:
@@ -43,6 +43,15 @@ def read(data: bytes, max_pixels: int) -> tuple[Picture, bool]:
         pixels, mode = _read_jpeg(tiff)
         return Picture(pixels, mode, found.bits, chunks(tiff)), True
     return Picture(interpret(gather(tiff, found), found), found.mode, found.bits, chunks(tiff)), False
+
+
+def metadata(data: bytes) -> tuple[Chunk, ...]:
+    """The palette and metadata of a TIFF file, without a look at its pixels.
+
+    Raises:
+        UnreadableImageError: damaged or cut short.
+    """
+    return chunks(parse(data))
 
 
 def lost(held: tuple[Chunk, ...]) -> tuple[str, ...]:

@@ -11,7 +11,19 @@ from typing import Protocol, TypeAlias
 
 from ..errors import UnreadableImageError
 
-__all__ = ["SIZES", "SUB_DIRECTORIES", "Directory", "Entry", "Field", "Source", "Tiff", "parse", "serialise", "tree"]
+__all__ = [
+    "SIZES",
+    "SUB_DIRECTORIES",
+    "Directory",
+    "Entry",
+    "Field",
+    "Source",
+    "Tiff",
+    "directory",
+    "parse",
+    "serialise",
+    "tree",
+]
 
 # Bytes of one value, by the type of the entry.
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
@@ -21,6 +33,8 @@ LONG = 4
 EXIF, GPS, INTEROPERABILITY = 34665, 34853, 40965
 SUB_DIRECTORIES = (EXIF, GPS, INTEROPERABILITY)
 MAX_ENTRIES = 4096
+# No tag has more numbers: strips or tiles.
+MAX_NUMBERS = 2**20
 # Metadata may be nested as deep as interoperability in EXIF in the first directory.
 MAX_DEPTH = 3
 
@@ -86,12 +100,12 @@ class Tiff:
         """A tag's values, which must be unsigned integers.
 
         Raises:
-            UnreadableImageError: they are of another type, or there are none.
+            UnreadableImageError: they are of another type, or there are none or too many.
         """
         entry = self.find(tag)
         if entry is None:
             return default
-        if entry.kind not in LETTERS or not entry.count:
+        if entry.kind not in LETTERS or not 0 < entry.count <= MAX_NUMBERS:
             raise UnreadableImageError(
                 f"a damaged TIFF file: tag {tag} has {entry.count} values of type {entry.kind}, not unsigned integers"
             )
@@ -123,10 +137,15 @@ def parse(data: bytes) -> Tiff:
     if version not in (42, 43) or (big and (len(data) < 16 or struct.unpack_from(order + "HH", data, 4) != (8, 0))):
         raise UnreadableImageError(f"a damaged TIFF file: version {version}, in a header of {min(len(data), 16)} bytes")
     (start,) = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
-    return Tiff(data, order, big, _directory(data, order, big, start))
+    return Tiff(data, order, big, directory(data, order, big, start))
 
 
-def _directory(data: Source, order: str, big: bool, position: int) -> Directory:
+def directory(data: Source, order: str, big: bool, position: int) -> Directory:
+    """Read a directory.
+
+    Raises:
+        UnreadableImageError: it is not inside the file, or something in it is not.
+    """
     head, width, tail = ("Q", 20, 8) if big else ("H", 12, 4)
     first = position + struct.calcsize("=" + head)
     if position < (16 if big else 8) or first > len(data):
@@ -165,13 +184,21 @@ class Field:
 Fields: TypeAlias = tuple[Field, ...]
 
 
-def tree(data: Source, order: str, big: bool, entries: tuple[Entry, ...], depth: int = MAX_DEPTH) -> Fields:
+def tree(data: Source, order: str, big: bool, entries: tuple[Entry, ...]) -> Fields:
     """Entries with their values and, for EXIF, GPS and interoperability, what is in those directories.
 
-    A sub-directory that is damaged is left out, as is an entry of an unknown type: this is for metadata alone.
+    A sub-directory that is damaged is left out, as are an entry of an unknown type and a second one of a tag: this is
+    for metadata alone. In all they have no more bytes than the file.
     """
-    fields = []
+    return _tree(data, order, big, entries, MAX_DEPTH, [len(data)])
+
+
+def _tree(data: Source, order: str, big: bool, entries: tuple[Entry, ...], depth: int, budget: list[int]) -> Fields:
+    fields: dict[int, Field] = {}
     for entry in entries:
+        budget[0] -= entry.length
+        if entry.tag in fields or not entry.length or budget[0] < 0:
+            continue
         try:
             value = data[entry.place : entry.place + entry.length]
             content: bytes | Fields = value
@@ -179,19 +206,17 @@ def tree(data: Source, order: str, big: bool, entries: tuple[Entry, ...], depth:
                 if depth == 1 or entry.count != 1 or entry.kind not in LETTERS:
                     continue
                 (position,) = struct.unpack(order + LETTERS[entry.kind], value)
-                below = _directory(data, order, big, position)
-                content = tree(data, order, big, below.entries, depth - 1)
+                content = _tree(data, order, big, directory(data, order, big, position).entries, depth - 1, budget)
         except UnreadableImageError:
             continue
         if content:
-            fields.append(Field(entry.tag, entry.kind, content))
-    return tuple(fields)
+            fields[entry.tag] = Field(entry.tag, entry.kind, content)
+    return tuple(fields.values())
 
 
 def serialise(fields: Fields, order: str, position: int = 8) -> bytes:
     """A classic directory at `position`, its values and sub-directories behind it, in the order of the entries."""
-    entries = struct.pack(order + "H", len(fields))
-    values = b""
+    entries, values = bytearray(struct.pack(order + "H", len(fields))), bytearray()
     cursor = position + 2 + 12 * len(fields) + 4
     for field in fields:
         if isinstance(field.content, tuple):
@@ -205,4 +230,4 @@ def serialise(fields: Fields, order: str, position: int = 8) -> bytes:
         else:
             entries += head + struct.pack(order + "I", cursor + len(values))
             values += field.content + bytes(len(field.content) % 2)
-    return entries + bytes(4) + values
+    return bytes(entries + bytes(4) + values)

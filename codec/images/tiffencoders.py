@@ -1,15 +1,16 @@
 """Encoders that decide as those did that wrote a file: LZW, PackBits and fax, in C, whatever library is installed."""
 
 import ctypes
+import lzma
 from collections.abc import Callable
 from functools import cache
 
 import numpy as np
 
 from .. import native
-from .tifflayout import CCITT_FAX_3, CCITT_FAX_4, CCITT_ROWS, LZW, PACKBITS, Layout
+from .tifflayout import CCITT_FAX_3, CCITT_FAX_4, CCITT_ROWS, LZMA, LZW, PACKBITS, ZSTD, Layout
 
-__all__ = ["ENCODERS", "encode", "habit_of"]
+__all__ = ["ENCODERS", "FOREIGN", "encode", "habit_of"]
 
 # The code at which the table is cleared, whether by the ratio as well, whether the end has room for one more string:
 # libtiff; encoders without its look at the ratio.
@@ -59,12 +60,28 @@ def _fax(raw: bytes, layout: Layout, habit: int) -> bytes:
         room = length
 
 
+def _zstd(raw: bytes, _: Layout, __: int) -> bytes:
+    import imagecodecs
+
+    return bytes(imagecodecs.zstd_encode(raw, level=9))
+
+
+def _lzma(raw: bytes, _: Layout, __: int) -> bytes:
+    return lzma.compress(raw, lzma.FORMAT_XZ, lzma.CHECK_NONE, 6)
+
+
 # By compression: how many habits there are, and the encoder.
 ENCODERS: dict[int, tuple[int, Callable[[bytes, Layout, int], bytes]]] = {
     LZW: (len(LZW_HABITS), _lzw),
     PACKBITS: (len(PACKBITS_HABITS), _packbits),
     **{kind: (len(habits), _fax) for kind, habits in FAX_HABITS.items()},
+    ZSTD: (1, _zstd),
+    LZMA: (1, _lzma),
 }
+
+
+# Encoders of libraries, which another version may give other streams: good for a picture, not for a file byte for byte.
+FOREIGN = frozenset([ZSTD, LZMA])
 
 
 def encode(raw: bytes, layout: Layout, habit: int) -> bytes:

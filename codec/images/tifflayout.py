@@ -16,7 +16,7 @@ __all__ = ["JPEG", "Layout", "check_size", "layout"]
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER, DESCRIPTION = 256, 257, 258, 259, 262, 266, 270
 STRIP_OFFSETS, SAMPLES, ROWS_PER_STRIP, STRIP_COUNTS, PLANAR, PREDICTOR = 273, 277, 278, 279, 284, 317
 COLOUR_MAP, TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_COUNTS, EXTRA, FORMAT = 320, 322, 323, 324, 325, 338, 339
-NEW_SUBFILE_TYPE = 254
+NEW_SUBFILE_TYPE, T4_OPTIONS = 254, 292
 UNASSOCIATED_ALPHA = 2
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, YCBCR = 0, 1, 2, 3, 6
 NONE, LZW, JPEG, ZIP, OLD_ZIP, PACKBITS, LZMA, ZSTD, WEBP = 1, 5, 7, 8, 32946, 32773, 34925, 50000, 50001
@@ -35,7 +35,7 @@ OTHER_PICTURES = {
     50740: "raw sensor data (DNG)",
 }
 # Bytes of the strips or tiles, decoded, in excess of twice the picture's: tiles that hang over the edge.
-MAX_PADDING = 2**26
+MAX_PADDING = 2**25
 MAX_SEGMENTS = 2**20
 
 
@@ -57,6 +57,7 @@ class Layout:
         across: pixels in a row of a segment.
         down: rows in a segment.
         order: of the bytes of a 16-bit sample.
+        fax_options: what the tag T4Options says to a decoder.
     """
 
     width: int
@@ -72,6 +73,7 @@ class Layout:
     across: int
     down: int
     order: str
+    fax_options: int = 0
 
     @property
     def mode(self) -> str:
@@ -153,7 +155,7 @@ def layout(tiff: Tiff, max_pixels: int) -> Layout:
         raise UnreadableImageError(f"a damaged TIFF file: strips or tiles of {across}x{down} pixels")
     found = Layout(
         width, height, channels, bits, photometric, compression, predictor, 1 if channels == 1 else planar,
-        fill == 2, tiled, across, down, tiff.order,
+        fill == 2, tiled, across, down, tiff.order, tiff.number(T4_OPTIONS, 0),
     )  # fmt: skip
     check_size(found, UnsupportedImageError)
     return found

@@ -11,8 +11,9 @@ from fractions import Fraction
 from PIL import Image
 
 from ..errors import InputError
+from .exif import EXIF_PREFIX
 from .modes import Chunk
-from .picture import EXIF_PREFIX, METRES_PER_INCH, XMP_KEYWORD, chunks_of_info
+from .picture import METRES_PER_INCH, XMP_KEYWORD, chunks_of_info
 from .tiffdirs import EXIF, GPS, Field, Tiff, parse, serialise, tree
 
 __all__ = ["KEPT", "chunks", "fields_of_chunks"]

@@ -2,10 +2,25 @@
 
 `split` walks over the file in a fixed order and writes what is not as expected; `join` walks the same way and makes the
 file again. What no entry points to (EXIF and other sub-directories, gaps, bytes behind the end) is kept as it is.
+
+A remainder is: a varint, the writer's number in `tiffrules.WRITERS` times the number of `KINDS`, plus that of the kind;
+the width and the height, varints; and a script as in `predicted`, whose numbers and bytes are, in this order:
+
+1. The layout: byte order, BigTIFF, photometric interpretation, coding (`CODINGS`, or compression and predictor), planar
+   configuration, order of bits, tiled or not, the width of a tile, rows of a strip or tile (`_layout`).
+2. The streams: what fills up tiles and rows; for each deflated one its recipe, for each of LZW, PackBits or fax the
+   habit of its encoder; data beyond the picture's, bytes behind the stream's end (`tiffstreams`).
+3. Whether the lengths of compressed streams follow, and these: `skeleton` needs them if something lies behind.
+4. The lengths that the file states, the places of the streams (now, or where the directory comes first after 5), the
+   place of the directory, for each entry its tag, type and count, 0 at the end (`tiffwalk`).
+5. For each value outside its entry, in the order of their places: which it is, its place, whether its bytes belong to
+   something else.
+6. The values, in the order of the entries; the length of the file; the bytes that belong to nothing.
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ..errors import CorruptPayloadError, DensezipError, TruncatedError
@@ -16,14 +31,19 @@ from .picture import Picture
 from .predicted import OddNumberError, Player, Recorder, Script
 from .split import Split
 from .tiffdirs import SUB_DIRECTORIES, Field, Tiff, parse, serialise, tree
+from .tiffencoders import FOREIGN
 from .tifflayout import (
     BITS,
+    CCITT_FAX_3,
+    CCITT_FAX_4,
     COMPRESSION,
     FILL_ORDER,
     FORMAT,
     HEIGHT,
     JPEG,
+    LZW,
     NONE,
+    PACKBITS,
     PHOTOMETRIC,
     PLANAR,
     PREDICTOR,
@@ -36,13 +56,15 @@ from .tifflayout import (
     TILE_OFFSETS,
     TILE_WIDTH,
     WIDTH,
+    ZIP,
     Layout,
     check_size,
     layout,
 )
 from .tiffmeta import chunks
+from .tiffmove import with_streams
 from .tiffrules import SHORT, WRITERS, Writer
-from .tiffsamples import from_picture, places, raw_bytes
+from .tiffsamples import decode, from_picture, places, raw_bytes
 from .tiffstreams import Streams
 from .tiffwalk import walk
 
@@ -53,6 +75,9 @@ KINDS = (
     ("1", 1), ("L", 2), ("L", 4), ("L", 8), ("P", 1), ("P", 2), ("P", 4), ("P", 8), ("LA", 8), ("RGB", 8), ("RGBA", 8),
     ("I;16", 16), ("LA;16", 16), ("RGB;16", 16), ("RGBA;16", 16),
 )  # fmt: skip
+# Compressions with predictors, and bytes of a strip, that are usual.
+CODINGS = ((NONE, 1), (ZIP, 1), (ZIP, 2), (LZW, 1), (LZW, 2), (PACKBITS, 1), (CCITT_FAX_4, 1), (CCITT_FAX_3, 1))
+STRIP_SIZES = (2**13, 2**16, 2**18)
 # Tags that say how the pixels lie in the file.
 CUT_UP = frozenset([TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_COUNTS, FILL_ORDER, PREDICTOR, FORMAT, 292, 293])
 
@@ -69,7 +94,7 @@ class _Known:
 
 
 def split(data: bytes, picture: Picture) -> Split | None:
-    """Everything in a TIFF file but its pixels; None if it cannot be made again byte for byte.
+    """Everything in a TIFF file but its pixels; None if it cannot be kept so.
 
     Args:
         data: the file.
@@ -79,28 +104,61 @@ def split(data: bytes, picture: Picture) -> Split | None:
         tiff = parse(data)
         height, width = picture.pixels.shape[:2]
         found = layout(tiff, height * width)
-        kind = KINDS.index((found.mode, found.bits))
         if found.compression == JPEG or (found.height, found.width, found.mode) != (height, width, picture.mode):
             return None
         offsets, counts = places(tiff, found)
-        known = _Known(tiff, found, offsets, counts, _streams(tiff, found, offsets, counts))
-        recorder = Recorder()
-        _layout(recorder, width, height, kind, known)
-        made = tiffstreams.record(recorder, found, from_picture(picture.pixels, found), known.streams)
-        made = _lengths(recorder, found, made, known)
-        best = b""
-        for number, writer in enumerate(WRITERS):
-            fork = recorder.fork()
-            whole = walk(fork, writer, found, tiff.big, made, (tiff, offsets, counts))
-            remainder = varint(number * len(KINDS) + kind) + varint(width) + varint(height) + fork.finish()
-            if not best or len(remainder) < len(best):
-                best = remainder
-        if whole.assemble() != data or chunks(parse(skeleton(best))) != chunks(tiff):
-            # The second: metadata among the pixels, which nobody finds without them.
+    except DensezipError:
+        return None
+    foreign = found.compression in FOREIGN
+    if foreign and any(entry.tag in SUB_DIRECTORIES for entry in tiff.first.entries):
+        # Streams of other lengths, by another version of the library, would not leave their places right.
+        return None
+    if not foreign:
+        with suppress(DensezipError, OddNumberError, ValueError):
+            return Split(_remainder(tiff, found, offsets, counts, picture), exact=True)
+    try:
+        streams = _streams(tiff, found, offsets, counts)
+        raws = [decode(stream, found, index) for index, stream in enumerate(streams)]
+        others = tiffstreams.remade(found, raws)
+        if others is None:
             return None
+        # The same picture in streams that can be made again; what lies behind them is moved along.
+        moved = parse(with_streams(tiff, offsets, counts, others))
+        if layout(moved, height * width) != found or chunks(moved) != chunks(tiff):
+            return None
+        return Split(_remainder(moved, found, *places(moved, found), picture), exact=False)
     except (DensezipError, OddNumberError, ValueError):
         return None
-    return Split(best, exact=True)
+
+
+def _remainder(tiff: Tiff, found: Layout, offsets: tuple[int, ...], counts: tuple[int, ...], picture: Picture) -> bytes:
+    """The remainder of a file.
+
+    Raises:
+        OddNumberError: there is none.
+    """
+    kind = KINDS.index((found.mode, found.bits))
+    known = _Known(tiff, found, offsets, counts, _streams(tiff, found, offsets, counts))
+    recorder = Recorder()
+    _layout(recorder, found.width, found.height, kind, known)
+    made = tiffstreams.record(recorder, found, from_picture(picture.pixels, found), known.streams)
+    below = any(entry.tag in SUB_DIRECTORIES for entry in tiff.first.entries)
+    for measured in (True,) if below else (False,) if found.compression in FOREIGN else (False, True):
+        before = recorder.fork()
+        _lengths(before, found, made, measured)
+        best = b""
+        for number, writer in enumerate(WRITERS):
+            fork = before.fork()
+            whole = walk(fork, writer, found, tiff.big, made, (tiff, offsets, counts))
+            remainder = varint(number * len(KINDS) + kind) + varint(found.width) + varint(found.height) + fork.finish()
+            if not best or len(remainder) < len(best):
+                best = remainder
+        if whole.assemble() != tiff.data:
+            raise OddNumberError("a file that comes out different")
+        with suppress(DensezipError):
+            if chunks(parse(skeleton(best))) == chunks(tiff):
+                return best
+    raise OddNumberError("metadata among the pixels, which nobody finds without them")
 
 
 def join(picture: Picture, remainder: bytes) -> bytes:
@@ -124,7 +182,7 @@ def join(picture: Picture, remainder: bytes) -> bytes:
         samples = from_picture(picture.pixels, found)
     except ValueError as error:
         raise CorruptPayloadError(f"a remainder for other pixels: {error}") from None
-    made = _lengths(player, found, tiffstreams.play(player, found, samples), None)
+    made = _lengths(player, found, tiffstreams.play(player, found, samples))
     whole = walk(player, writer, found, big, made, None)
     player.finish()
     return whole.assemble()
@@ -141,11 +199,9 @@ def skeleton(remainder: bytes) -> bytes:
     """
     writer, width, height, kind, player = _open(remainder)
     found, big = _layout(player, width, height, kind, None)
-    made = _lengths(player, found, tiffstreams.skip(player, found), None)
+    made = _lengths(player, found, tiffstreams.skip(player, found))
     whole = walk(player, writer, found, big, made, None)
-    # The first of several entries of one tag counts.
-    fields = {field.tag: field for field in reversed(tree(whole, found.order, big, whole.entries))}
-    fields = {tag: field for tag, field in fields.items() if tag not in CUT_UP}
+    fields = {field.tag: field for field in tree(whole, found.order, big, whole.entries) if field.tag not in CUT_UP}
     return one_pixel(found, fields)
 
 
@@ -194,12 +250,19 @@ def _layout(script: Script, width: int, height: int, kind: int, known: _Known | 
     order = number(0, lambda it: int(it.order == ">"))
     big = script.number(0, lambda: int(known is not None and known.tiff.big))
     photometric = number({"P": 3, "RGB": 2, "RGBA": 2}.get(mode.partition(";")[0], 1), lambda it: it.photometric)
-    compression, predictor = number(NONE, lambda it: it.compression), number(1, lambda it: it.predictor)
+    coding = number(0, lambda it: _index(CODINGS, (it.compression, it.predictor)))
+    if coding < len(CODINGS):
+        compression, predictor = CODINGS[coding]
+    else:
+        compression, predictor = number(NONE, lambda it: it.compression), number(1, lambda it: it.predictor)
     planar, reverse = number(1, lambda it: it.planar), number(0, lambda it: int(it.reversed_bits))
     tiled = number(0, lambda it: int(it.tiled))
     across = number(256, lambda it: it.across) if tiled else width
-    down = number(256 if tiled else height, lambda it: it.down)
     channels = CHANNELS[mode]
+    row = (width * bits * (channels if planar == 1 else 1) + 7) // 8
+    usual = [256] if tiled else [height, *(min(height, max(1, size // row)) for size in STRIP_SIZES)]
+    form = number(0, lambda it: _index(usual, it.down))
+    down = usual[form] if form < len(usual) else number(height, lambda it: it.down)
     if (
         max(order, big, reverse, tiled) > 1
         or photometric > 3
@@ -222,6 +285,11 @@ def _layout(script: Script, width: int, height: int, kind: int, known: _Known | 
     return found, bool(big)
 
 
+def _index(choices: Sequence[object], wanted: object) -> int:
+    """Where something is among choices; behind them if it is not."""
+    return choices.index(wanted) if wanted in choices else len(choices)
+
+
 def _asker(script: Script, real: Layout | None) -> Callable[[int, Callable[[Layout], int]], int]:
     """Numbers of a layout: written if there is a real one, read if not."""
 
@@ -231,15 +299,9 @@ def _asker(script: Script, real: Layout | None) -> Callable[[int, Callable[[Layo
     return ask
 
 
-def _lengths(script: Script, found: Layout, made: Streams, known: _Known | None) -> Streams:
-    """The lengths of the streams.
-
-    Those of compressed ones are written only if sub-directories are in the file: without pixels nobody could find them.
-    """
-    if found.compression == NONE:
-        return made
-    below = known is not None and any(entry.tag in SUB_DIRECTORIES for entry in known.tiff.first.entries)
-    if not script.number(0, lambda: int(below)):
+def _lengths(script: Script, found: Layout, made: Streams, measured: bool = False) -> Streams:
+    """The lengths of compressed streams, if they are written down: then all is found without the pixels."""
+    if found.compression == NONE or not script.number(0, lambda: int(measured)):
         return made
     lengths, last = [], 0
     for index in range(found.segments):

@@ -35,8 +35,9 @@ __all__ = ["Block", "blocks", "decode", "from_picture", "gather", "interpret", "
 # A segment's samples, [rows, columns, channels in it], padding included.
 Block: TypeAlias = npt.NDArray[Any]
 
-T4_OPTIONS = 292
 ZEROS, EDGE, BEFORE = 0, 1, 2
+# Memory that an LZMA stream may ask for.
+MAX_LZMA = 2**28
 REVERSED = bytes(int(f"{value:08b}"[::-1], 2) for value in range(256))
 
 
@@ -68,14 +69,13 @@ def raw_bytes(layout: Layout, index: int) -> int:
     return layout.row_bytes * layout.box(index)[5]
 
 
-def decode(stream: bytes, layout: Layout, index: int, options: int = 0) -> bytes:
+def decode(stream: bytes, layout: Layout, index: int) -> bytes:
     """A segment's bytes before compression and after prediction.
 
     Args:
         stream: as it lies in the file.
         layout: the file's.
         index: which segment.
-        options: the file's tag T4Options.
 
     Raises:
         UnreadableImageError: damaged, or cut short.
@@ -85,7 +85,7 @@ def decode(stream: bytes, layout: Layout, index: int, options: int = 0) -> bytes
     if layout.reversed_bits:
         stream = stream.translate(REVERSED)
     try:
-        raw = _decompress(stream, layout, index, wanted, options)
+        raw = _decompress(stream, layout, index, wanted)
     except (UnreadableImageError, UnsupportedImageError, MemoryError):
         raise
     except Exception as error:
@@ -97,7 +97,7 @@ def decode(stream: bytes, layout: Layout, index: int, options: int = 0) -> bytes
     return raw[:wanted]
 
 
-def _decompress(stream: bytes, layout: Layout, index: int, wanted: int, options: int) -> bytes:
+def _decompress(stream: bytes, layout: Layout, index: int, wanted: int) -> bytes:
     import imagecodecs
 
     kind = layout.compression
@@ -106,7 +106,7 @@ def _decompress(stream: bytes, layout: Layout, index: int, wanted: int, options:
     if kind in (ZIP, OLD_ZIP):
         return zlib.decompressobj().decompress(stream, wanted)
     if kind == LZMA:
-        return lzma.LZMADecompressor().decompress(stream, wanted)
+        return lzma.LZMADecompressor(memlimit=MAX_LZMA).decompress(stream, wanted)
     if kind == LZW:
         if stream[:1] == b"\0" and stream[1:2] and stream[1] & 1:
             raise UnsupportedImageError("a TIFF file with LZW as it was before TIFF 6.0")
@@ -114,18 +114,22 @@ def _decompress(stream: bytes, layout: Layout, index: int, wanted: int, options:
     if kind == PACKBITS:
         return bytes(imagecodecs.packbits_decode(stream, out=wanted))
     if kind == ZSTD:
-        return bytes(imagecodecs.zstd_decode(stream, out=wanted))
+        return bytes(imagecodecs.zstd_decode(stream[: _zstd_end(stream)], out=wanted))
     if kind == WEBP:
         if stream[:4] != b"RIFF" or stream[12:16] != b"VP8L":
             raise UnsupportedImageError("a TIFF file with lossy WebP in it")
         rows, width = layout.box(index)[5], layout.across
+        # Behind a byte that is always the same, 14 bits each.
+        size = int.from_bytes(stream[21:25], "little")
+        if (size & 0x3FFF, size >> 14 & 0x3FFF) != (width - 1, rows - 1):
+            raise UnreadableImageError(f"a damaged TIFF file: strip or tile {index} holds WebP of another size")
         return bytes(np.ascontiguousarray(imagecodecs.webp_decode(stream)).reshape(rows, width, layout.together))
     if kind in CCITT:
         rows = layout.box(index)[5]
         if kind == CCITT_FAX_4:
             bits = imagecodecs.ccittfax4_decode(stream, height=rows, width=layout.across)
         elif kind == CCITT_FAX_3:
-            bits = imagecodecs.ccittfax3_decode(stream, height=rows, width=layout.across, t4options=options)
+            bits = imagecodecs.ccittfax3_decode(stream, height=rows, width=layout.across, t4options=layout.fax_options)
         else:
             bits = imagecodecs.ccittrle_decode(stream, height=rows, width=layout.across)
         raw = np.packbits(np.asarray(bits).reshape(rows, layout.across) != 0, axis=1).tobytes()
@@ -136,6 +140,22 @@ def _decompress(stream: bytes, layout: Layout, index: int, wanted: int, options:
             )
         return raw
     raise UnsupportedImageError(f"a TIFF file with compression {kind}")
+
+
+def _zstd_end(stream: bytes) -> int:
+    """Where a Zstandard frame ends; what is behind it would be an error to its decoder.
+
+    Source: RFC 8878, section 3.1.1.
+    """
+    descriptor = stream[4]
+    at = 5 + (not descriptor & 32) + (0, 1, 2, 4)[descriptor & 3]
+    at += (descriptor >> 5 & 1, 2, 4, 8)[descriptor >> 6]
+    last = 0
+    while not last and at + 3 <= len(stream):
+        header = int.from_bytes(stream[at : at + 3], "little")
+        last = header & 1
+        at += 3 + (1 if header >> 1 & 3 == 1 else header >> 3)
+    return at + (4 if descriptor & 4 else 0)
 
 
 def unpack(raw: bytes | memoryview, layout: Layout, index: int) -> Block:
@@ -184,7 +204,6 @@ def gather(tiff: Tiff, layout: Layout) -> Array:
         UnsupportedImageError: see `decode`.
     """
     offsets, counts = places(tiff, layout)
-    options = tiff.number(T4_OPTIONS, 0)
     out = cast(
         Array, np.empty((layout.height, layout.width, layout.channels), np.uint16 if layout.bits == 16 else np.uint8)
     )
@@ -192,7 +211,7 @@ def gather(tiff: Tiff, layout: Layout) -> Array:
         plane, top, left, rows, columns, _ = layout.box(index)
         stream = tiff.data[offsets[index] : offsets[index] + counts[index]]
         plain = layout.compression == NONE
-        raw = stream[: raw_bytes(layout, index)] if plain else decode(stream, layout, index, options)
+        raw = stream[: raw_bytes(layout, index)] if plain else decode(stream, layout, index)
         if len(raw) < raw_bytes(layout, index):
             raise UnreadableImageError(
                 f"a damaged TIFF file: strip or tile {index} has {len(raw)} of {raw_bytes(layout, index)} bytes"

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import CorruptPayloadError, HeaderError
-from ..fields import varint
 from . import deflate
 from .picture import Array
 from .predicted import OddNumberError, Player, Recorder
@@ -17,22 +16,26 @@ from .tiffencoders import ENCODERS, encode, habit_of
 from .tifflayout import NONE, OLD_ZIP, ZIP, Layout
 from .tiffsamples import BEFORE, EDGE, REVERSED, ZEROS, Block, blocks, decode, pack, raw_bytes, unpack
 
-__all__ = ["Streams", "play", "record", "skip"]
+__all__ = ["Streams", "play", "record", "remade", "skip"]
 
 LITERAL = 3
 ZIPS = (ZIP, OLD_ZIP)
-# Header and checksum of a zlib stream.
-ZLIB_BYTES = 6
+# How streams are deflated that could not be made again, and the beginning of the recipe of such.
+METHOD = deflate.Method(1, 6, 0, 15, 8)
+START = deflate.recipe_of(METHOD)
+# So many streams of a file are analysed; the others have the same settings, or are replaced. An analysis takes a while.
+MAX_ANALYSED = 100
 # Data beyond a segment's samples that is kept: some writers fill up the last strip.
 MAX_EXCESS = 2**20
 
 
 @dataclass(frozen=True)
 class Streams:
-    """The segments of a file: their bytes, or only their lengths if those are all that is known."""
+    """The segments of a file: their bytes, or only their lengths if those are all that is known, or not even these."""
 
     lengths: list[int]
     bodies: list[bytes] | None
+    measured: bool = True
 
 
 def record(recorder: Recorder, layout: Layout, samples: Array, streams: list[bytes]) -> Streams:
@@ -81,9 +84,12 @@ def _record_encoded(recorder: Recorder, layout: Layout, raws: list[bytes], strea
 
 def _record_deflated(recorder: Recorder, layout: Layout, raws: list[bytes], streams: list[bytes]) -> None:
     """For each stream, its recipe, the bytes that it holds beyond the samples, and what is behind its end."""
-    last = b""
+    last, analysed = START, 0
     for index, (raw, stream) in enumerate(zip(raws, streams, strict=True)):
-        found = _recipe(raw, stream, last, layout.row_bytes)
+        found = (True, last, b"", b"") if deflate.replay(raw, last) == stream else None
+        if found is None and analysed < MAX_ANALYSED:
+            found = _recipe(raw, stream, layout.row_bytes)
+            analysed += 1
         if found is None:
             raise OddNumberError(f"strip or tile {index} was deflated by an encoder that is not known")
         plain, recipe, excess, rest = found
@@ -95,34 +101,29 @@ def _record_deflated(recorder: Recorder, layout: Layout, raws: list[bytes], stre
         _record_rest(recorder, rest)
 
 
-def _recipe(raw: bytes, stream: bytes, last: bytes, feed: int) -> tuple[bool, bytes, bytes, bytes] | None:
+def _recipe(raw: bytes, stream: bytes, feed: int) -> tuple[bool, bytes, bytes, bytes] | None:
     """How a stream was deflated.
 
     Returns:
-        whether the recipe holds nothing but settings, then without the size at its end, so that it is the same for
-        most streams; the recipe; the data behind the samples; the bytes behind the stream.
+        whether the recipe holds nothing but settings, so that it is the same for most streams; the recipe; the data
+        behind the samples; the bytes behind the stream.
     """
-    if last and deflate.replay_plain(raw, last) == stream:
-        return True, last, b"", b""
     most = len(raw) + MAX_EXCESS
     length = deflate.size_of(stream, most) or 0
     found = deflate.analyse(stream[:length], feed=feed, most=most)
     if found is None or not found[0].startswith(raw):
         return None
     whole, recipe = found
-    size = varint(length - ZLIB_BYTES)
-    start = recipe[: -len(size)]
-    plain = recipe[0] < deflate.NOTES and deflate.replay_plain(whole, start) == stream[:length]
-    return plain, start if plain else recipe, whole[len(raw) :], stream[length:]
+    return recipe[0] < deflate.NOTES, recipe, whole[len(raw) :], stream[length:]
 
 
 def _play_deflated(player: Player, bodies: list[bytes]) -> list[bytes]:
-    out, last = [], b""
+    out, last = [], START
     for raw in bodies:
         plain, recipe = player.number(1), player.data(player.number(len(last)), last)
         whole = raw + _play_rest(player)
         try:
-            stream = deflate.replay_plain(whole, recipe) if plain else deflate.replay(whole, recipe)
+            stream = deflate.replay(whole, recipe)
         except HeaderError as error:
             raise CorruptPayloadError(f"a remainder with a damaged recipe: {error}") from None
         last = recipe if plain else last
@@ -138,6 +139,17 @@ def _record_rest(recorder: Recorder, rest: bytes) -> None:
 
 def _play_rest(player: Player) -> bytes:
     return player.data(player.number(0), None)
+
+
+def remade(layout: Layout, raws: list[bytes]) -> list[bytes] | None:
+    """Streams that `record` can write down, of the same data; None if there are none of this compression."""
+    if layout.compression in ZIPS:
+        streams = [deflate.deflate(raw, METHOD) for raw in raws]
+    elif layout.compression in ENCODERS:
+        streams = [encode(raw, layout, 0) for raw in raws]
+    else:
+        return None
+    return [stream.translate(REVERSED) for stream in streams] if layout.reversed_bits else streams
 
 
 def play(player: Player, layout: Layout, samples: Array) -> Streams:
@@ -185,7 +197,7 @@ def skip(player: Player, layout: Layout) -> Streams:
             player.data((whole * layout.padded - rows * columns) * layout.together * size, None)
     if layout.compression == NONE:
         return Streams([raw_bytes(layout, index) for index in range(layout.segments)], None)
-    last = b""
+    last = START
     for _ in range(layout.segments):
         if layout.compression in ZIPS:
             plain, recipe = player.number(1), player.data(player.number(len(last)), last)
@@ -194,7 +206,7 @@ def skip(player: Player, layout: Layout) -> Streams:
         else:
             player.number(0)
         _play_rest(player)
-    return Streams([0] * layout.segments, None)
+    return Streams([0] * layout.segments, None, measured=False)
 
 
 def _edges(block: Block, layout: Layout, index: int) -> list[Block]:

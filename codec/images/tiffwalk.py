@@ -1,7 +1,7 @@
 """The walk over all of a TIFF file but the samples: where its parts lie, its directory, its values, what is between."""
 
 import struct
-from bisect import bisect_right
+from bisect import bisect_right, insort
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +16,8 @@ __all__ = ["Whole", "walk"]
 
 # As many bytes that belong to nothing may be zero without being written down.
 MAX_ZEROS = 2**16
+# Bytes of a colour map of 256 colours.
+MAX_COLOURS = 1536
 
 
 @dataclass(frozen=True)
@@ -189,9 +191,13 @@ class _Walk:
         number, real = self.script.number, self.tiff.first.entries if self.tiff else ()
         waiting = [at for at, item in enumerate(items) if item.length > self.room]
         waiting.sort(key=lambda at: rank(self.writer, items[at].tag))
-        segments = sorted(zip(self.real_offsets, self.made.lengths, strict=True)) if real else []
+        segments = [
+            (at, at + length) for at, length in zip(self.real_offsets, self.made.lengths, strict=True) if length
+        ] if real else []  # fmt: skip
+        taken = sorted(taken + segments)
+        order = sorted(waiting, key=lambda at: real[at].place, reverse=True) if real else []
         while waiting:
-            chosen = min(range(len(waiting)), key=lambda at: real[waiting[at]].place) if real else 0
+            chosen = waiting.index(order.pop()) if order else 0
             chosen = number(0, lambda chosen=chosen: chosen)  # type: ignore[misc]
             if chosen >= len(waiting):
                 raise CorruptPayloadError(f"a remainder with value {chosen} of {len(waiting)}")
@@ -200,10 +206,10 @@ class _Walk:
             cursor += cursor % 2
             place = item.place = self._fits(number(cursor, lambda at=at: real[at].place))  # type: ignore[misc]
             end = place + item.length
-            free = bool(real) and _is_free(place, end, taken) and _is_free(place, end, segments, lengths=True)
+            free = bool(real) and _is_free(place, end, taken)
             item.here = not number(0, lambda free=free: int(not free))  # type: ignore[misc]
             if item.here:
-                taken.append((place, end))
+                insort(taken, (place, end))
                 cursor = end
         return cursor
 
@@ -234,7 +240,7 @@ class _Walk:
         return out + bytes(self.room)
 
     def _value(self, item: _Value, length: int, expected: bytes | None, actual: bytes) -> bytes:
-        if item.tag != COLOUR_MAP or item.kind != SHORT or length % 6:
+        if item.tag != COLOUR_MAP or item.kind != SHORT or length % 6 or length > MAX_COLOURS:
             return self.script.data(length, expected, lambda: actual)
         # Colours of 8 bits in fields of 16: most writers repeat the byte, some leave the lower one zero.
         order = self.layout.order
@@ -258,6 +264,9 @@ class _Walk:
             if start > cursor:
                 gaps.append((cursor, start))
             cursor = max(cursor, start + length)
+        if not self.made.measured:
+            # Nothing that is wanted lies in the gaps: see tiffremainder.
+            return Whole(self._entries(position, items), self.pieces, cursor)
         total = self.script.number(cursor, lambda: len(data))
         if total < cursor:
             raise CorruptPayloadError(f"a remainder for {total} bytes, {cursor} of which are spoken for")
@@ -272,23 +281,21 @@ class _Walk:
                 self.pieces.append((start, end - start, filling[used : used + end - start]))
                 used += end - start
             self.pieces.sort(key=lambda piece: piece[0])
+        return Whole(self._entries(position, items), self.pieces, total)
+
+    def _entries(self, position: int, items: list[_Value]) -> tuple[Entry, ...]:
         first = position + (8 if self.big else 2)
         width, inside = (20, 12) if self.big else (12, 8)
-        entries = tuple(
+        return tuple(
             Entry(
                 item.tag, item.kind, item.count, first + width * at + inside if item.place is None else item.place,
                 item.length, item.place is None,
             )
             for at, item in enumerate(items)
         )  # fmt: skip
-        return Whole(entries, self.pieces, total)
 
 
-def _is_free(start: int, end: int, taken: list[tuple[int, int]], lengths: bool = False) -> bool:
-    """Whether a stretch overlaps none of others, given as (start, end) or, in their order, as (start, length)."""
-    if not lengths:
-        return all(end <= first or last <= start for first, last in taken)
-    at = bisect_right(taken, start, key=lambda piece: piece[0])
-    if at and sum(taken[at - 1]) > start:
-        return False
-    return at == len(taken) or taken[at][0] >= end
+def _is_free(start: int, end: int, taken: list[tuple[int, int]]) -> bool:
+    """Whether a stretch overlaps none of others, which are in their order."""
+    at = bisect_right(taken, (start, end))
+    return (at == 0 or taken[at - 1][1] <= start) and (at == len(taken) or taken[at][0] >= end)

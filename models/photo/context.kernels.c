@@ -54,20 +54,15 @@ void DZ_KERNEL(photo_end_row)(const Engine *e, int64_t y) {
     }
 }
 
-typedef float FourFloats __attribute__((vector_size(16)));
-typedef float FourFloatsAt __attribute__((vector_size(16), aligned(4), may_alias));
-
 /* Write four numbers as floats, rounded to nearest. */
 INLINE void put_four(float *to, Four value) {
-    *(FourFloatsAt *)to = __builtin_convertvector(value, FourFloats);
+    *(QuadAt *)to = __builtin_convertvector(value, Quad);
 }
 
-/* Clamp n floats, a multiple of four, to the limit of the network's inputs. */
+/* Clamp n floats, and those behind them in their vector, to the limit of the network's inputs. */
 INLINE void clamp(float *x, int64_t n) {
-    for (int64_t i = 0; i < n; i++) {
-        const float below = x[i] > -INPUT_LIMIT ? x[i] : -INPUT_LIMIT;
-        x[i] = below < INPUT_LIMIT ? below : INPUT_LIMIT;
-    }
+    for (int64_t i = 0; i < n; i += FLOATS)
+        store_floats(x + i, below_floats(above_floats(load_floats(x + i), -INPUT_LIMIT), INPUT_LIMIT));
 }
 
 /* Let the experts learn the pixel before (y, x), predict this one, and write the trunk's inputs to row b. */
@@ -133,11 +128,17 @@ void DZ_KERNEL(photo_look)(Engine *e, int64_t y, int64_t x, int64_t b) {
     put_four(out, activity / (activity + 16.0)), out += 4;
     put_four(out, 2.0 * activity / (activity + wide) - 1.0), out += 4;
     clamp(e->look, out - e->look);
+    /* From all channels of an input to all inputs of a channel. */
     const int64_t each = e->inputs / channels;
-    for (int64_t c = 0; c < channels; c++) {
-        float *row = e->input + b * e->input_rows + c * each;
-        for (int64_t i = 0; i < each; i++) row[i] = e->look[4 * i + c];
+    float *row = e->input + b * e->input_rows;
+    int64_t i = 0;
+    for (; i + 4 <= each; i += 4) {
+        Quad quads[4];
+        transpose_quads(e->look + 4 * i, 4, quads);
+        for (int64_t c = 0; c < channels; c++) *(QuadAt *)(row + c * each + i) = quads[c];
     }
+    for (; i < each; i++)
+        for (int64_t c = 0; c < channels; c++) row[c * each + i] = e->look[4 * i + c];
 
     double noise = 0.0;
     for (int64_t c = 0; c < channels; c++) {
@@ -176,16 +177,20 @@ int64_t DZ_KERNEL(photo_condition)(const Engine *e, int64_t y, int64_t x, int64_
     }
     own[experts * BATCH_ROWS] = blend;
     if (c == 0) return 0;
+    float extra[64];
     int64_t i = 0;
     double scale = 1.0 / e->activity[c * BATCH_ROWS + b];
-    for (int64_t k = 0; k < experts; k++) extras[i++] = (float)((centre[k] - blend) * scale);
+    for (int64_t k = 0; k < experts; k++) extra[i++] = (float)((centre[k] - blend) * scale);
     for (int64_t q = 0; q < c; q++) {
         scale = 1.0 / e->activity[q * BATCH_ROWS + b];
-        for (int64_t k = 0; k < experts; k++) extras[i++] = (float)(error[q * MOST_EXPERTS + k] * scale);
-        extras[i++] = (float)((values[q] - e->centre[(q * (experts + 1) + experts) * BATCH_ROWS + b]) * scale);
-        extras[i++] = (float)((values[q] - values[q - 4]) * scale);
+        for (int64_t k = 0; k < experts; k++) extra[i++] = (float)(error[q * MOST_EXPERTS + k] * scale);
+        extra[i++] = (float)((values[q] - e->centre[(q * (experts + 1) + experts) * BATCH_ROWS + b]) * scale);
+        extra[i++] = (float)((values[q] - values[q - 4]) * scale);
     }
-    clamp(extras, i);
+    for (int64_t n = 0; n < i; n++) {
+        const float bounded = extra[n] > -INPUT_LIMIT ? extra[n] : -INPUT_LIMIT;
+        extras[n] = bounded < INPUT_LIMIT ? bounded : INPUT_LIMIT;
+    }
     return i;
 }
 

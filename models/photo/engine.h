@@ -8,6 +8,10 @@
 
 #include <stdint.h>
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 #include "../../codec/entropy/rangecoder.h"
 #include "../../codec/native.h"
 
@@ -37,16 +41,67 @@ typedef float FloatsAt __attribute__((vector_size(VECTOR), aligned(4), may_alias
 typedef double DoublesAt __attribute__((vector_size(VECTOR), aligned(8), may_alias));
 typedef double FourAt __attribute__((vector_size(32), aligned(8), may_alias));
 
+typedef float HalfAt __attribute__((vector_size(VECTOR / 2), aligned(4), may_alias)); /* as many as of doubles */
+
 INLINE Floats load_floats(const float *from) { return *(const FloatsAt *)from; }
 INLINE void store_floats(float *to, Floats value) { *(FloatsAt *)to = value; }
 INLINE Doubles load_doubles(const double *from) { return *(const DoublesAt *)from; }
 INLINE void store_doubles(double *to, Doubles value) { *(DoublesAt *)to = value; }
+INLINE Doubles widen(const float *from) {
+    const HalfAt half = *(const HalfAt *)from;
+    return __builtin_convertvector(half, Doubles);
+}
 INLINE Four load_four(const double *from) { return *(const FourAt *)from; }
 INLINE void store_four(double *to, Four value) { *(FourAt *)to = value; }
 
 /* a where the mask is set, else b. */
 INLINE Doubles select_doubles(Longs mask, Doubles a, Doubles b) {
     return (Doubles)(((Longs)a & mask) | ((Longs)b & ~mask));
+}
+
+/* x where it is above (below) the bound, else the bound, which also takes the place of what is no number. */
+#if defined(__x86_64__)
+#if VECTOR == 64
+#define MAX_DOUBLES _mm512_max_pd
+#define MIN_DOUBLES _mm512_min_pd
+#define MAX_FLOATS _mm512_max_ps
+#define MIN_FLOATS _mm512_min_ps
+#elif VECTOR == 32
+#define MAX_DOUBLES _mm256_max_pd
+#define MIN_DOUBLES _mm256_min_pd
+#define MAX_FLOATS _mm256_max_ps
+#define MIN_FLOATS _mm256_min_ps
+#else
+#define MAX_DOUBLES _mm_max_pd
+#define MIN_DOUBLES _mm_min_pd
+#define MAX_FLOATS _mm_max_ps
+#define MIN_FLOATS _mm_min_ps
+#endif
+INLINE Doubles above(Doubles x, double bound) { return (Doubles)MAX_DOUBLES(x, (Doubles){} + bound); }
+INLINE Doubles below(Doubles x, double bound) { return (Doubles)MIN_DOUBLES(x, (Doubles){} + bound); }
+INLINE Floats above_floats(Floats x, float bound) { return (Floats)MAX_FLOATS(x, (Floats){} + bound); }
+INLINE Floats below_floats(Floats x, float bound) { return (Floats)MIN_FLOATS(x, (Floats){} + bound); }
+#else
+INLINE Doubles above(Doubles x, double bound) { return select_doubles(x > bound, x, (Doubles){} + bound); }
+INLINE Doubles below(Doubles x, double bound) { return select_doubles(x < bound, x, (Doubles){} + bound); }
+INLINE Floats select_floats(Ints mask, Floats a, Floats b) { return (Floats)(((Ints)a & mask) | ((Ints)b & ~mask)); }
+INLINE Floats above_floats(Floats x, float bound) { return select_floats(x > bound, x, (Floats){} + bound); }
+INLINE Floats below_floats(Floats x, float bound) { return select_floats(x < bound, x, (Floats){} + bound); }
+#endif
+
+/* Vectors of four floats, and the transposition of four of them. */
+typedef float Quad __attribute__((vector_size(16)));
+typedef float QuadAt __attribute__((vector_size(16), aligned(4), may_alias));
+
+INLINE void transpose_quads(const float *from, int64_t from_step, Quad *to) {
+    const Quad a = *(const QuadAt *)from, b = *(const QuadAt *)(from + from_step);
+    const Quad c = *(const QuadAt *)(from + 2 * from_step), d = *(const QuadAt *)(from + 3 * from_step);
+    const Quad ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), ef = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+    const Quad cd = __builtin_shufflevector(c, d, 0, 4, 1, 5), gh = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+    to[0] = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
+    to[1] = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+    to[2] = __builtin_shufflevector(ef, gh, 0, 1, 4, 5);
+    to[3] = __builtin_shufflevector(ef, gh, 2, 3, 6, 7);
 }
 
 #define BATCH 128      /* pixels between two steps of learning */
@@ -100,7 +155,7 @@ typedef struct {
     double *trust;            /* [MOST_EXPERTS, 4] */
     double *centre;           /* [C, K + 1, BATCH_ROWS] predictions in sample values and their blend, of the batch */
     double *activity;         /* [C, BATCH_ROWS] */
-    float *look;              /* [4, input_rows] scratch */
+    float *look;              /* scratch: four times the inputs, padded to vectors */
 
     const int64_t *place;     /* [M, 4] of each layer: first weight, rows, columns, first bias */
     float *parameters, *mean, *square; /* flat; the latter are Adam's moments */

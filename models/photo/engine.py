@@ -140,7 +140,7 @@ def _context_arrays(spec: ModelSpec, shape: NetShape, width: int) -> dict[str, N
         "trust": np.zeros((_MOST, 4)),
         "centre": np.zeros((c, k + 1, _BATCH_ROWS)),
         "activity": np.ones((c, _BATCH_ROWS)),
-        "look": np.zeros((4, padded(shape.inputs, ROW_MULTIPLE)), np.float32),
+        "look": np.zeros((4, padded(shape.inputs, 16)), np.float32),
     }
 
 

@@ -14,15 +14,13 @@
 /* The largest integers that are at most x, for 0 <= x < 2^31, as floating point numbers plus 2^52. */
 INLINE Doubles floor_plus(Doubles x) {
     const Doubles near = x + INTEGER;
-    const Longs above = (near - INTEGER) > x;
-    return near + (Doubles)(above & (Longs)((Doubles){} - 1.0));
+    const Longs over = (near - INTEGER) > x;
+    return near + (Doubles)(over & (Longs)((Doubles){} - 1.0));
 }
 
 /* e^x by a polynomial in a fixed order and a power of two; x is clamped to +-44 (what is no number, to -44). */
 INLINE Doubles exponential(Doubles x) {
-    const Doubles zero = {};
-    x = select_doubles(x > -44.0, x, zero - 44.0);
-    x = select_doubles(x < 44.0, x, zero + 44.0);
+    x = below(above(x, -44.0), 44.0);
     const Doubles shifted = floor_plus(x * 1.4426950408889634 + 64.5);
     const Doubles r = x - ((shifted - INTEGER) - 64.0) * 0.6931471805599453;
     const Doubles r2 = r * r, r4 = r2 * r2;
@@ -35,10 +33,7 @@ INLINE Doubles exponential(Doubles x) {
 
 /* The mixture's parameters of a vector of pixels, or of components, from the network's outputs. */
 INLINE Doubles sharpness_of(Doubles log_scale, Doubles inverse_activity) {
-    const Doubles zero = {};
-    log_scale = select_doubles(log_scale > -LOG_SCALE_RANGE, log_scale, zero - LOG_SCALE_RANGE);
-    log_scale = select_doubles(log_scale < LOG_SCALE_RANGE, log_scale, zero + LOG_SCALE_RANGE);
-    return exponential(-log_scale) * inverse_activity;
+    return exponential(-below(above(log_scale, -LOG_SCALE_RANGE), LOG_SCALE_RANGE)) * inverse_activity;
 }
 
 /* Cumulative logistic distribution. */
@@ -46,8 +41,7 @@ INLINE Doubles logistic(Doubles distance) { return 1.0 / (1.0 + exponential(-dis
 
 /* The integers floor(min(t, 1) * free). */
 INLINE Longs integers(Doubles t, double free) {
-    const Doubles zero = {};
-    const Doubles whole = floor_plus(select_doubles(t < 1.0, t, zero + 1.0) * free);
+    const Doubles whole = floor_plus(below(t, 1.0) * free);
     return (Longs)whole & (((int64_t)1 << 40) - 1);
 }
 
@@ -123,7 +117,7 @@ void DZ_KERNEL(photo_intervals)(const Engine *e, int64_t c, int64_t first, int64
         }
         const Doubles to_weight = 1.0 / total;
         Doubles means[MOST_COMPONENTS], sharpnesses[MOST_COMPONENTS];
-        Doubles below[MOST_COMPONENTS], above[MOST_COMPONENTS], pull[MOST_COMPONENTS], turn[MOST_COMPONENTS];
+        Doubles low[MOST_COMPONENTS], high[MOST_COMPONENTS], pull[MOST_COMPONENTS], turn[MOST_COMPONENTS];
         Doubles lower = zero, upper = zero, probability = zero + MINIMUM_PROBABILITY;
         int64_t place = 0;
         for (int64_t j = 0; j < components; j++) {
@@ -135,22 +129,22 @@ void DZ_KERNEL(photo_intervals)(const Engine *e, int64_t c, int64_t first, int64
             const Doubles sharpness = sharpness_of(log_scale, inverse_activity);
             means[j] = mean, sharpnesses[j] = sharpness;
             const Doubles near = (edge[0] - mean) * sharpness, far = (edge[1] - mean) * sharpness;
-            below[j] = select_doubles(outermost[0], zero, logistic(near));
-            above[j] = select_doubles(outermost[1], zero + 1.0, logistic(far));
-            lower += weight[j] * below[j];
-            upper += weight[j] * above[j];
-            const Doubles share = weight[j] * (above[j] - below[j]);
+            low[j] = select_doubles(outermost[0], zero, logistic(near));
+            high[j] = select_doubles(outermost[1], zero + 1.0, logistic(far));
+            lower += weight[j] * low[j];
+            upper += weight[j] * high[j];
+            const Doubles share = weight[j] * (high[j] - low[j]);
             probability += share;
-            const Doubles slope_below = below[j] * (1.0 - below[j]), slope_above = above[j] * (1.0 - above[j]);
+            const Doubles slope_below = low[j] * (1.0 - low[j]), slope_above = high[j] * (1.0 - high[j]);
             turn[j] = weight[j] * (slope_above - slope_below) * (sharpness * activity);
             pull[j] = weight[j] * (far * slope_above - near * slope_below);
             pull[j] = select_doubles((log_scale > -LOG_SCALE_RANGE) & (log_scale < LOG_SCALE_RANGE), pull[j], zero);
-            below[j] = share;
+            low[j] = share;
         }
         const Doubles inverse = 1.0 / probability;
         const Doubles inside = (probability - MINIMUM_PROBABILITY) * inverse;
         for (int64_t j = 0; j < components; j++) {
-            const Doubles by_logit = weight[j] * inside - below[j] * inverse;
+            const Doubles by_logit = weight[j] * inside - low[j] * inverse;
             const Doubles by_offset = turn[j] * inverse, by_log_scale = pull[j] * inverse;
             for (int l = 0; l < DOUBLES; l++) {
                 gradient[l * e->outputs + j] = (float)by_logit[l];
@@ -231,22 +225,19 @@ INLINE void mixture_of(const Engine *e, int64_t c, int64_t b, Mixture *m) {
     const float *out = e->out + (c * BATCH_ROWS + b) * e->outputs;
     const double activity = e->activity[c * BATCH_ROWS + b], inverse_activity = 1.0 / activity;
     const double *centres = e->centre + c * (experts + 1) * BATCH_ROWS + b;
-    double logit[MOST_COMPONENTS], mean[MOST_COMPONENTS], log_scale[MOST_COMPONENTS];
     double largest = (double)out[0];
     for (int64_t j = 1; j < components; j++) largest = (double)out[j] > largest ? (double)out[j] : largest;
-    int64_t place = 0;
-    for (int64_t j = 0; j < MOST_COMPONENTS; j++) {
-        const int real = j < components;
-        logit[j] = real ? (double)out[j] - largest : 0.0;
-        mean[j] = real ? centres[place * BATCH_ROWS] + activity * (double)out[components + j] : 0.0;
-        log_scale[j] = real ? (double)out[2 * components + j] : 0.0;
+    double centre[MOST_COMPONENTS], weight[MOST_COMPONENTS], total = 0.0;
+    for (int64_t j = 0, place = 0; j < MOST_COMPONENTS; j++) {
+        centre[j] = centres[place * BATCH_ROWS];
         place = place < experts ? place + 1 : 0;
     }
-    double weight[MOST_COMPONENTS], total = 0.0;
+    /* The lanes behind the last component take what stands there, outputs of any kind, and get no weight. */
     for (int k = 0; k < PARTS; k++) {
-        store_doubles(weight + k * DOUBLES, exponential(load_doubles(logit + k * DOUBLES)));
-        m->mean[k] = load_doubles(mean + k * DOUBLES);
-        m->sharpness[k] = sharpness_of(load_doubles(log_scale + k * DOUBLES), (Doubles){} + inverse_activity);
+        const float *own = out + k * DOUBLES;
+        store_doubles(weight + k * DOUBLES, exponential(widen(own) - largest));
+        m->mean[k] = load_doubles(centre + k * DOUBLES) + activity * widen(own + components);
+        m->sharpness[k] = sharpness_of(widen(own + 2 * components), (Doubles){} + inverse_activity);
     }
     for (int64_t j = 0; j < components; j++) total += weight[j];
     for (int64_t j = components; j < MOST_COMPONENTS; j++) weight[j] = 0.0;

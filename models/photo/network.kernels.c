@@ -35,7 +35,7 @@ typedef struct {
         UNROLL for (int q = 0; q < P; q++)                                                                 \
             UNROLL for (int k = 0; k < V; k++)                                                             \
                 sum[q][k] = load_floats(a->bias + (p + q) * a->bias_step + column + k * FLOATS);           \
-        for (int64_t i = 0; i < rows; i++, w += columns, x++) {                                            \
+        _Pragma("GCC unroll 4") for (int64_t i = 0; i < rows; i++, w += columns, x++) {                    \
             Floats own[V];                                                                                 \
             UNROLL for (int k = 0; k < V; k++) own[k] = load_floats(w + k * FLOATS);                       \
             UNROLL for (int q = 0; q < P; q++) {                                                           \
@@ -152,31 +152,54 @@ INLINE void evaluate_trunk(const Engine *e, int64_t first, int64_t last, int one
                 store_floats(e->join + (c * BATCH_ROWS + p) * e->joined + i, load_floats(top + p * units + i));
 }
 
-INLINE void evaluate_head(const Engine *e, int64_t c, int64_t first, int64_t last, int one) {
-    const int64_t number = e->layers + 2 * c, at = c * BATCH_ROWS;
-    float *middle = e->middle_units + at * e->hidden;
-    const Product hidden = forward(e, number, e->join + at * e->joined, e->joined, middle, e->hidden, 1);
-    const Product out = forward(e, number + 1, middle, e->hidden, e->out + at * e->outputs, e->outputs, 0);
-    if (one) {
-        multiply_one(&hidden, first);
-        multiply_one(&out, first);
-    } else {
-        multiply(&hidden, first, last);
-        multiply(&out, first, last);
-    }
+/* The hidden layer of the head of channel c. */
+INLINE Product hidden_layer(const Engine *e, int64_t c) {
+    const int64_t at = c * BATCH_ROWS;
+    return forward(e, e->layers + 2 * c, e->join + at * e->joined, e->joined, e->middle_units + at * e->hidden,
+                   e->hidden, 1);
+}
+
+/* Its output layer. */
+INLINE Product output_layer(const Engine *e, int64_t c) {
+    const int64_t at = c * BATCH_ROWS;
+    return forward(e, e->layers + 2 * c + 1, e->middle_units + at * e->hidden, e->hidden, e->out + at * e->outputs,
+                   e->outputs, 0);
 }
 
 /* Evaluate the trunk and all heads for the pixels [first, last) of the batch. */
 void DZ_KERNEL(photo_forward)(const Engine *e, int64_t first, int64_t last) {
     evaluate_trunk(e, first, last, 0);
-    for (int64_t c = 0; c < e->channels; c++) evaluate_head(e, c, first, last, 0);
+    for (int64_t c = 0; c < e->channels; c++) {
+        const Product hidden = hidden_layer(e, c), out = output_layer(e, c);
+        multiply(&hidden, first, last);
+        multiply(&out, first, last);
+    }
 }
 
-/* Evaluate the trunk for pixel b. */
-void DZ_KERNEL(photo_trunk)(const Engine *e, int64_t b) { evaluate_trunk(e, b, b + 1, 1); }
+/* Evaluate the trunk for pixel b, and of every head's hidden layer the sums over the trunk's output, which come first
+   and need no channel's value. */
+void DZ_KERNEL(photo_trunk)(const Engine *e, int64_t b) {
+    evaluate_trunk(e, b, b + 1, 1);
+    for (int64_t c = 0; c < e->channels; c++) {
+        Product part = hidden_layer(e, c);
+        part.rows = e->units;
+        part.relu = 0;
+        multiply_one(&part, b);
+    }
+}
 
-/* Evaluate the head of channel c for pixel b. */
-void DZ_KERNEL(photo_head)(const Engine *e, int64_t c, int64_t b) { evaluate_head(e, c, b, b + 1, 1); }
+/* Evaluate the rest of the head of channel c for pixel b. */
+void DZ_KERNEL(photo_head)(const Engine *e, int64_t c, int64_t b) {
+    Product rest = hidden_layer(e, c);
+    rest.rows -= e->units;
+    rest.w += e->units * rest.columns;
+    rest.x += e->units;
+    rest.bias = rest.out;
+    rest.bias_step = rest.out_step;
+    multiply_one(&rest, b);
+    const Product out = output_layer(e, c);
+    multiply_one(&out, b);
+}
 
 /* One step of Adam on n neighbouring parameters from `at` on, without bias correction: training gave the squares. */
 INLINE void adam(const Engine *e, int64_t at, const float *gradient, int64_t n, float rate) {
@@ -262,23 +285,13 @@ static void learn_layer(const Engine *e, int64_t number, const float *x, int64_t
     }
 }
 
-typedef float Quad __attribute__((vector_size(16)));
-typedef float QuadAt __attribute__((vector_size(16), aligned(4), may_alias));
-
 /* The first `rows` rows of a matrix with `columns` columns, both multiples of four, transposed. */
 static void transpose(const float *from, int64_t rows, int64_t columns, float *to) {
     for (int64_t i = 0; i < rows; i += 4)
         for (int64_t j = 0; j < columns; j += 4) {
-            const float *f = from + i * columns + j;
-            const Quad a = *(const QuadAt *)f, b = *(const QuadAt *)(f + columns);
-            const Quad c = *(const QuadAt *)(f + 2 * columns), d = *(const QuadAt *)(f + 3 * columns);
-            const Quad ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), ef = __builtin_shufflevector(a, b, 2, 6, 3, 7);
-            const Quad cd = __builtin_shufflevector(c, d, 0, 4, 1, 5), gh = __builtin_shufflevector(c, d, 2, 6, 3, 7);
-            float *t = to + j * rows + i;
-            *(QuadAt *)t = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
-            *(QuadAt *)(t + rows) = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
-            *(QuadAt *)(t + 2 * rows) = __builtin_shufflevector(ef, gh, 0, 1, 4, 5);
-            *(QuadAt *)(t + 3 * rows) = __builtin_shufflevector(ef, gh, 2, 3, 6, 7);
+            Quad quads[4];
+            transpose_quads(from + i * columns + j, columns, quads);
+            UNROLL for (int k = 0; k < 4; k++) *(QuadAt *)(to + (j + k) * rows + i) = quads[k];
         }
 }
 

@@ -304,7 +304,7 @@ def test_quiet_says_errors_only_and_verbose_how_the_image_was_coded(paint: Paint
     assert run("compress", "-q", source).output == ""
     (tmp_path / "photo.png.dz").write_bytes(b"precious")
     assert run("compress", "-q", source).stderr.count("\n") == 1
-    assert " bpsp, picture exact, " in run("compress", "-v", "-f", source).stderr
+    assert " bpsp, file exact, " in run("compress", "-v", "-f", source).stderr
 
 
 def test_info_says_everything_of_one_file(packed: Path) -> None:

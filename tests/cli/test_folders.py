@@ -147,7 +147,7 @@ def test_results_are_objects_of_json(paint: Paint, tmp_path: Path) -> None:
         "status": "coded",
         "input_size": good.stat().st_size,
         "output_size": target.stat().st_size,
-        "exact": "picture",
+        "exact": "file",
         "removed": False,
         "error": None,
         "exit_code": 0,
@@ -166,7 +166,7 @@ def test_results_are_objects_of_json(paint: Paint, tmp_path: Path) -> None:
     broken = tmp_path / "broken.dz"
     broken.write_bytes(target.read_bytes()[:-1])
     sound, damaged = objects(run("test", "--json", target, broken))
-    assert (sound["status"], sound["error"], sound["exact"]) == ("ok", None, "picture")
+    assert (sound["status"], sound["error"], sound["exact"]) == ("ok", None, "file")
     assert (damaged["status"], damaged["exit_code"]) == ("failed", 3)
 
 
@@ -175,14 +175,14 @@ def test_json_and_data_do_not_share_standard_output(args: tuple[str, ...]) -> No
     assert run("compress", "--json", *args).exit_code == 2
 
 
-def test_exactness_is_said_of_every_file(paint: Paint, tmp_path: Path) -> None:
+def test_exactness_is_said_of_every_file(odd: Path, tmp_path: Path) -> None:
     Image.linear_gradient("L").resize((16, 16)).save(tmp_path / "kept.jpg")
-    result = run("compress", "-v", paint("coded.png"), tmp_path / "kept.jpg")
+    result = run("compress", "-v", odd, tmp_path / "kept.jpg")
     details = [line for line in result.stderr.splitlines() if line.startswith("    ")]
     assert ", picture exact, " in details[0]
     assert ", file exact, " in details[1]
-    table = run("info", tmp_path / "coded.png.dz", tmp_path / "kept.jpg.dz").stdout.splitlines()
+    table = run("info", tmp_path / "odd.png.dz", tmp_path / "kept.jpg.dz").stdout.splitlines()
     assert [line.split()[-3] for line in table[1:3]] == ["picture", "file"]
-    assert "picture exact" in run("info", tmp_path / "coded.png.dz").stdout
-    found = objects(run("info", "--json", tmp_path / "coded.png.dz", tmp_path / "kept.jpg.dz"))
+    assert "picture exact" in run("info", tmp_path / "odd.png.dz").stdout
+    found = objects(run("info", "--json", tmp_path / "odd.png.dz", tmp_path / "kept.jpg.dz"))
     assert [entry["exact"] for entry in found] == ["picture", "file"]

@@ -197,25 +197,32 @@ def test_work_that_nobody_waits_for_ends() -> None:
 def test_an_interrupt_ends_all_threads_at_once(paint: Paint, tmp_path: Path) -> None:
     code = (
         "import os, signal, time, densezip.cli.api as api\n"
-        "def slow(data, **options):\n    os.write(1, b'.')\n    time.sleep(60)\n"
+        "real = api.compress\n"
+        "def slow(data, **options):\n"
+        "    if data == open('3.png', 'rb').read():\n        return real(data, **options)\n"
+        "    os.write(1, b'.')\n    time.sleep(60)\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "api.compress = slow\nfrom densezip.cli.main import main; main()"
     )
-    names = [paint(f"{number}.png").name for number in range(4)]
+    names = [paint(f"{number}.png", shade=number).name for number in (0, 3, 1, 2)]
     process = subprocess.Popen(
         [sys.executable, "-c", code, "compress", "-T", "3", *names],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
     )
     assert process.stdout is not None
+    assert process.stderr is not None
     assert process.stdout.read(3) == b"..."
     process.send_signal(signal.SIGINT)
     started = time.monotonic()
     assert process.wait(timeout=20) == 130
     assert time.monotonic() - started < 10
+    # What was done before is said, although a file before it was not done.
+    assert process.stderr.read().startswith(b"3.png: ")
     process.stdout.close()
-    assert listing(tmp_path) == names
+    process.stderr.close()
+    assert listing(tmp_path) == sorted([*names, "3.png.dz"])
 
 
 def test_sizes_of_memory_are_read_as_people_write_them() -> None:

@@ -4,12 +4,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from command_line import Paint, listing, run
 from densezip import OutputError
+from densezip.cli import partial
 from densezip.cli.partial import NAME, Partials
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="processes and signals as POSIX has them")
@@ -99,45 +99,20 @@ def test_what_dead_processes_left_is_removed_by_the_next_run(
     other = tmp_path / f".densezip-{dead()}.part"
     for path in (foreign, other):
         path.write_bytes(b"not ours")
-    now = time.time()
-    times = {young.name: now}
-    original = os.DirEntry.stat
-
-    class Entry:
-        def __init__(self, entry: "os.DirEntry[str]") -> None:
-            self.name, self.path, self._entry = entry.name, entry.path, entry
-
-        def stat(self, **options: bool) -> object:
-            # Nobody can set this time; the test lets it be long ago.
-            status = original(self._entry, **options)
-            changed = list(status)
-            changed[9] = times.get(self.name, now - 3600)
-            return os.stat_result(changed)
-
-    scandir = os.scandir
-
-    class Scan:
-        def __init__(self, folder: Path) -> None:
-            self._entries = scandir(folder)
-
-        def __enter__(self) -> "Scan":
-            return self
-
-        def __exit__(self, *_: object) -> None:
-            self._entries.close()
-
-        def __iter__(self) -> "Scan":
-            return self
-
-        def __next__(self) -> Entry:
-            return Entry(next(self._entries))
-
-    monkeypatch.setattr(os, "scandir", Scan)
+    monkeypatch.setattr(partial, "_age", lambda entry: 1.0 if entry.name == young.name else 3600.0)
     assert run("compress", "-q", source).exit_code == 0
-    monkeypatch.undo()
     left = {path.name for path in tmp_path.iterdir()} - {"photo.png", "photo.png.dz"}
     assert left == {young.name, living.name, foreign.name, other.name}
     assert stale.name not in left
+
+
+def test_the_age_of_a_file_is_not_that_of_its_content(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"")
+    os.utime(path, (0, 0))
+    with os.scandir(tmp_path) as entries:
+        [age] = map(partial._age, entries)
+    assert abs(age) < 3600
 
 
 def test_a_closed_set_removes_its_files_and_makes_no_more(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ SLOW = """
 import signal
 import time
 import densezip.cli.api as api
+import densezip.cli.progress as progress
 from densezip.cli.main import main
 
 real = api.compress
@@ -29,6 +30,7 @@ def slow(data, *, progress, **options):
 # Whatever started the tests may ignore interrupts, as a shell does for what it runs in the background.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 api.compress = slow
+progress.PROGRESS_AFTER_SECONDS = {after}
 main()
 """
 
@@ -39,8 +41,8 @@ def command(*args: str | bytes | Path) -> list[str | bytes | Path]:
     return [sys.executable, "-c", "from densezip.cli.main import main; main()", *args]
 
 
-def slow_command(*args: str | Path, steps: int = 600) -> list[str | Path]:
-    return [sys.executable, "-c", SLOW.format(steps=steps), *args]
+def slow_command(*args: str | Path, steps: int = 600, after: float = 1) -> list[str | Path]:
+    return [sys.executable, "-c", SLOW.format(steps=steps, after=after), *args]
 
 
 def make_image(path: Path) -> Path:
@@ -62,8 +64,8 @@ def read_terminal(master: int) -> str:
         text += chunk
 
 
-@pytest.mark.parametrize("args", [("--version",), ("info", "photo.png.dz")])
-def test_quick_commands_import_nothing_slow(args: tuple[str, ...], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("args", "needed"), [(("--version",), []), (("info", "photo.png.dz"), ["PIL", "numpy"])])
+def test_quick_commands_import_nothing_slow(args: tuple[str, ...], needed: list[str], tmp_path: Path) -> None:
     make_image(tmp_path / "photo.png")
     subprocess.run(command("compress", "-q", "photo.png"), check=True, cwd=tmp_path)
     code = (
@@ -76,7 +78,7 @@ def test_quick_commands_import_nothing_slow(args: tuple[str, ...], tmp_path: Pat
         [sys.executable, "-c", code, *args], capture_output=True, text=True, check=False, cwd=tmp_path
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.endswith("imported []\n")
+    assert done.stdout.endswith(f"imported {needed}\n")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -142,9 +144,9 @@ def test_standard_input_from_a_terminal_is_refused() -> None:
 def test_progress_is_drawn_on_a_terminal_and_for_long_work_only(tmp_path: Path) -> None:
     make_image(tmp_path / "photo.png")
     drawn = {}
-    for name, steps, options in (("short", 2, ()), ("long", 15, ()), ("quiet", 15, ("-q",))):
+    for name, after, options in (("short", 1000, ()), ("long", 0.2, ()), ("quiet", 0.2, ("-q",))):
         master, slave = os.openpty()
-        args = slow_command("compress", "-f", *options, "photo.png", steps=steps)
+        args = slow_command("compress", "-f", *options, "photo.png", steps=5, after=after)
         subprocess.run(args, stderr=slave, check=True, cwd=tmp_path)
         os.close(slave)
         drawn[name] = read_terminal(master)
@@ -153,11 +155,29 @@ def test_progress_is_drawn_on_a_terminal_and_for_long_work_only(tmp_path: Path) 
     assert "photo.png: " in drawn["long"]
     assert drawn["quiet"] == ""
     piped = subprocess.run(
-        slow_command("compress", "-f", "photo.png", steps=15), capture_output=True, text=True, check=True, cwd=tmp_path
+        slow_command("compress", "-f", "photo.png", steps=5, after=0.2),
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
     )
     assert piped.stdout == ""
     assert piped.stderr.count("\n") == 1
     assert "#" not in piped.stderr
+
+
+def test_libraries_warn_nobody_who_did_not_ask(tmp_path: Path) -> None:
+    make_image(tmp_path / "photo.png")
+    code = (
+        "import warnings, densezip.cli.api as api\nreal = api.compress\n"
+        "def warn(data, **options):\n    warnings.warn('odd EXIF')\n    return real(data, **options)\n"
+        "api.compress = warn\nfrom densezip.cli.main import main; main()"
+    )
+    for options, asked in (([], False), (["-W", "default"], True)):
+        args = [sys.executable, *options, "-c", code, "compress", "-q", "-f", "photo.png"]
+        done = subprocess.run(args, capture_output=True, text=True, check=True, cwd=tmp_path)
+        assert ("odd EXIF" in done.stderr) == asked
+        assert asked or done.stderr == ""
 
 
 def test_names_that_are_not_text_work_and_are_printable(tmp_path: Path) -> None:

@@ -1,18 +1,13 @@
 """What is said of work that takes its time."""
 
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from command_line import Paint
-from densezip.cli.batch import Task, Turns
 from densezip.cli.console import Console
 from densezip.cli.progress import Meter
 from densezip.cli.sources import Source
-from densezip.models import firstuse
-from densezip.models.firstuse import FirstUse
+from densezip.cli.task import Task, Turns
 
 
 class Clock:
@@ -95,6 +90,24 @@ def test_files_that_take_no_work_do_not_change_the_estimate(
     assert capsys.readouterr().err == "densezip: 2 of 4 files, 2.png: 50% after 60 s\n"
 
 
+def test_no_time_is_promised_when_nothing_moves(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = Clock(monkeypatch)
+    [task] = tasks(1)
+    meter = Meter(Console(), [task])
+    for second in range(0, 200):
+        clock.now = 1000.0 + second
+        task.progress()(min(second / 100, 0.95))
+        meter.tick([task])
+    assert capsys.readouterr().err.splitlines()[1:] == [
+        "densezip: 0.png: 90% after 90 s, about 10 s left",
+        "densezip: 0.png: 95% after 120 s",
+        "densezip: 0.png: 95% after 150 s",
+        "densezip: 0.png: 95% after 180 s",
+    ]
+
+
 def test_a_part_of_the_work_reports_its_share() -> None:
     [task] = tasks(1)
     task.progress(0.5, 0.75)(0.5)
@@ -102,37 +115,3 @@ def test_a_part_of_the_work_reports_its_share() -> None:
     task.progress()(2.0)
     assert task.fraction == 1.0
     assert task.worked
-
-
-def test_the_library_says_nothing_on_its_own(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    notice = "compiling"
-    FirstUse(notice, lambda: None)._say()
-    assert capsys.readouterr() == ("", "")
-    heard: list[str] = []
-    firstuse.tell(heard.append)
-    try:
-        FirstUse(notice, lambda: None)._say()
-    finally:
-        firstuse.tell(None)
-    assert heard == [notice]
-
-
-@pytest.mark.parametrize(("options", "expected"), [((), b"compiling\n"), (("-q",), b"")])
-def test_the_command_says_that_it_compiles_unless_it_is_quiet(
-    options: tuple[str, ...], expected: bytes, paint: Paint, tmp_path: Path
-) -> None:
-    paint()
-    code = (
-        "import time, densezip.cli.api as api, densezip.models.firstuse as firstuse\n"
-        "firstuse.PATIENCE_SECONDS = 0.05\nreal = api.compress\n"
-        "first = firstuse.FirstUse('compiling', lambda: time.sleep(0.5))\n"
-        "def compress(data, **options):\n    first.wait()\n    return real(data, **options)\n"
-        "api.compress = compress\nfrom densezip.cli.main import main; main()"
-    )
-    args = [sys.executable, "-c", code, "compress", *options, "photo.png"]
-    done = subprocess.run(args, capture_output=True, check=True, cwd=tmp_path)
-    assert done.stderr.startswith(expected)
-    assert (done.stderr == b"") == (expected == b"")
-    assert done.stdout == b""

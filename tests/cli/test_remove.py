@@ -154,6 +154,35 @@ def test_a_conversion_that_loses_something_says_so_and_removes_nothing(tmp_path:
     assert "EXIF" in found["lost"]
 
 
+def test_a_conversion_of_what_may_hold_more_removes_nothing(paint: Paint, tmp_path: Path) -> None:
+    trailing = paint("trailing.png")
+    trailing.write_bytes(trailing.read_bytes() + b"bytes behind the end")
+    Image.new("RGB", (5, 4)).save(tmp_path / "photo.tif", tiffinfo={65000: "a private tag"})
+    for name in ("trailing.png", "photo.tif"):
+        source, packed = tmp_path / name, tmp_path / f"{name}.dz"
+        before = source.read_bytes()
+        assert run("compress", "-q", "--rm", source).exit_code == 0
+        target = tmp_path / ("out.tif" if name.endswith("png") else "out.png")
+        result = run("decompress", "--rm", packed, "-o", target)
+        assert result.exit_code == 5
+        assert "--rm needs the source's own format" in result.stderr
+        assert not target.exists()
+        # Nor if the output is there already.
+        assert run("decompress", packed, "-o", target).exit_code == 0
+        assert run("decompress", "-f", "--rm", packed, "-o", target).exit_code == 5
+        assert packed.exists()
+        assert run("decompress", "--rm", packed).exit_code == 0
+        assert source.read_bytes() == before
+
+
+def test_a_conversion_that_holds_everything_may_remove(paint: Paint, tmp_path: Path) -> None:
+    before = pixels(paint())
+    assert run("compress", "-q", "--rm", tmp_path / "photo.png").exit_code == 0
+    assert run("decompress", "--rm", tmp_path / "photo.png.dz", "-o", tmp_path / "out.tif").exit_code == 0
+    assert listing(tmp_path) == ["out.tif"]
+    assert pixels(tmp_path / "out.tif") == before
+
+
 def test_what_is_no_file_cannot_be_the_proof(paint: Paint, packed: Path) -> None:
     for args in (("compress", paint("a.png"), "-o", "/dev/null"), ("decompress", packed, "-o", "/dev/null")):
         result = run(*args, "--rm")

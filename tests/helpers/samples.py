@@ -30,6 +30,7 @@ def model_only(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(candidates, "SPARSE_COLOURS", 0)
     patch.setattr(candidates, "estimated_webp", lambda *_: 1e6)
     patch.setattr(candidates, "is_photograph", lambda *_: True)
+    patch.setattr(candidates, "gained_by_search", lambda *_: 1.0)
 
 
 def picture(mode: str, height: int = 23, width: int = 31, seed: int = 0) -> Image.Image:

@@ -1,13 +1,38 @@
-"""A builder of TIFF files for the tests: either byte order, classic and BigTIFF, strips, tiles and planes."""
+"""TIFF files for the tests: a builder of our own, and files with every kind of layout and tag."""
 
 import struct
 import zlib
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from densezip.codec.images import tiff
+from densezip.codec.images.picture import Picture
+from PIL import Image
+from samples import MODES, array, file_of, picture
 
-__all__ = ["ASCII", "BYTE", "LONG", "RATIONAL", "SHORT", "UNDEFINED", "Tag", "build", "directory", "file"]
+__all__ = [
+    "ASCII",
+    "BYTE",
+    "LAYOUTS",
+    "LIMIT",
+    "LONG",
+    "RATIONAL",
+    "SHORT",
+    "TAGS",
+    "UNDEFINED",
+    "Tag",
+    "again",
+    "build",
+    "directory",
+    "file",
+    "files",
+    "picture_of",
+    "raw",
+    "with_directories",
+]
 
 BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED, LONG8 = 1, 2, 3, 4, 5, 7, 16
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 7: 1, 16: 8}
@@ -57,6 +82,7 @@ def build(
     rows: int | None = None,
     planar: int = 1,
     deflated: bool = False,
+    coder: Callable[[bytes], bytes] = zlib.compress,
     predictor: int = 1,
     ahead: bool = False,
     tags: tuple[Tag, ...] = (),
@@ -75,7 +101,8 @@ def build(
         tile: rows and columns of tiles, instead of strips; padded with 7.
         rows: in a strip.
         planar: 2 for planes.
-        deflated: compress with zlib.
+        deflated: compress.
+        coder: what compresses, by default to a zlib stream.
         predictor: 2 for differences.
         ahead: the directory before the samples.
         tags: beside those that are needed, or instead of them; a tag without content is left out.
@@ -98,7 +125,7 @@ def build(
                 if predictor == 2:
                     part = np.concatenate([part[:, :1], part[:, 1:] - part[:, :-1]], axis=1)
                 stream = packed(part, bits, order)
-                parts.append(zlib.compress(stream) if deflated else stream)
+                parts.append(coder(stream) if deflated else stream)
     kind = LONG8 if big else LONG
     head = 16 if big else 8
     kept: dict[int, Tag] = {
@@ -143,3 +170,85 @@ def file(body: bytes, position: int, order: str = "<", big: bool = False) -> byt
         + (struct.pack(order + "HHHQ", 43, 8, 0, position) if big else struct.pack(order + "HI", 42, position))
         + body
     )
+
+
+LIMIT = 2**20
+
+
+def raw(channels: int, bits: int, height: int = 23, width: int = 31) -> npt.NDArray[Any]:
+    samples = array(channels, "u2" if bits == 16 else "u1", height, width)
+    wanted: npt.NDArray[Any] = samples >> 3 & 2**bits - 1 if bits < 8 else samples
+    return wanted
+
+
+def picture_of(data: bytes) -> Picture:
+    return tiff.read(data, LIMIT)[0]
+
+
+def again(data: bytes) -> bytes:
+    """The file from its pixels and its remainder."""
+    found = picture_of(data)
+    split = tiff.split(data, found)
+    assert split is not None
+    assert split.exact
+    return tiff.join(replace(found, chunks=()), split.remainder)
+
+
+LAYOUTS: dict[str, dict[str, Any]] = {
+    "one strip": {},
+    "strips": {"rows": 4},
+    "tiles": {"tile": (16, 16)},
+    "planes": {"planar": 2, "rows": 5},
+    "planes of tiles": {"planar": 2, "tile": (16, 16)},
+    "directory first": {"ahead": True, "rows": 7},
+    "gaps": {"rows": 7, "gap": b"gap", "behind": b"what follows the end"},
+}
+
+
+TAGS: tuple[Tag, ...] = (
+    (269, ASCII, b"the document's name\0"),
+    (270, ASCII, b"a hill\0"),
+    (274, SHORT, [6]),
+    (282, RATIONAL, [300, 1]),
+    (283, RATIONAL, [300, 1]),
+    (296, SHORT, [2]),
+    (700, BYTE, b"<x:xmpmeta/>"),
+    (33550, UNDEFINED, bytes(range(24))),
+    (33723, UNDEFINED, b"IPTC" * 9),
+    (34377, BYTE, b"8BIM" * 5),
+    (34675, UNDEFINED, b"profile" * 20),
+    (42112, ASCII, b"<GDALMetadata/>\0"),
+    (50838, LONG, [12, 34]),
+    (50839, BYTE, b"IJIJ" * 4),
+)
+
+
+def with_directories(order: str = "<", note: int = 37510, big: bool = False, **options: Any) -> bytes:
+    """A file with every tag of `TAGS`, and EXIF, GPS and interoperability directories behind its end."""
+    pointers: tuple[Tag, ...] = ((34665, LONG, [1]), (34853, LONG, [1]))
+    size = len(build(array(3), order=order, big=big, tags=TAGS + pointers, **options))
+    size += size % 2
+    inner = directory([(1, ASCII, b"R98\0")], size, order, big)
+    exif_at = size + len(inner)
+    entries: list[Tag] = [(33434, RATIONAL, [1, 250]), (note, UNDEFINED, b"somebody's note"), (40965, LONG, [size])]
+    exif = directory(entries, exif_at, order, big)
+    gps_at = exif_at + len(exif)
+    gps = directory([(1, ASCII, b"N\0"), (2, RATIONAL, [48, 1, 8, 1, 0, 1])], gps_at, order, big)
+    pointers = ((34665, LONG, [exif_at]), (34853, LONG, [gps_at]))
+    data = build(array(3), order=order, big=big, tags=TAGS + pointers, **options)
+    return b"".join([data, bytes(size - len(data)), inner, exif, gps])
+
+
+def files() -> dict[str, bytes]:
+    found = {f"{mode} by Pillow": bytes(file_of(picture(mode), "TIFF")) for mode in MODES}
+    found |= {f"{mode}, LZW": bytes(file_of(picture(mode), "TIFF", compression="tiff_lzw")) for mode in MODES}
+    found["metadata"] = with_directories()
+    found["big-endian metadata"] = with_directories(">", tile=(16, 16))
+    found["metadata in BigTIFF"] = with_directories(">", big=True, rows=9, deflated=True)
+    found["big"] = build(array(3, "u2"), bits=16, big=True, order=">", tile=(16, 32))
+    found["bits"] = build(raw(1, 4), bits=4, photometric=0, rows=3, behind=b"behind")
+    exif = Image.Exif()
+    exif[274] = 3
+    exif.get_ifd(34665)[37510] = b"a comment"
+    found["LZW and EXIF"] = bytes(file_of(picture("RGB"), "TIFF", compression="tiff_lzw", exif=exif))
+    return found

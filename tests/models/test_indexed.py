@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+import second_indexed  # type: ignore[import-not-found]
 from densezip.codec.errors import CorruptPayloadError
 from densezip.models import indexed
 from hypothesis import given, settings
@@ -90,6 +91,17 @@ def test_probabilities_are_symmetric_and_rise() -> None:
     assert (np.diff(indexed.SQUASH) >= 0).all()
     assert (indexed.SQUASH[2049:] + indexed.SQUASH[2047:0:-1] == 65536).all()
     assert (np.abs(indexed.SQUASH[indexed.STRETCH + 2048] - np.arange(4096) * 16 - 8)[64:-64] < 200).all()
+
+
+@pytest.mark.parametrize("colours", [2, 5, 200])
+def test_a_second_decoder_reads_the_first_ones_tiles(colours: int) -> None:
+    """It is written from the description of the format, in plain Python."""
+    values = screen(colours)[20:52, 30:90].astype(np.uint32) @ np.array([65536, 256, 1], np.uint32)
+    indices = np.unique(values, return_inverse=True)[1].reshape(32, 60, 1).astype(np.uint8)
+    assert indices.max() >= 1
+    data = encode(indices)
+    assert data[1] == 0
+    assert np.array_equal(second_indexed.decode(data, 32, 60), indices[..., 0])
 
 
 @pytest.mark.parametrize(

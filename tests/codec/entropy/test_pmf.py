@@ -50,6 +50,14 @@ def test_intervals_fill_the_range_and_are_found_again(kind: str, size: int, spar
     check_tensor_pmf(MAKERS[kind](size, precision, seed), size, LANES)
 
 
+@pytest.mark.parametrize("kind", [kind for kind in MAKERS if "mixture" in kind])
+@pytest.mark.parametrize("slot", [-1, 1 << 12, -(1 << 63), (1 << 63) - 1])
+def test_a_slot_outside_the_range_is_refused(kind: str, slot: int) -> None:
+    made = MAKERS[kind](16, 12, 0)
+    with pytest.raises(SymbolError, match="slots from"):
+        made.locate(torch.tensor([5, slot, 6]))
+
+
 @pytest.mark.parametrize("kind", MAKERS)
 def test_symbols_of_sixteen_bits_are_found_again(kind: str) -> None:
     size, precision = 1 << 16, 28

@@ -114,6 +114,11 @@ def test_a_file_has_the_oldest_version_that_says_what_it_says() -> None:
     assert serialise(header(), [b"tile"])[4] == 2
     assert serialise(header(payload=Payload.BATCH), [b"tile"])[4] == 3
     assert serialise(header(source_format="png"), [b"tile"])[4] == 4
+    deep = header(payload=Payload.PNG, model="", digest=b"", mode="I;16", bits=16)
+    small = header(payload=Payload.PNG, model="", digest=b"")
+    assert serialise(deep, [b"tile"])[4] == 2
+    assert serialise(small, [b"tile"])[4] == 4
+    assert parse(serialise(small, [b"tile"])).header == small
 
 
 def test_what_is_beside_the_pixels_costs_few_bytes() -> None:
@@ -124,7 +129,7 @@ def test_what_is_beside_the_pixels_costs_few_bytes() -> None:
 
 @pytest.mark.parametrize(
     ("position", "value"),
-    [(2, 0x00), (2, 0x1F), (2, 0x80), (2, 0x21), (0, 0x03), (0, 0x44), (0, 0x06), (0, 0x07)],
+    [(2, 0x20), (2, 0x1F), (2, 0x80), (2, 0x21), (0, 0x03), (0, 0x44), (0, 0x06), (0, 0x07)],
 )
 def test_an_impossible_source_is_an_error(position: int, value: int) -> None:
     data = serialise(header(source_format="png"), [b"tile"])

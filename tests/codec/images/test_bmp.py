@@ -136,6 +136,13 @@ def test_the_fourth_byte_without_a_name_is_alpha_if_anything_is_in_it(fourth: An
     assert len(remainder) < 40
 
 
+def test_spare_bits_without_order_come_back() -> None:
+    data = bmp_file(200, 150, 16, noise(200, 150, 16), tail=b"tail")
+    found, remainder = comes_back(bmp, data)
+    assert found.mode == "RGB"
+    assert len(zlib.compress(remainder)) < len(data) / 8
+
+
 def test_spare_bits_of_16_bit_pixels_come_back() -> None:
     values = array(1, "u2")[:, :, 0]
     padded = np.zeros((23, 32), "<u2")

@@ -114,7 +114,8 @@ def gif_file(
 def smooth(width: int, height: int, bits: int = 8, seed: int = 0) -> Indices:
     rng = np.random.default_rng(seed)
     steps = rng.choice([0, 0, 0, 0, 1, -1], (height, width))
-    return (np.cumsum(steps, axis=1) % 2**bits).astype(np.uint8)
+    out: Indices = (np.cumsum(steps, axis=1) % 2**bits).astype(np.uint8)
+    return out
 
 
 @pytest.mark.parametrize("policy", POLICIES)

@@ -34,6 +34,7 @@ WRITABLE = {
     "WEBP": ("L", "LA", "RGB", "RGBA", "P"),
     "GIF": ("1", "L", "P"),
     "QOI": ("RGB", "RGBA"),
+    "TGA": ("L", "LA", "RGB", "RGBA", "P"),
 }
 
 
@@ -216,6 +217,7 @@ WHOLE = {
     "GIF": file_of(picture("P"), "GIF"),
     "PNM": file_of(picture("RGB"), "PPM"),
     "QOI": file_of(picture("RGB"), "QOI"),
+    "TGA": file_of(picture("RGB"), "TGA"),
 }
 
 

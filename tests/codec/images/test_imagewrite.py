@@ -7,7 +7,7 @@ import pytest
 from densezip.codec.errors import OutputFormatError
 from densezip.codec.images import png, pngwrite
 from densezip.codec.images.imagefile import read
-from densezip.codec.images.imagewrite import write
+from densezip.codec.images.imagewrite import convert, write
 from densezip.codec.images.picture import Picture, from_array, from_pil
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,6 +32,7 @@ HELD = {
     "bmp": {"1", "L", "RGB", "RGBA", "P"},
     "gif": {"L", "P"},
     "qoi": {"RGB", "RGBA"},
+    "tga": {"L", "LA", "RGB", "RGBA", "P"},
     "jpg": set(),
 }
 
@@ -77,6 +78,48 @@ def test_metadata_goes_where_the_format_has_room(extension: str) -> None:
         assert found.info["icc_profile"] == b"p" * 200
         assert found.getexif()[0x010E] == "a hill"
         assert found.info["xmp"] == b"<x:xmpmeta/>"
+
+
+def described(mode: str) -> Picture:
+    image = picture(mode)
+    exif = Image.Exif()
+    exif[274] = 6
+    image.info = {"icc_profile": b"p" * 200, "exif": exif.tobytes(), "xmp": b"<x:xmpmeta/>", "dpi": (300, 300)}
+    plain = from_pil(image)
+    return Picture(
+        plain.pixels,
+        plain.mode,
+        plain.bits,
+        (*plain.chunks, ("gAMA", bytes([0, 0, 177, 143])), ("tEXt", b"Author\0me")),
+    )
+
+
+LOST = {
+    "png": (),
+    "webp": ("resolution", "gamma", "text"),
+    "bmp": ("ICC profile", "EXIF", "orientation", "XMP", "gamma", "text"),
+    "qoi": ("ICC profile", "resolution", "EXIF", "orientation", "XMP", "gamma", "text"),
+    "ppm": ("ICC profile", "resolution", "EXIF", "orientation", "XMP", "gamma", "text"),
+    "tga": ("ICC profile", "resolution", "EXIF", "orientation", "XMP", "gamma", "text"),
+}
+
+
+@pytest.mark.parametrize("extension", LOST)
+def test_what_a_format_does_not_hold_is_named(extension: str) -> None:
+    assert set(convert(described("RGB"), extension).lost) == set(LOST[extension])
+    assert convert(from_array(array(3)), extension).lost == ()
+
+
+def test_tiff_holds_profile_exif_and_xmp() -> None:
+    assert not {"ICC profile", "EXIF", "XMP", "orientation", "resolution"} & set(convert(described("RGB"), "tiff").lost)
+
+
+def test_a_palette_is_not_named_and_every_other_chunk_is() -> None:
+    assert set(convert(described("P"), "gif").lost) == set(LOST["qoi"])
+    odd = Picture(array(3), "RGB", 8, (("vpAg", b"data"), ("tIME", bytes(7))))
+    assert convert(odd, "bmp").lost == ("chunk vpAg", "time")
+    with pytest.raises(OutputFormatError):
+        convert(odd, "xyz")
 
 
 @given(

@@ -59,6 +59,8 @@ FILES: dict[str, tuple[bytes, str]] = {
     "Sun raster": (b"\x59\xa6\x6a\x95" + bytes(28), "ras"),
     "FITS": (b"SIMPLE  =                    T" + bytes(50), "fits"),
     "DDS": (b"DDS " + bytes(124), "dds"),
+    "XBM": (file_of(picture("1"), "XBM"), "xbm"),
+    "XPM": (b"/* XPM */\nstatic char *a[] = {", "xpm"),
 }
 
 
@@ -103,7 +105,7 @@ def test_folders_are_searched_for_every_extension_once() -> None:
 
 
 def jpeg(**options: Any) -> bytes:
-    return file_of(picture("RGB"), "JPEG", **options)
+    return bytes(file_of(picture("RGB"), "JPEG", **options))
 
 
 UNCOMMON: dict[str, tuple[bytes, str]] = {
@@ -135,6 +137,14 @@ def test_a_jpeg_file_that_is_cut_short_is_damaged_whatever_its_kind(name: str) -
     for length in {*range(4, end, 97), end - 1, end - 2}:
         with pytest.raises(UnreadableImageError):
             read(data[:length], LIMIT)
+
+
+def test_fill_bytes_before_a_marker_are_passed_over() -> None:
+    data = jpeg()
+    filled = data[:-2] + b"\xff" * 5000 + data[-2:]
+    assert jpegscan.scan(filled).end == len(filled)
+    with pytest.raises(UnreadableImageError, match="cut short"):
+        jpegscan.scan(data[:-2] + b"\xff" * 5000)
 
 
 def test_a_whole_jpeg_file_that_pillow_does_not_decode_is_kept() -> None:

@@ -11,6 +11,7 @@ from densezip.codec.errors import DensezipError, UnreadableImageError
 from densezip.codec.images import png
 from densezip.codec.images.imagefile import read
 from densezip.codec.images.picture import Picture, from_pil, to_image
+from densezip.codec.images.strip import strip
 from PIL import Image
 from samples import MODES, array, file_of, picture, png16, png_of, raw_png
 
@@ -32,7 +33,8 @@ MALFORMED: dict[str, tuple[bytes, bytes]] = {
 
 
 def grey(before: Chunks = (), after: Chunks = ()) -> bytes:
-    return raw_png(9, 7, 8, 0, GREY_ROWS, before, after=after)
+    data: bytes = raw_png(9, 7, 8, 0, GREY_ROWS, before, after=after)
+    return data
 
 
 def split(data: bytes) -> tuple[Picture, bytes]:
@@ -230,3 +232,75 @@ def test_a_transparency_left_from_another_mode_makes_no_illegal_file(mode: str, 
     assert mode == "P" or all(
         len(body) == 2 * found.pixels.shape[2] for name, body in png.parse(data).chunks if name == "tRNS"
     )
+
+
+def exif(orientation: int, order: str = ">") -> bytes:
+    entries = [(271, 2, 4, b"me\0\0"), (274, 3, 1, struct.pack(order + "HH", orientation, 0))]
+    body = b"".join(struct.pack(order + "HHI", *entry[:3]) + entry[3] for entry in entries)
+    head = b"MM\0*" if order == ">" else b"II*\0"
+    return head + struct.pack(order + "IH", 8, len(entries)) + body + bytes(4)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("orientation", range(10))
+def test_strip_keeps_what_changes_the_look_and_nothing_else(orientation: int, order: str) -> None:
+    look = ((b"gAMA", bytes(4)), (b"cHRM", bytes(32)), (b"sRGB", b"\0"), (b"cICP", bytes(4)), (b"tRNS", bytes(2)))
+    rest = ((b"tEXt", b"a\0b"), (b"pHYs", bytes(9)), (b"prIv", b"x"), (b"eXIf", exif(orientation, order)))
+    data = grey(look + rest, ((b"tIME", bytes(7)),)) + b"behind"
+    found = strip(data, "PNG", look=True)
+    assert found is not None
+    kept = dict(png.parse(found).chunks)
+    turned = kept.pop("eXIf", b"")
+    assert list(kept) == [name.decode() for name, _ in look]
+    assert b"behind" not in found
+    assert b"me" not in turned
+    tags = Image.Exif()
+    tags.load(b"Exif\0\0" + turned if turned else b"")
+    assert tags.get(274) == (orientation if 2 <= orientation <= 8 else None)
+    assert np.array_equal(read(found, LIMIT).picture.pixels, read(data, LIMIT).picture.pixels)
+    bare = strip(data, "PNG")
+    assert bare is not None
+    assert [name for name, _ in png.parse(bare).chunks] == ["tRNS"]
+
+
+@pytest.mark.parametrize("body", [b"", b"MM\0*", b"II*\0\xff\xff\xff\xff", b"MM\0*\0\0\0\x08\xff\xff", b"nonsense"])
+def test_strip_drops_exif_that_it_cannot_read(body: bytes) -> None:
+    found = strip(grey(((b"eXIf", body),)), "PNG")
+    assert found is not None
+    assert png.parse(found).chunks == ()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_16_bit_interlaced_file_is_read_in_silence(channels: int, capfd: pytest.CaptureFixture[str]) -> None:
+    samples = array(channels, "u2", 11, 13)
+    rows = b""
+    for top, left, down, right in png_passes(1):
+        for row in samples[top::down, left::right]:
+            rows += b"\0" + row.astype(">u2").tobytes()
+    data = raw_png(13, 11, 16, 0 if channels == 1 else 2, rows, interlace=1)
+    assert np.array_equal(read(data, LIMIT).picture.pixels, samples)
+    assert capfd.readouterr().err == ""
+    check_around_pixels(data)
+
+
+def test_a_filter_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(UnreadableImageError, match="filter of number 5"):
+        read(raw_png(9, 7, 8, 0, GREY_ROWS[:20] + b"\5" + GREY_ROWS[21:]), LIMIT)
+
+
+def test_pixels_that_end_too_early_are_refused() -> None:
+    with pytest.raises(UnreadableImageError, match="69 of 70 bytes"):
+        read(raw_png(9, 7, 8, 0, GREY_ROWS[:-1]), LIMIT)
+
+
+def test_a_wrong_checksum_of_the_pixels_is_refused_in_whatever_chunk_it_stands() -> None:
+    stream = zlib.compress(GREY_ROWS)
+    start = grey().index(b"IDAT") - 4
+    for sizes in ([len(stream)], [len(stream) - 2], [len(stream) - 4, 1, 1]):
+        parts, at = [], 0
+        wrong = stream[:-1] + bytes([stream[-1] ^ 1])
+        for size in [*sizes, 4]:
+            parts.append(png.chunk_bytes(b"IDAT", wrong[at : at + size]))
+            at += size
+        with pytest.raises(UnreadableImageError, match="incorrect data check"):
+            read(grey()[:start] + b"".join(parts) + png.chunk_bytes(b"IEND", b""), LIMIT)

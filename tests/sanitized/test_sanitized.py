@@ -1,0 +1,59 @@
+"""The C code on hostile input, compiled so that a step outside a buffer or undefined arithmetic ends the process."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from densezip.models import indexed
+
+HERE = Path(__file__).parent
+COMPILER = next((name for name in ("cc", "gcc", "clang") if shutil.which(name)), None)
+SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+OPTIONS = (
+    "-O1", "-g", "-std=gnu11", "-fno-strict-aliasing", "-ffp-contract=off", "-fno-math-errno", "-DDZ_LEVEL=1"
+)  # fmt: skip
+
+
+def run(source: Path, program: Path, *arguments: str) -> str:
+    """Compile a program with sanitizers and run it."""
+    assert COMPILER is not None
+    command = [COMPILER, *OPTIONS, *SANITIZERS, str(source), "-o", str(program), "-lm"]
+    subprocess.run(command, check=True, capture_output=True)
+    done = subprocess.run([str(program), *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module", autouse=True)
+def sanitizers(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Skips what needs sanitizers where the compiler has none."""
+    probe = tmp_path_factory.mktemp("probe") / "probe.c"
+    probe.write_text("int main(void) { return 0; }\n")
+    try:
+        run(probe, probe.with_suffix(""))
+    except (AssertionError, subprocess.CalledProcessError):
+        pytest.skip("no compiler with sanitizers")
+
+
+def test_sanitizers_notice_a_step_outside(tmp_path: Path) -> None:
+    source = tmp_path / "outside.c"
+    source.write_text(
+        "#include <stdlib.h>\nint main(int n, char **a) { char *p = malloc(n); (void)a; p[n] = 1; return p[n] - 1; }\n"
+    )
+    with pytest.raises(AssertionError, match="heap-buffer-overflow"):
+        run(source, tmp_path / "outside")
+
+
+def test_hostile_tiles_of_few_colours_stay_inside_all_buffers(tmp_path: Path) -> None:
+    tables = tmp_path / "tables"
+    tables.write_bytes(
+        b"".join(table.astype(np.int32).tobytes() for table in (indexed.SQUASH, indexed.STRETCH, indexed.RATE))
+    )
+    done = run(HERE / "indexed.c", tmp_path / "indexed", "1000", "1", str(tables))
+    assert done.startswith("1000 runs")
+
+
+def test_hostile_lanes_and_distributions_stay_inside_all_buffers(tmp_path: Path) -> None:
+    assert run(HERE / "entropy.c", tmp_path / "entropy", "5000", "1") == "5000 runs\n"
