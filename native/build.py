@@ -37,7 +37,7 @@ FLAGS = (
     "-std=gnu11",
     "-ffp-contract=off",
     "-fno-fast-math",
-    # No result depends on these two: nobody reads errno or the exception flags.
+    # Nobody looks at errno or at the flags of floating point: roots are instructions, choices become vectors.
     "-fno-math-errno",
     "-fno-trapping-math",
     "-fno-strict-aliasing",
