@@ -9,6 +9,7 @@
 | `context.kernels.c` | what the network sees of a pixel |
 | `network.kernels.c` | the network: forward, backward, Adam |
 | `mixture.kernels.c` | discretized logistic mixtures as integer intervals |
+| `adaptive.kernels.c` | the last stage: counters that learn the image's own values, bit by bit |
 | `tile.kernels.c` | the loop over pixels |
 | `check.kernels.c` | single steps of these, for tests |
 | `tile.py` | tiles to bytes and back |

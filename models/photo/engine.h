@@ -112,6 +112,10 @@ INLINE void transpose_quads(const float *from, int64_t from_step, Quad *to) {
 #define MOST_COMPONENTS 8
 #define MOST_FED 3
 #define PRECISION 28
+#define WHOLE ((int64_t)1 << PRECISION)
+#define DEPTHS 8         /* bits of a sample that is coded bit by bit */
+#define STAGE_INPUTS 8   /* of the last stage: the mixture, a bias and the contexts */
+#define MOST_HISTORIES 4 /* contexts */
 
 /* C channels, K experts, J components, S = width + 2 PAD columns, H units, E extra inputs. */
 typedef struct {
@@ -122,6 +126,8 @@ typedef struct {
     int64_t fed_places;  /* those that the largest expert uses which is fed */
     int64_t largest;     /* doubles of a vector of regressors */
     int64_t symbols;     /* stride of the alphabets' tables */
+    int64_t histories;   /* contexts of the last stage; 0: samples are coded as the mixture says */
+    int64_t lines;       /* of counters, for each context */
     int64_t pixels;      /* done */
     int64_t pending;     /* 0: nothing yet; 1: the experts are still to learn the last pixel */
     double middle;       /* of the sample range */
@@ -172,9 +178,27 @@ typedef struct {
     int64_t *symbol;          /* [C, BATCH_ROWS] of the batch */
     int64_t *lower;           /* [C, BATCH_ROWS] where the symbols' intervals begin and end */
     int64_t *upper;
-    double *probability;      /* [C, BATCH_ROWS] of the symbols, by the mixture */
+    double *probability;      /* [C, BATCH_ROWS] of the symbols, by the mixture, or as they were coded (encoder) */
+    const int64_t *rank;      /* [C, 257] for samples of 8 bits: how many of the alphabet's values are below a value */
+    double *split;            /* [C, DEPTHS, BATCH_ROWS] probability of a 1 at the nodes on the symbols' ways (encoder) */
+    int64_t *spread;          /* [C, BATCH_ROWS] of the mixture, in eight steps */
+    uint32_t *counter;        /* [histories, lines, 16] */
+    int64_t *cell;            /* [C, BATCH_ROWS, 2, MOST_HISTORIES] where counters of the batch stand */
+    float *by_node;           /* [C, 256, STAGE_INPUTS] weights of the last stage */
+    float *by_spread;         /* [C, 4, 8, 16, STAGE_INPUTS] */
+    float *by_depth;          /* [C, DEPTHS, 16, STAGE_INPUTS] */
+    const float *stretch;     /* [4096] logits of probabilities */
+    const float *squash;      /* [768] probabilities of logits */
+    const int64_t *step;      /* [61] how far a counter moves, by the events that it has seen */
     RangeCoder *coder;
 } Engine;
+
+#define PARTS (MOST_COMPONENTS / DOUBLES)
+
+/* One pixel's mixture, a component in each lane; those from J on weigh nothing. */
+typedef struct {
+    Doubles weight[PARTS], mean[PARTS], sharpness[PARTS];
+} Mixture;
 
 /* experts.kernels.c */
 void DZ_KERNEL(photo_regressors)(const Engine *e, int64_t y, int64_t x, int64_t places, double *z);
@@ -197,7 +221,16 @@ void DZ_KERNEL(photo_head)(const Engine *e, int64_t c, int64_t b);
 void DZ_KERNEL(photo_train)(const Engine *e, float rate);
 
 /* mixture.kernels.c */
-void DZ_KERNEL(photo_intervals)(const Engine *e, int64_t c, int64_t first, int64_t last);
+void DZ_KERNEL(photo_intervals)(const Engine *e, int64_t c, int64_t first, int64_t last, int ways);
+void DZ_KERNEL(photo_mixture)(const Engine *e, int64_t c, int64_t b, Mixture *m);
+int64_t DZ_KERNEL(photo_cumulative)(const Engine *e, const Mixture *m, int64_t c, int64_t index);
 int64_t DZ_KERNEL(photo_find)(const Engine *e, int64_t c, int64_t b, int64_t target, int64_t *interval);
+
+/* adaptive.kernels.c */
+void DZ_KERNEL(photo_seek)(const Engine *e, const uint16_t *own, int64_t y, int64_t x, int64_t c, int64_t b, int all);
+void DZ_KERNEL(photo_encode_sample)(const Engine *e, RangeCoder *coder, const uint16_t *own, int64_t y, int64_t x,
+                                    int64_t c, int64_t b, uint8_t *out);
+int64_t DZ_KERNEL(photo_decode_sample)(const Engine *e, RangeCoder *coder, const uint16_t *own, int64_t y, int64_t x,
+                                       int64_t c, int64_t b, const uint8_t *data, uint64_t size);
 
 #endif

@@ -7,6 +7,7 @@ further, so that Python can report progress and be interrupted between calls. Ca
 from __future__ import annotations
 
 import ctypes
+import math
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -15,13 +16,17 @@ from numpy.typing import NDArray
 
 from ...codec.entropy import rangecoder
 from ...codec.native import kernel
+from .adaptive import LINE, MOST_HISTORIES, counter_lines, ranks, stage_arrays
 from .shape import ROW_MULTIPLE, ExpertSpec, ModelSpec, NetShape, padded
 from .weights import PhotoWeights
 
-__all__ = ["BATCH", "Alphabet", "Session", "neighbours", "new_alphabet"]
+__all__ = ["BATCH", "SAMPLE_BYTES", "Alphabet", "Session", "neighbours", "new_alphabet"]
 
 BATCH = 128
 """Pixels between two steps of the learning while coding."""
+
+SAMPLE_BYTES = 37
+"""Most bytes that a sample takes: eight bits of probability 2^-28, and what the coder holds back."""
 
 PAD = 10
 """Columns kept to the left and right of every row; no neighbour and no fed sample reaches farther."""
@@ -42,7 +47,7 @@ _COUPLING_PRIOR = 0.9
 _NUMBERS = (
     "width", "span", "channels", "experts", "reach", "components", "layers", "units",
     "hidden", "inputs", "input_rows", "joined", "outputs", "places", "seen", "fed_places",
-    "largest", "symbols", "pixels", "pending",
+    "largest", "symbols", "histories", "lines", "pixels", "pending",
 )  # fmt: skip
 _RATES = ("middle", "rate_start", "rate_end", "rate_half")
 _ARRAYS = (
@@ -51,7 +56,8 @@ _ARRAYS = (
     "raw", "error", "trust", "centre", "activity", "look", "place", "parameters",
     "mean", "square", "transposed", "input", "branch", "stream", "join", "middle_units",
     "out", "out_gradient", "middle_gradient", "stream_gradient", "branch_gradient", "zero", "size", "value",
-    "edge", "symbol", "lower", "upper", "probability", "coder",
+    "edge", "symbol", "lower", "upper", "probability", "rank", "split", "spread",
+    "counter", "cell", "by_node", "by_spread", "by_depth", "stretch", "squash", "step", "coder",
 )  # fmt: skip
 
 
@@ -172,15 +178,20 @@ def _network_arrays(shape: NetShape, parameters: NDArray[Any], square: NDArray[A
     }
 
 
+def _zeros(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+    """Zeros that begin at a multiple of 64 bytes, in memory that is not touched yet."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    room = np.zeros(size + 64, np.uint8)
+    first = -room.ctypes.data % 64
+    return room[first : first + size].view(dtype).reshape(shape)
+
+
 def _aligned(arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """Copies of arrays that begin at multiples of 64 bytes: a vector that crosses two lines of the cache is slow."""
     result = {}
     for name, array in arrays.items():
-        room = np.zeros(array.nbytes + 64, np.uint8)
-        first = -room.ctypes.data % 64
-        own = room[first : first + array.nbytes].view(array.dtype).reshape(array.shape)
-        own[...] = array
-        result[name] = own
+        result[name] = _zeros(array.shape, array.dtype)
+        result[name][...] = array
     return result
 
 
@@ -207,15 +218,25 @@ class Session:
         alphabet: of each channel.
         width: pixels of a row of the tile.
         depth: bits per sample.
+        height: rows of the tile.
 
     Attributes:
         arrays: all of the state, by the names in engine.h.
     """
 
     def __init__(
-        self, spec: ModelSpec, shape: NetShape, weights: PhotoWeights | None, alphabet: Alphabet, width: int, depth: int
+        self,
+        spec: ModelSpec,
+        shape: NetShape,
+        weights: PhotoWeights | None,
+        alphabet: Alphabet,
+        width: int,
+        depth: int,
+        height: int = 1,
     ) -> None:
         channels = shape.channels
+        histories = spec.histories if depth == 8 else 0
+        lines = counter_lines(width * height) if histories else 1
         size = sum((padded(i, ROW_MULTIPLE) + 1) * o for i, o in shape.matrices().values())
         nothing = np.zeros(size, np.float32)
         parameters, square = (weights.parameters, weights.square) if weights else (nothing, nothing)
@@ -227,6 +248,7 @@ class Session:
             "lower": np.zeros((channels, _BATCH_ROWS), np.int64),
             "upper": np.zeros((channels, _BATCH_ROWS), np.int64),
             "probability": np.zeros((channels, _BATCH_ROWS)),
+            "rank": ranks(alphabet.values, alphabet.size),
             "coder": rangecoder.new_state(),
         }
         self.arrays = _aligned(
@@ -234,7 +256,9 @@ class Session:
             | _context_arrays(spec, shape, width)
             | _network_arrays(shape, parameters, square)
             | tables
+            | stage_arrays(channels, histories, _BATCH_ROWS)
         )
+        self.arrays["counter"] = _zeros((max(1, histories), lines, LINE), np.uint32)
         fed = max((s.neighbours for s in spec.experts if s.fed), default=0)
         places = self.arrays["neighbour"].shape[0]
         numbers = {
@@ -256,6 +280,8 @@ class Session:
             "fed_places": fed,
             "largest": self.arrays["regressor"].shape[-1],
             "symbols": alphabet.values.shape[1],
+            "histories": histories,
+            "lines": lines,
         }
         rates = dict(zip(_RATES, (float(1 << (depth - 1)), *spec.schedule), strict=True))
         pointers = {name: self.arrays[name].ctypes.data for name in _ARRAYS}
@@ -263,6 +289,7 @@ class Session:
         if not (
             1 <= channels <= 3
             and len(spec.experts) <= _MOST
+            and spec.histories <= MOST_HISTORIES
             and shape.components <= _MOST
             and max(s.fed for s in spec.experts) <= _MOST_FED
             and self.arrays["regressor"].shape[-1] <= _LONGEST
@@ -293,7 +320,7 @@ class Session:
     ) -> None:
         """Encode the rows [first, last) of `symbols` [H, W, C] into `data`.
 
-        There must be room for `rangecoder.FLUSH_BYTES` a sample. `probability` takes the model's own of each sample.
+        There must be room for `SAMPLE_BYTES` a sample. `probability` takes the model's own of each sample.
         """
         self._rows(symbols, first, last)
         samples = (last - first) * symbols.shape[1] * symbols.shape[2]

@@ -108,6 +108,7 @@ class ModelSpec:
         components: components of a channel's mixture.
         schedule: rate of the learning while coding: at first, in the end, and pixels after which half of the
             difference is gone.
+        histories: contexts of the last stage, which learns the values of samples of 8 bits.
         turned: whether the encoder looks for the orientation that is coded best; any model decodes all of them.
     """
 
@@ -118,6 +119,7 @@ class ModelSpec:
     hidden: int
     components: int
     schedule: tuple[float, float, float]
+    histories: int
     turned: bool = False
 
     def shape(self, channels: int) -> NetShape:

@@ -10,6 +10,9 @@
 #define NO_ROOM (-1)    /* the buffer of coded bytes may not suffice */
 #define BAD_SYMBOL (-2) /* a symbol outside its alphabet */
 
+/* Most bytes that a sample takes: eight bits of probability 2^-28, and what the coder holds back. */
+#define SAMPLE_BYTES 37
+
 /* The extra inputs of a head stand behind the trunk's output. */
 INLINE float *extras_at(const Engine *e, int64_t c, int64_t b) {
     return e->join + (c * BATCH_ROWS + b) * e->joined + e->units;
@@ -41,24 +44,32 @@ static __attribute__((noinline)) int64_t encode_rows(Engine *e, const uint16_t *
     int64_t y = first_row, x = 0;
     while (y < last_row) {
         const int64_t first = e->pixels % BATCH;
-        int64_t b = first;
+        int64_t b = first, row = y, column = x;
         for (; b < BATCH && y < last_row; b++) {
             const uint16_t *own = symbols + (y * e->width + x) * channels;
             for (int64_t c = 0; c < channels; c++)
                 if (own[c] >= e->size[c]) return BAD_SYMBOL;
             see(e, own, y, x, b);
+            for (int64_t c = 0; c < channels && e->histories; c++) DZ_KERNEL(photo_seek)(e, own, y, x, c, b, 1);
             if (++x == e->width) x = 0, y++;
         }
         DZ_KERNEL(photo_forward)(e, first, b);
-        for (int64_t c = 0; c < channels; c++) DZ_KERNEL(photo_intervals)(e, c, first, b);
-        if (e->coder->position + (uint64_t)((b - first) * channels * RANGE_FLUSH_BYTES) > capacity) return NO_ROOM;
+        for (int64_t c = 0; c < channels; c++) DZ_KERNEL(photo_intervals)(e, c, first, b, e->histories > 0);
+        if (e->coder->position + (uint64_t)((b - first) * channels * SAMPLE_BYTES) > capacity) return NO_ROOM;
         RangeCoder coder = *e->coder;
-        for (int64_t p = first; p < b; p++)
+        for (int64_t p = first; p < b; p++) {
+            const uint16_t *own = symbols + (row * e->width + column) * channels;
             for (int64_t c = 0; c < channels; c++) {
                 const int64_t at = c * BATCH_ROWS + p;
-                range_encode(&coder, data, (uint64_t)e->lower[at], (uint64_t)(e->upper[at] - e->lower[at]), PRECISION);
+                if (e->histories)
+                    DZ_KERNEL(photo_encode_sample)(e, &coder, own, row, column, c, p, data);
+                else
+                    range_encode(&coder, data, (uint64_t)e->lower[at], (uint64_t)(e->upper[at] - e->lower[at]),
+                                 PRECISION);
                 if (probability) *probability++ = e->probability[at];
             }
+            if (++column == e->width) column = 0, row++;
+        }
         *e->coder = coder;
         train_if_full(e);
     }
@@ -75,20 +86,25 @@ static __attribute__((noinline)) int64_t decode_rows(Engine *e, uint16_t *symbol
             DZ_KERNEL(photo_look)(e, y, x, b);
             DZ_KERNEL(photo_trunk)(e, b);
             for (int64_t c = 0; c < channels; c++) {
+                if (e->histories) DZ_KERNEL(photo_seek)(e, own, y, x, c, b, 0);
                 DZ_KERNEL(photo_condition)(e, y, x, c, b, extras_at(e, c, b));
                 DZ_KERNEL(photo_head)(e, c, b);
-                int64_t interval[2];
-                const int64_t target = (int64_t)range_slot(e->coder, PRECISION);
-                const int64_t symbol = DZ_KERNEL(photo_find)(e, c, b, target, interval);
-                range_consume(e->coder, data, size, (uint64_t)interval[0], (uint64_t)(interval[1] - interval[0]),
-                              PRECISION);
+                int64_t interval[2], symbol;
+                if (e->histories)
+                    symbol = DZ_KERNEL(photo_decode_sample)(e, e->coder, own, y, x, c, b, data, size);
+                else {
+                    const int64_t target = (int64_t)range_slot(e->coder, PRECISION);
+                    symbol = DZ_KERNEL(photo_find)(e, c, b, target, interval);
+                    range_consume(e->coder, data, size, (uint64_t)interval[0], (uint64_t)(interval[1] - interval[0]),
+                                  PRECISION);
+                }
                 own[c] = (uint16_t)symbol;
                 e->symbol[c * BATCH_ROWS + b] = symbol;
                 DZ_KERNEL(photo_reveal)(e, y, x, c, b, (double)e->value[c * e->symbols + symbol]);
             }
             e->pixels++;
             if (b == BATCH - 1) {
-                for (int64_t c = 0; c < channels; c++) DZ_KERNEL(photo_intervals)(e, c, 0, BATCH);
+                for (int64_t c = 0; c < channels; c++) DZ_KERNEL(photo_intervals)(e, c, 0, BATCH, 0);
                 train_if_full(e);
             }
             if (x == e->width - 1) DZ_KERNEL(photo_end_row)(e, y);

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ...codec.entropy import rangecoder
 from ...codec.errors import CorruptPayloadError
-from .engine import Session, new_alphabet
+from .engine import SAMPLE_BYTES, Session, new_alphabet
 from .weights import CODING_ORDER, ModelId, PhotoWeights, load_weights
 
 __all__ = ["decode_tile", "encode_tile", "measure_bits", "tile_shape"]
@@ -160,7 +160,7 @@ def _encode_rows(
     for top in range(0, height, rows):
         bottom = min(height, top + rows)
         samples = (bottom - top) * width * channels
-        needed = int(session.coder[rangecoder.POSITION]) + (samples + 1) * rangecoder.FLUSH_BYTES
+        needed = int(session.coder[rangecoder.POSITION]) + samples * SAMPLE_BYTES + rangecoder.FLUSH_BYTES
         if data.size < needed:
             grown = np.zeros(needed * 2, np.uint8)
             grown[: data.size] = data
@@ -230,7 +230,8 @@ def _encode_group(
     if bitmap:
         for c, v in enumerate(values):
             symbols[:, :, c] = np.searchsorted(v, symbols[:, :, c])
-    session = Session(weights.spec, weights.shape, weights, new_alphabet(values), symbols.shape[1], depth)
+    height, width, _ = symbols.shape
+    session = Session(weights.spec, weights.shape, weights, new_alphabet(values), width, depth, height)
     data, bits = _encode_rows(session, symbols, progress, measure)
     coded = data[: rangecoder.finish(session.coder, data)].tobytes()
     return (SPARSE if bitmap else FULL), bitmap, coded, bits
@@ -318,7 +319,7 @@ def decode_tile(
         if columns > WIDEST:
             raise CorruptPayloadError(f"a tile turned to {columns} columns; the widest has {WIDEST}")
         weights = _weights(model.name, group)
-        session = Session(weights.spec, weights.shape, weights, new_alphabet(values), columns, depth)
+        session = Session(weights.spec, weights.shape, weights, new_alphabet(values), columns, depth, lines)
         stream = np.frombuffer(coded, np.uint8)
         symbols = np.zeros((lines, columns, len(channels)), np.uint16)
         rangecoder.start_decoding(session.coder, stream)

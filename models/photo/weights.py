@@ -32,7 +32,7 @@ __all__ = [
     "table_line",
 ]
 
-ENGINE_REVISION = 2
+ENGINE_REVISION = 3
 """Counts the changes of the compiled engine that change what a file means."""
 
 MODELS = {
@@ -44,6 +44,7 @@ MODELS = {
         hidden=16,
         components=5,
         schedule=(5e-4, 5e-4, 1e4),
+        histories=3,
     ),
     "photo-5": ModelSpec(
         experts=(
@@ -58,6 +59,7 @@ MODELS = {
         hidden=48,
         components=5,
         schedule=(4e-4, 2e-4, 1e5),
+        histories=4,
     ),
     "photo-9": ModelSpec(
         experts=(
@@ -74,6 +76,7 @@ MODELS = {
         hidden=80,
         components=7,
         schedule=(4e-4, 1.5e-4, 5e4),
+        histories=4,
         turned=True,
     ),
 }
@@ -117,9 +120,9 @@ class Shipped(NamedTuple):
 
 
 SHIPPED = {
-    "photo-1": Shipped("9c350197", "b8962c5a3b94338904d5aafe0ed249232f3338559ba2ad888a84c02103416b07"),
-    "photo-5": Shipped("fea30da9", "f0766b09d0276f5b5577ed513a0b2c918734100629c9bfe0340204de3f389b9b"),
-    "photo-9": Shipped("dd052726", "7b1fe9e29fb1f2264c4041080c13aecbf658b77cbdf34cd779fad7a0e0891aa9"),
+    "photo-1": Shipped("b738bdea", "b8962c5a3b94338904d5aafe0ed249232f3338559ba2ad888a84c02103416b07"),
+    "photo-5": Shipped("a6ed0062", "f0766b09d0276f5b5577ed513a0b2c918734100629c9bfe0340204de3f389b9b"),
+    "photo-9": Shipped("b7e379c4", "7b1fe9e29fb1f2264c4041080c13aecbf658b77cbdf34cd779fad7a0e0891aa9"),
 }
 
 

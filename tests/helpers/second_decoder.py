@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from densezip.models.photo.weights import PhotoWeights
 from numpy.typing import NDArray
+from second_stage import RangeDecoder, Stage, mix
 
 __all__ = ["decode"]
 
@@ -51,22 +52,6 @@ def _eight(a: Array, b: Array) -> float:
     for part in products.reshape(-1, 8):
         sums += part
     return float(np.add.accumulate(sums)[-1])
-
-
-class _RangeDecoder:
-    def __init__(self, data: bytes) -> None:
-        self.data, self.at, self.r = data, 8, 2**64 - 1
-        self.v = int.from_bytes(data[:8].ljust(8, b"\0"))
-
-    def slot(self) -> int:
-        return min(self.v // (self.r >> 28), 2**28 - 1)
-
-    def take(self, start: int, stop: int) -> None:
-        unit = self.r >> 28
-        self.v, self.r = self.v - unit * start, unit * (stop - start)
-        while self.r < 2**56:
-            byte = self.data[self.at] if self.at < len(self.data) else 0
-            self.v, self.r, self.at = self.v * 256 + byte, self.r * 256, self.at + 1
 
 
 class _Network:
@@ -177,11 +162,12 @@ class _Decoder:
             length, rest = rest[0] & 127 | (rest[1] << 7 if rest[0] > 127 else 0), rest[1 + (rest[0] > 127) :]
             bits = np.unpackbits(np.frombuffer(zlib.decompress(rest[:length]), np.uint8)).reshape(self.channels, 256)
             self.alphabets, rest = [np.flatnonzero(row) for row in bits], rest[length:]
-        self.coder = _RangeDecoder(rest)
+        self.coder = RangeDecoder(rest)
         places = [(dy, dx) for dy in range(-6, 1) for dx in range(-6, 7) if dy < 0 or dx < 0]
         self.places = sorted(places, key=lambda p: (p[0] ** 2 + p[1] ** 2, p[1] > 0, -p[0], p[1]))[1:]
         self.experts = [_Expert(s, self.channels, self.places) for s in self.spec.experts]
         # [rows above too, columns and margins, channel, (sample, error of the blend, mean |error|, experts' errors)]
+        self.stage = Stage(self.spec.histories, self.channels, height * width)
         self.seen = np.zeros((height + 3, width + 2 * MARGIN, self.channels, 3 + self.count))
         self.variance = np.zeros((height, width))
 
@@ -250,7 +236,7 @@ class _Decoder:
             extras += [_clamp(value * (1 / self.a[q])) for value in own]
         return np.array([*centres, blend]), extras
 
-    def symbol(self, c: int, out: Array, centre: Array) -> tuple[int, Array]:
+    def symbol(self, c: int, out: Array, centre: Array, hashes: list[int], phase: int) -> tuple[int, Array]:
         """The next symbol, and the derivatives of -ln p by the outputs."""
         o, j, v, a = out.astype(float), self.spec.components, self.alphabets[c], self.a[c]
         weight = np.array([_exp(value - max(o[:j])) for value in o[:j]])
@@ -266,10 +252,22 @@ class _Decoder:
                 t += w * (1 / (1 + _exp(-(((v[i - 1] + v[i]) / 2 - m) * s))))
             return int(min(t, 1.0) * (2**28 - 2 * v.size)) + 2 * i
 
-        slot, i = self.coder.slot(), 0
-        while start(i + 1) <= slot:
-            i += 1
-        self.coder.take(start(i), start(i + 1))
+        low, node, below, above = 0, 1, 0, 2**28
+        sharpness = float(np.add.accumulate(weight * sharp)[-1])
+        self.stage.begin(hashes, c, phase, min(max((int(np.frexp(sharpness)[1]) - 1 + 9) >> 1, 0), 7))
+        for depth in range(8):
+            half = 128 >> depth
+            middle = start(int(np.searchsorted(v, low + half)))
+            chance = (above - middle) / (above - below)
+            if 2.0**-7 <= chance <= 1 - 2.0**-7:
+                bit = self.stage.bit(self.coder, node, depth, chance)
+            elif 0 < chance < 1:
+                bit = self.coder.bit(min(max(int(chance * 2**28), 1), 2**28 - 1))
+            else:
+                bit = int(chance > 0)
+            low, node = low + bit * half, 2 * node + bit
+            below, above = (middle, above) if bit else (below, middle)
+        i = int(np.searchsorted(v, low))
         grad, p = np.zeros(out.size), 2.0**-27
         for k in range(j):
             sigma, pull = [], []
@@ -292,12 +290,25 @@ class _Decoder:
         grad[j:] *= inverse
         return i, grad.astype(F)
 
+    def hashes(self, y: int, x: int, c: int) -> list[int]:
+        nothing = np.zeros(self.channels, int)
+        north = self.at(y - 1, x)[:, 0].astype(int) if y else nothing
+        west = self.at(y, x - 1)[:, 0].astype(int) if x else north
+        north = north if y else west
+        here = self.at(y, x)[:, 0].astype(int)
+        first, second = (here[0] if c else 0), (here[1] if c > 1 else 0)
+        from_west, from_north = (int(p[c] + 512 + (first - p[0] if c else 0)) for p in (west, north))
+        phase = x % 2 + 2 * (y % 2)
+        contexts = [[first, second], [from_west, phase], [from_west, from_north], [*west, first, second]]
+        return [mix(k, c, *map(int, context)) for k, context in enumerate(contexts)]
+
     def pixel(self, y: int, x: int) -> None:
         h = self.net.trunk(self.look(y, x))
         errors, here = np.zeros((self.count, self.channels)), self.at(y, x)
         for c in range(self.channels):
             centre, extras = self.condition(y, x, c, errors)
-            symbol, self.net.batch[-1][f"g{c}"] = self.symbol(c, self.net.head(c, h, np.array(extras)), centre)
+            out, phase = self.net.head(c, h, np.array(extras)), x % 2 + 2 * (y % 2)
+            symbol, self.net.batch[-1][f"g{c}"] = self.symbol(c, out, centre, self.hashes(y, x, c), phase)
             here[c, 0] = self.alphabets[c][symbol]
             errors[:, c] = here[c, 0] - self.at(y, x - 1)[c, 0] - self.raw[:, c]
             here[c, 3:] = here[c, 0] - centre[:-1]

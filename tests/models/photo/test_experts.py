@@ -7,10 +7,10 @@ import dataclasses
 from typing import Any
 
 import numpy as np
-from densezip.codec.entropy.rangecoder import FLUSH_BYTES, POSITION
+from densezip.codec.entropy.rangecoder import POSITION
 from densezip.codec.native import kernel
 from densezip.models.photo import engine
-from densezip.models.photo.engine import Session, new_alphabet
+from densezip.models.photo.engine import SAMPLE_BYTES, Session, new_alphabet
 from densezip.models.photo.shape import ExpertSpec
 from densezip.models.photo.tile import _weights
 from densezip.models.photo.weights import MODELS
@@ -33,7 +33,7 @@ def _session(width: int, channels: int = 3, name: str = "photo-5") -> Session:
 
 
 def _code(session: Session, pixels: NDArray[Any], first_row: int = 0) -> None:
-    data = np.zeros(int(session.coder[POSITION]) + pixels.size * FLUSH_BYTES, np.uint8)
+    data = np.zeros(int(session.coder[POSITION]) + pixels.size * SAMPLE_BYTES, np.uint8)
     session.encode(pixels.astype(np.uint16), first_row, pixels.shape[0], data)
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from densezip.codec.entropy.rangecoder import FLUSH_BYTES, POSITION
-from densezip.models.photo.engine import BATCH, Session, new_alphabet
+from densezip.codec.entropy.rangecoder import POSITION
+from densezip.models.photo.engine import BATCH, SAMPLE_BYTES, Session, new_alphabet
 from densezip.models.photo.observe import Observations, observe
 from densezip.models.photo.tile import _encode_group, _weights
 from densezip.models.photo.weights import GROUPS, MODELS, PhotoWeights
@@ -19,8 +19,14 @@ Floats = NDArray[np.float32]
 NETWORKS = [(name, group) for name in MODELS for group in GROUPS]
 
 
-def _frozen(name: str, group: str, rate: float = 0.0) -> PhotoWeights:
+def _alone(name: str, group: str) -> PhotoWeights:
+    """A model whose samples are coded as the network's mixture says."""
     weights = _weights(name, group)
+    return weights._replace(spec=dataclasses.replace(weights.spec, histories=0))
+
+
+def _frozen(name: str, group: str, rate: float = 0.0) -> PhotoWeights:
+    weights = _alone(name, group)
     return weights._replace(spec=dataclasses.replace(weights.spec, schedule=(rate, rate, 1.0)))
 
 
@@ -37,7 +43,7 @@ def _session(weights: PhotoWeights) -> Session:
 
 def _code(session: Session, pixels: NDArray[Any], first: int = 0) -> float:
     """Encode the rows from `first` on; returns the model's own bits."""
-    data = np.zeros(int(session.coder[POSITION]) + pixels.size * FLUSH_BYTES, np.uint8)
+    data = np.zeros(int(session.coder[POSITION]) + pixels.size * SAMPLE_BYTES, np.uint8)
     probability = np.ones(pixels.size)
     session.encode(pixels.astype(np.uint16), first, pixels.shape[0], data, probability)
     return float(-np.log2(probability).sum())
@@ -175,7 +181,7 @@ def test_a_rate_of_zero_keeps_the_weights() -> None:
 @pytest.mark.parametrize(("name", "group"), NETWORKS)
 def test_learning_while_coding_pays(name: str, group: str) -> None:
     pixels = _picture(group, 100)
-    bits = [_encode_group(w, pixels, 8, None, True)[3] for w in (_frozen(name, group), _weights(name, group))]
+    bits = [_encode_group(w, pixels, 8, None, True)[3] for w in (_frozen(name, group), _alone(name, group))]
     assert bits[1] < bits[0]
 
 
