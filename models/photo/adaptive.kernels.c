@@ -166,7 +166,7 @@ INLINE int64_t code_sample(const Engine *e, int histories, RangeCoder *coder, co
     int64_t *cell = cells_of(e, c, b);
     const int64_t phase = (x & 1) | (y & 1) << 1, spread = e->spread[c * BATCH_ROWS + b];
     const int64_t value = mixture ? 0 : e->value[c * e->symbols + own[c]];
-    int64_t low = 0, start = 0, stop = WHOLE;
+    int64_t low = 0, start = 0, stop = WHOLE, last = 0, ahead[3] = {0};
     double probability = 1.0;
     for (int64_t depth = 0; depth < DEPTHS; depth++) {
         if (depth == DEPTHS / 2) {
@@ -180,7 +180,12 @@ INLINE int64_t code_sample(const Engine *e, int histories, RangeCoder *coder, co
         int64_t middle = 0, bit = value >> (DEPTHS - 1 - depth) & 1;
         double chance;
         if (mixture) {
-            middle = DZ_KERNEL(photo_cumulative)(e, mixture, c, e->rank[c * 257 + low + (128 >> depth)]);
+            if (!(depth & 1)) /* both nodes that may be next, too: they do not wait for this bit */
+                for (int i = 0; i < 3; i++) {
+                    const int64_t edge = low + ((64 + 64 * (int64_t)i) >> depth);
+                    ahead[i] = DZ_KERNEL(photo_cumulative)(e, mixture, c, e->rank[c * 257 + edge]);
+                }
+            middle = ahead[depth & 1 ? 2 * last : 1];
             chance = (double)(stop - middle) / (double)(stop - start);
         } else
             chance = e->split[(c * DEPTHS + depth) * BATCH_ROWS + b];
@@ -201,6 +206,7 @@ INLINE int64_t code_sample(const Engine *e, int histories, RangeCoder *coder, co
         else
             stop = middle;
         node = node << 1 | (uint32_t)bit;
+        last = bit;
     }
     e->probability[c * BATCH_ROWS + b] = probability;
     return low;
