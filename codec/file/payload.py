@@ -18,6 +18,7 @@ from PIL import Image
 
 from ..errors import CorruptPayloadError, InputError
 from ..images import png, pngread
+from ..images.limits import STRICT_PILLOW
 from ..images.modes import CHANNELS
 from ..images.picture import Array
 from .container import Box, Container, Payload, boxes
@@ -240,7 +241,7 @@ def _encode_webp(tile: Array, method: int, quality: int) -> bytes:
 def _decode_webp(data: bytes, shape: tuple[int, int, int]) -> Array:
     height, width, channels = shape
     try:
-        with Image.open(BytesIO(data), formats=["WEBP"]) as image:
+        with STRICT_PILLOW, Image.open(BytesIO(data), formats=["WEBP"]) as image:
             if image.size != (width, height) or getattr(image, "n_frames", 1) != 1:
                 raise CorruptPayloadError(f"a WebP tile of {image.width}x{image.height} pixels, not {width}x{height}")
             samples = np.asarray(image.convert("RGBA") if channels in (2, 4) else image.convert("RGB"))

@@ -5,15 +5,14 @@ pixels are decoded. A file that is sound but not coded is unsupported: it can st
 is unreadable.
 """
 
-import threading
 from dataclasses import dataclass
 from io import BytesIO
 
-from PIL import Image, ImageFile
+from PIL import Image
 
 from ..errors import DensezipError, LimitError, UnreadableImageError, UnsupportedImageError
 from . import bmp, gif, jpegscan, opaque, png, pnm, qoi, tga, tiff, webp
-from .limits import check_pixels
+from .limits import STRICT_PILLOW, check_pixels
 from .opaque import OPAQUE, Kind
 from .picture import Picture, from_pil
 
@@ -98,7 +97,7 @@ def read(data: bytes, max_pixels: int) -> InputImage:
         raise UnsupportedImageError(f"{found.name} files are not decoded")
     kind = "JPEG" if found.name == "JPEG-LS" else found.name
     try:
-        with _STRICT:
+        with STRICT_PILLOW:
             if kind == "PNG":
                 return _read_png(data, max_pixels)
             if kind == "TIFF":
@@ -145,35 +144,6 @@ def _reason(error: Exception) -> str:
     """What an exception of a library says, unless that is nothing that a user can read."""
     words = str(error).strip()
     return "" if not words or " at 0x" in words or isinstance(error, KeyError | IndexError) else f": {words}"
-
-
-class _StrictPillow:
-    """Pillow's global switches, held at their strict values while at least one reader is at work.
-
-    `LOAD_TRUNCATED_IMAGES` would pass parts of images off as whole ones. The check for decompression bombs gives
-    way to `max_pixels`, which is applied to every header.
-    """
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.readers = 0
-        self.saved: tuple[bool, int | None] = (False, None)
-
-    def __enter__(self) -> None:
-        with self.lock:
-            if not self.readers:
-                self.saved = (ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS)
-                ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS = False, None
-            self.readers += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self.lock:
-            self.readers -= 1
-            if not self.readers:
-                ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS = self.saved
-
-
-_STRICT = _StrictPillow()
 
 
 def _open(data: bytes, kind: str, max_pixels: int) -> Image.Image:

@@ -183,7 +183,8 @@ def _zeros(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
     size = math.prod(shape) * np.dtype(dtype).itemsize
     room = np.zeros(size + 64, np.uint8)
     first = -room.ctypes.data % 64
-    return room[first : first + size].view(dtype).reshape(shape)
+    found: NDArray[Any] = room[first : first + size].view(dtype).reshape(shape)
+    return found
 
 
 def _aligned(arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
