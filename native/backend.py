@@ -32,7 +32,7 @@ __all__ = [
 FOLDERS = (*ROOMS, "cli", "native", "tests")
 """Folders at the root that a source archive holds, beside the files there that are listed next."""
 
-FILES = ("pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE", "PKG-INFO", "__init__.py", "py.typed")
+FILES = ("pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE", "PKG-INFO", "__init__.py", "__main__.py", "py.typed")
 
 IGNORED = ("__pycache__", "*.py[cod]", "*.nb[ic]", "*.egg-info", "build", "dist", ".*")
 
