@@ -17,10 +17,11 @@ import numpy as np
 from PIL import Image
 
 from ..errors import CorruptPayloadError, InputError
-from ..images import png, pngread
 from ..images.limits import STRICT_PILLOW
 from ..images.modes import CHANNELS
 from ..images.picture import Array
+from ..images.png import png
+from ..images.png import read as pngread
 from .container import Box, Container, Payload, boxes
 
 __all__ = [

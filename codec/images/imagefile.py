@@ -11,10 +11,13 @@ from io import BytesIO
 from PIL import Image
 
 from ..errors import DensezipError, LimitError, UnreadableImageError, UnsupportedImageError
-from . import bmp, gif, jpegscan, opaque, png, pnm, qoi, tga, tiff, webp
+from . import jpegscan, opaque
+from .formats import bmp, gif, pnm, qoi, tga, webp
 from .limits import STRICT_PILLOW, check_pixels
 from .opaque import OPAQUE, Kind
 from .picture import Picture, from_pil
+from .png import png
+from .tiff import tiff
 
 __all__ = ["FORMATS", "InputImage", "Kind", "check_pixels", "extensions", "read", "recognise"]
 

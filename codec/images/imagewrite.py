@@ -12,12 +12,13 @@ import numpy as np
 from PIL import Image
 
 from ..errors import DensezipError, OutputFormatError
-from . import png, tiff
 from .exif import only_orientation
 from .imagefile import FORMATS, read
 from .modes import Chunk
 from .opaque import OPAQUE
 from .picture import XMP_KEYWORD, Picture, to_image
+from .png import png
+from .tiff import tiff
 
 __all__ = ["Converted", "convert", "format_of_extension", "own_format", "write"]
 

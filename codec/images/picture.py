@@ -18,9 +18,10 @@ import numpy.typing as npt
 from PIL import Image
 
 from ..errors import UnreadableImageError, UnsupportedImageError
-from . import pngchunks, pngwrite
 from .exif import EXIF_PREFIX, only_orientation
 from .modes import CHANNELS, CHECKSUM_BYTES, LOOK, Chunk
+from .png import chunks as pngchunks
+from .png import write as pngwrite
 
 __all__ = [
     "Array",

@@ -7,10 +7,12 @@ from types import ModuleType
 import numpy as np
 
 from ..errors import ChecksumError, DensezipError
-from . import bmp, gif, png, pnm, qoi, tga, tiffremainder, webp
+from .formats import bmp, gif, pnm, qoi, tga, webp
 from .imagefile import FORMATS, InputImage, read
 from .modes import Chunk
 from .picture import Picture
+from .png import png
+from .tiff import remainder as tiffremainder
 
 __all__ = [
     "Source",

@@ -3,9 +3,9 @@
 import struct
 import zlib
 
-from . import pngchunks
 from .exif import EXIF_PREFIX, only_orientation
 from .modes import LOOK
+from .png import chunks as pngchunks
 
 __all__ = ["strip"]
 

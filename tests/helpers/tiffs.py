@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from densezip.codec.images import tiff
 from densezip.codec.images.picture import Picture
+from densezip.codec.images.tiff import tiff
 from PIL import Image
 from samples import MODES, array, file_of, picture
 

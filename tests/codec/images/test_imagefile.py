@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from densezip.codec.errors import InputError, LimitError, UnreadableImageError, UnsupportedImageError
-from densezip.codec.images import png
 from densezip.codec.images.imagefile import read
 from densezip.codec.images.picture import from_pil
+from densezip.codec.images.png import png
 from PIL import Image, ImageFile, PngImagePlugin
 from samples import MODES, array, file_of, picture, png16, png_of, raw_png, tiff16
 

@@ -5,10 +5,11 @@ from io import BytesIO
 import numpy as np
 import pytest
 from densezip.codec.errors import OutputFormatError
-from densezip.codec.images import png, pngwrite
 from densezip.codec.images.imagefile import read
 from densezip.codec.images.imagewrite import convert, write
 from densezip.codec.images.picture import Picture, from_array, from_pil
+from densezip.codec.images.png import png
+from densezip.codec.images.png import write as pngwrite
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image

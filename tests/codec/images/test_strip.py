@@ -5,10 +5,10 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from densezip.codec.images import pngchunks
 from densezip.codec.images.exif import only_orientation
 from densezip.codec.images.imagefile import FORMATS, read
 from densezip.codec.images.picture import from_pil
+from densezip.codec.images.png import chunks as pngchunks
 from densezip.codec.images.strip import strip
 from PIL import Image, ImageCms
 from samples import file_of, picture, png_of, raw_png
