@@ -3,8 +3,9 @@
 Source: Microsoft, "Bitmap Storage" (BITMAPCOREHEADER, BITMAPINFOHEADER, BITMAPV4HEADER, BITMAPV5HEADER), and the OS/2
 headers of 16 and 64 bytes. Run-length coded pixels, and a JPEG or PNG file inside, are not coded.
 
-Remainder: the shape of the head (varints: preset or its five numbers, flags), a patch of the head that this shape
-implies, the bits of a pixel that belong to no channel, a patch of the rows, and the bytes behind them.
+Remainder: the shape of the head (varints: preset, or 17 and its four numbers; flags and the numbers they announce), a
+patch of the head that this shape implies, the bytes between it and the rows, the bits of a pixel that belong to no
+channel, a patch of the rows, and the bytes behind them.
 """
 
 import struct

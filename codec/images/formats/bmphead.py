@@ -13,7 +13,7 @@ FILE_HEADER = 14
 CORE, INFO, V2, V3, V4, V5 = 12, 40, 52, 56, 108, 124
 HEADERS = (CORE, 16, INFO, V2, V3, 64, V4, V5)
 RGB, RLE8, RLE4, BITFIELDS, JPEG, PNG, ALPHA_BITFIELDS = range(7)
-# Where in the file the fields stand: masks, intent and the profile of a header of 124 bytes.
+# Where in the file the fields stand: masks, colour space and the profile of a header of 124 bytes.
 MASKS, COLOUR_SPACE, PROFILE = 54, FILE_HEADER + 56, FILE_HEADER + 112
 EMBEDDED = b"DEBM"
 SMALLEST_MASKS = {16: (0x7C00, 0x03E0, 0x001F, 0), 24: (0xFF0000, 0xFF00, 0xFF, 0), 32: (0xFF0000, 0xFF00, 0xFF, 0)}

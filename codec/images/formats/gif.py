@@ -2,7 +2,7 @@
 
 The file comes back byte for byte if its encoder always took the longest string of its table, as nearly all do.
 
-Remainder: the screen (varint: the size of its colours; a patch; the colours), the blocks before the picture, the
+Remainder: the screen (varint: the number of its colours; a patch; the colours), the blocks before the picture, the
 picture's descriptor (a patch, its colours, the bits of an index), how the codes are made (varint: 0 as our own encoder
 makes them; else 1, plus 1 if other bits than an end code are behind the last index, plus 2 if each index is a code of
 its own; then when the table is cleared, those bits, and the sizes of the blocks), and the bytes behind the codes.

@@ -4,8 +4,8 @@ Samples of any maximum are scaled to the range of the picture's, 0..255 or 0..65
 
 Source: Netpbm's pbm(5), pgm(5), ppm(5), pam(5).
 
-Remainder: the head's texts around width and height (varint: preset, or 255 and the texts), for binary files a patch of
-the rows, for plain files the spacing, and the bytes behind the samples.
+Remainder: the head's texts around width and height (varint: preset, or 126 and the texts, or 127 if height comes before
+width), for binary files a patch of the rows, for plain files the spacing, and the bytes behind the samples.
 """
 
 from dataclasses import dataclass

@@ -79,8 +79,9 @@ def patch(actual: bytes | memoryview, expected: bytes | memoryview) -> bytes:
     """The bytes of `actual` that differ from those of `expected`, which is of the same length.
 
     Returns:
-        varint: 0 if none differ; 1 if many do, then their number and all the differences (exclusive or); else the
-        number of runs plus 1: for each, varint: bytes since the last run, varint: length, and its bytes.
+        varint: 0 if none differ; 1 if many do, then (varint) the length of all and for each byte the difference
+        (exclusive or); else the number of runs plus 1: for each, varint: bytes since the last run, varint: length, and
+        its bytes.
     """
     found, wanted = np.frombuffer(actual, np.uint8), np.frombuffer(expected, np.uint8)
     places = np.flatnonzero(found != wanted)

@@ -3,8 +3,8 @@
 Source: WebP Container Specification, Google; WebP Lossless Bitstream Specification, section 3.4 (header).
 
 Remainder: varint: 1 if the pixels' header says that there is alpha, plus 2 if there is more than pixels in the file;
-then (varint) the bytes behind the end that the RIFF header announces, the chunks before the pixels, and what is behind
-them.
+then (varint) how many bytes are behind the end that the RIFF header announces, (varint) the length of the chunks before
+the pixels, these, and what is behind the pixels.
 """
 
 import struct
