@@ -162,11 +162,12 @@ def unpack(raw: bytes | memoryview, layout: Layout, index: int) -> Block:
     """A segment's samples from its bytes; prediction undone."""
     rows, bits = layout.box(index)[5], layout.bits
     samples: Block
+    if layout.reversed_bits and layout.compression == NONE:
+        raw = bytes(raw).translate(REVERSED)
     if bits == 16:
         samples = np.frombuffer(raw, layout.order + "u2").astype(np.uint16)
     else:
-        turned = layout.reversed_bits and layout.compression == NONE
-        samples = np.frombuffer(bytes(raw).translate(REVERSED) if turned else raw, np.uint8)
+        samples = np.frombuffer(raw, np.uint8)
         if bits == 1:
             samples = np.unpackbits(samples)
         elif bits < 8:

@@ -276,3 +276,15 @@ def test_a_tag_with_millions_of_numbers_is_refused() -> None:
     data = build(array(1), tags=((258, SHORT, [8] * (2**20 + 1)),))
     with pytest.raises(UnreadableImageError, match="1048577 values"):
         picture_of(data)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_bits_from_the_lowest_on_are_turned_in_samples_of_16_bits_too(order: str) -> None:
+    samples = array(1, "u2", 9, 11)
+    plain = build(samples, bits=16, order=order)
+    raw = samples.astype(order + "u2").tobytes()
+    assert plain.count(raw) == 1
+    turned = build(samples, bits=16, order=order, tags=((266, SHORT, [2]),))
+    turned = turned.replace(raw, raw.translate(bytes(int(f"{value:08b}"[::-1], 2) for value in range(256))))
+    assert np.array_equal(read(turned, LIMIT).picture.pixels, samples)
+    assert np.array_equal(imagecodecs.tiff_decode(turned), samples[:, :, 0])
