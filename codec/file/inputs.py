@@ -106,7 +106,9 @@ def take_in(image: object, strip: bool | str, max_pixels: int) -> Input:
     if kind is None:
         imagefile.read(data, max_pixels)  # raises, and says what it is
         raise UnreadableImageError("no image file that is known")
-    extension = suffix if suffix in kind.extensions else kind.extensions[0]
+    # A raw picture may well be called .tif: a file that is kept whole keeps its suffix, too.
+    fitting = imagefile.extensions() if kind.opaque else kind.extensions
+    extension = suffix if suffix in fitting else kind.extensions[0]
     whole = Input(None, data, extension, kind.lossy)
     try:
         found = imagefile.read(data, max_pixels)
