@@ -82,7 +82,7 @@ def sticker() -> np.ndarray[Any, Any]:
 
 def mandelbrot() -> np.ndarray[Any, Any]:
     """Bands around a fractal, in false colours."""
-    y, x = np.mgrid[-1.2:1.2:120j, -2:0.8:140j]  # type: ignore[misc]
+    y, x = np.mgrid[-1.2:1.2:120j, -2:0.8:140j]
     c, z, steps = x + 1j * y, np.zeros(x.shape, complex), np.zeros(x.shape, int)
     for _ in range(60):
         inside = np.abs(z) < 2
@@ -97,7 +97,8 @@ def false_colours() -> np.ndarray[Any, Any]:
     field = np.clip(128 + 60 * np.sin(np.arange(130) / 20)[:, None] + rng.normal(0, 9, (130, 140)), 0, 255).astype(int)
     ramp = np.arange(256)
     table = np.stack([np.clip(3 * ramp, 0, 255), np.clip(3 * ramp - 255, 0, 255), np.clip(3 * ramp - 510, 0, 255)], 1)
-    return table[field].astype(np.uint8)
+    colours: np.ndarray[Any, Any] = table[field].astype(np.uint8)
+    return colours
 
 
 @pytest.mark.parametrize("make", [sticker, mandelbrot, false_colours])
