@@ -64,3 +64,8 @@ LOCAL int memcmp(const void *left, const void *right, size_t n) {
     }
     return 0;
 }
+
+/* What clang calls where only equality matters. */
+LOCAL int bcmp(const void *left, const void *right, size_t n) {
+    return memcmp(left, right, n);
+}
