@@ -6,6 +6,8 @@ import click
 
 __all__ = ["Console"]
 
+CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+
 
 class Console:
     """Standard error, for messages. Only the main thread writes to it.
@@ -49,4 +51,5 @@ class Console:
 
     def _line(self, text: str) -> None:
         self.erase()
-        click.echo(text, err=True)
+        # A name may hold anything, and what a terminal obeys is no business of a file.
+        click.echo(CONTROL.sub("\N{REPLACEMENT CHARACTER}", text), err=True)

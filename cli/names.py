@@ -16,7 +16,9 @@ def compressed_name(name: str) -> str:
 
 
 def decompressed_name(name: str, source_format: str) -> str:
-    """`photo.tif.dz` gives `photo.tif`; a name that does not end as the format's files do gets that, too.
+    """`photo.tif.dz` gives `photo.tif`; a name that does not end as image files do gets a suffix.
+
+    A suffix of another format stays, too: `photo.jpg` that holds a PNG picture was called so when it went in.
 
     Args:
         name: Of the .dz file, without its folder.
@@ -26,6 +28,6 @@ def decompressed_name(name: str, source_format: str) -> str:
     if inner == "":
         inner = name
     suffix = PurePath(inner).suffix
-    if inner != name and suffix and api.same_format(suffix, source_format):
+    if inner != name and suffix.lower() in api.image_suffixes():
         return inner
     return f"{inner}.{source_format}"

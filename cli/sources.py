@@ -167,6 +167,9 @@ def _expand_argument(argument: str, recursive: bool, suffixes: Suffixes) -> Iter
     if argument == STDIN:
         yield Source(None, Path(STDIN))
         return
+    if not argument:
+        yield Source(Path(), Path(), "an empty name")
+        return
     # A file whose name has a bracket in it is that file, not a pattern.
     matches: Sequence[str] = [argument]
     if glob.has_magic(argument) and not os.path.lexists(argument):
@@ -189,7 +192,8 @@ def _walk(folder: Path, suffixes: frozenset[str]) -> Iterator[Source]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             path = Path(parent, name)
-            if not name.startswith(".") and path.suffix.lower() in suffixes:
+            # A pipe or a device in a folder would have to be waited for.
+            if not name.startswith(".") and path.suffix.lower() in suffixes and (path.is_file() or path.is_symlink()):
                 found = True
                 yield Source(path, path.relative_to(folder))
     for error in problems:

@@ -28,7 +28,7 @@ from .payload import (
     webp_coder,
     webp_size,
 )
-from .probes import FEW_COLOURS, count_colours, look, sample_rows
+from .probes import FEW_COLOURS, MOST_ROWS, count_colours, look, sample_rows
 
 __all__ = ["Choice", "choose"]
 
@@ -174,7 +174,7 @@ def estimated_webp(pixels: Array, threads: int) -> float:
     height, width = pixels.shape[:2]
     area = height * width
     share = min(1.0, max(LARGE_SHARE if area >= LARGE_PIXELS else ESTIMATE_SHARE, ESTIMATE_PIXELS / area))
-    rows = max(1, BLOCK_PIXELS // min(width, BLOCK_COLUMNS))
+    rows = min(max(1, BLOCK_PIXELS // min(width, BLOCK_COLUMNS)), MOST_ROWS)
 
     def block(box: Box) -> tuple[int, int]:
         top, left, bottom, right = box

@@ -284,12 +284,14 @@ def png_size(pixels: Array) -> int:
 def _encode_png(tile: Array, strategy: str, filters: str, level: int) -> bytes:
     import imagecodecs
 
+    tile = tile.copy()  # of a side of 1 the stride may be anything, which this encoder does not take
     return bytes(
         imagecodecs.png_encode(
             tile[:, :, 0] if tile.shape[2] == 1 else tile,
             level,
             strategy=getattr(imagecodecs.PNG.STRATEGY, strategy),
             filter=getattr(imagecodecs.PNG.FILTER, filters),
+            out=2 * tile.nbytes + 2 * tile.shape[0] + 4096,  # its own estimate is too low for columns of noise
         )
     )
 

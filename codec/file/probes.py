@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ..images.picture import Array
 
-__all__ = ["FEW_COLOURS", "Look", "count_colours", "look", "sample_rows"]
+__all__ = ["FEW_COLOURS", "MOST_ROWS", "Look", "count_colours", "look", "sample_rows"]
 
 FEW_COLOURS = 256
 COUNTING_PIXELS = 2**18
@@ -22,6 +22,9 @@ SAMPLED_RUNS = 2**16
 RUN_BITS = 56
 SHORTEST_RUN, LONGEST_RUN = 4, 64
 BAND_PIXELS = 2**18
+
+# A sample is no taller than WebP allows.
+MOST_ROWS = 2**14 - 1
 
 _Hashes = npt.NDArray[np.uint64]
 _ODD = np.uint64(0x9E3779B97F4A7C15)
@@ -107,7 +110,7 @@ def sample_rows(pixels: Array, wanted: int, band: int) -> Array:
     """
     height, width = pixels.shape[:2]
     bands = -(-height // band)
-    count = max(1, round(wanted / (band * width)))
+    count = min(max(1, round(wanted / (band * width))), MOST_ROWS // band)
     if count >= bands:
         return pixels
     tops = [(2 * number + 1) * bands // (2 * count) * band for number in range(count)]

@@ -4,6 +4,7 @@ PNG holds every picture. TIFF is written here, another format by Pillow, and rea
 pixels, the mode, the palette or the transparency came out different, the format could not hold them.
 """
 
+import struct
 from dataclasses import replace
 from io import BytesIO
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ from .exif import only_orientation
 from .imagefile import FORMATS, read
 from .modes import Chunk
 from .opaque import OPAQUE
-from .picture import XMP_KEYWORD, Picture, to_image
+from .picture import METRES_PER_INCH, XMP_KEYWORD, Picture, to_image
 from .png import png
 from .tiff import tiff
 
@@ -50,6 +51,8 @@ NAMES = {
     "mDCV": "mastering display",
     "cLLI": "light level",
 }
+BI_BITFIELDS = 3
+PAM_TYPES = {"L": "GRAYSCALE", "I": "GRAYSCALE", "LA": "GRAYSCALE_ALPHA", "RGB": "RGB", "RGBA": "RGB_ALPHA"}
 TEXTS = frozenset(["tEXt", "zTXt", "iTXt"])
 # What Pillow takes from us: by format, the entries of `info` that it writes.
 KEPT = {"WebP": ("icc_profile", "exif", "xmp"), "BMP": ("dpi",)}
@@ -106,11 +109,11 @@ def convert(picture: Picture, extension: str) -> Converted:
         OutputFormatError: the format is not known, or cannot hold these pixels.
     """
     kind = format_of_extension(extension)
-    data, back = _written(picture, kind)
+    data, back = _written(picture, kind, pam=extension.lower().removeprefix(".") == "pam")
     return Converted(data, extension.lower().removeprefix("."), _lost(picture, back))
 
 
-def _written(picture: Picture, kind: str) -> tuple[bytes, Picture]:
+def _written(picture: Picture, kind: str, *, pam: bool) -> tuple[bytes, Picture]:
     """A file of a format, and what a reader has of it."""
     limit = picture.pixels.shape[0] * picture.pixels.shape[1]
     if kind == "PNG":
@@ -119,7 +122,7 @@ def _written(picture: Picture, kind: str) -> tuple[bytes, Picture]:
     if kind == "JPEG":
         raise OutputFormatError("JPEG is lossy: it cannot hold this image")
     try:
-        data = _encode(picture, kind)
+        data = _pam(picture) if pam else _encode(picture, kind)
         back = read(data, limit).picture
     except OutputFormatError:
         raise
@@ -159,6 +162,8 @@ def _encode(picture: Picture, kind: str) -> bytes:
     if kind == "TIFF":
         return tiff.write(picture)
     image = to_image(replace(picture, array_ndim=0))
+    if kind == "BMP" and picture.mode == "RGBA" and isinstance(image, Image.Image):
+        return _bmp_with_alpha(picture, image.info.get("dpi", (0, 0)))
     if isinstance(image, Image.Image):
         options = dict(WRITERS[kind])
         for name in KEPT.get(kind, ()):
@@ -171,6 +176,27 @@ def _encode(picture: Picture, kind: str) -> bytes:
         height, width = picture.pixels.shape[:2]
         return b"P6\n%d %d\n65535\n" % (width, height) + picture.pixels.astype(">u2").tobytes()
     raise OutputFormatError(f"{kind} cannot hold an image of mode {picture.mode}; PNG can")
+
+
+def _pam(picture: Picture) -> bytes:
+    """A PAM file, which unlike its older relatives holds alpha."""
+    if picture.mode.removesuffix(";16") not in PAM_TYPES or picture.bits < 8:
+        raise OutputFormatError(f"PAM cannot hold an image of mode {picture.mode} with {picture.bits} bits; PNG can")
+    height, width, channels = picture.pixels.shape
+    most = 2**picture.bits - 1
+    name = PAM_TYPES[picture.mode.removesuffix(";16")]
+    head = f"P7\nWIDTH {width}\nHEIGHT {height}\nDEPTH {channels}\nMAXVAL {most}\nTUPLTYPE {name}\nENDHDR\n"
+    return head.encode() + (picture.pixels if most == 255 else picture.pixels.astype(">u2")).tobytes()
+
+
+def _bmp_with_alpha(picture: Picture, dpi: tuple[float, float]) -> bytes:
+    """A BMP file with a header of version 4, which says that the fourth byte is alpha; Pillow's leaves that open."""
+    height, width = picture.pixels.shape[:2]
+    rows = picture.pixels[::-1, :, (2, 1, 0, 3)].tobytes()
+    resolution = (round(float(value) / METRES_PER_INCH) for value in dpi)
+    head = struct.pack("<IiiHHIIiiII", 108, width, height, 1, 32, BI_BITFIELDS, len(rows), *resolution, 0, 0)
+    head += struct.pack("<IIII4s48x", 0xFF0000, 0xFF00, 0xFF, 0xFF000000, b"BGRs")
+    return b"BM" + struct.pack("<IHHI", 14 + len(head) + len(rows), 0, 0, 14 + len(head)) + head + rows
 
 
 def _same_colours(wanted: Picture, found: Picture) -> bool:

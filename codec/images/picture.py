@@ -192,7 +192,7 @@ def chunks_of_info(image: Image.Image) -> tuple[Chunk, ...]:
 
     Anything may stand in `info`. Entries that are unknown, or that no chunk can hold, are left out.
     """
-    info: Mapping[Any, Any] = image.info
+    info: Mapping[Any, Any] = image.info if isinstance(image.info, Mapping) else {}
     chunks: list[Chunk] = _palette(image) if image.mode == "P" else []
     key = _transparency(info.get("transparency"), image.mode)
     if key is not None and not any(name == "tRNS" for name, _ in chunks):

@@ -36,12 +36,14 @@ def strip(data: bytes, kind: str, *, look: bool = False) -> bytes | None:
     return data if kind == "QOI" else None
 
 
-def _strip_png(data: bytes, look: bool) -> bytes:
-    """Goes through the chunks up to IEND."""
+def _strip_png(data: bytes, look: bool) -> bytes | None:
+    """Goes through the chunks up to IEND. The frames of an animation are no metadata, and are not known here."""
     out, position, kind = bytearray(pngchunks.SIGNATURE), len(pngchunks.SIGNATURE), ""
     while position < len(data) and kind != "IEND":
         length = int.from_bytes(data[position : position + 4], "big")
         kind = data[position + 4 : position + 8].decode("latin-1")
+        if kind == "acTL":
+            return None
         end = position + 12 + length
         if kind in ("IHDR", "IDAT", "IEND") or kind in pngchunks.STRUCTURAL or (look and kind in LOOK):
             out += data[position:end]
@@ -69,6 +71,8 @@ def _strip_jpeg(data: bytes, look: bool) -> bytes | None:
             return bytes(out) + data[position : position + 2]
         end = position + 2 + struct.unpack_from(">H", data, position + 2)[0]
         body = data[position + 4 : end]
+        if marker == APP2 and body.startswith(b"MPF\0"):
+            return None  # further pictures stand behind the first
         keep = (marker == APP0 and body.startswith(b"JFIF\0")) or (marker == APP14 and body.startswith(b"Adobe"))
         keep = keep or (look and marker == APP2 and body.startswith(b"ICC_PROFILE\0"))
         if keep or not (APP0 <= marker <= APP15 or marker == COM):
@@ -100,14 +104,16 @@ def _end_of_scan(data: bytes, position: int) -> int:
             return position
 
 
-def _strip_webp(data: bytes, look: bool) -> bytes:
-    """Drops what follows the RIFF container, too."""
+def _strip_webp(data: bytes, look: bool) -> bytes | None:
+    """Drops what follows the RIFF container, too. The frames of an animation are not known here."""
     out, extended, flags = bytearray(data[:12]), 0, 0
     position, last = 12, min(len(data), 8 + struct.unpack_from("<I", data, 4)[0])
     while position + 8 <= last:
         kind, length = struct.unpack_from("<4sI", data, position)
         end = position + 8 + length + length % 2
         chunk = data[position:end]
+        if kind in (b"ANIM", b"ANMF"):
+            return None
         if kind == b"VP8X":
             extended = len(out)
         if kind in WEBP_KEPT or (look and kind == b"ICCP"):

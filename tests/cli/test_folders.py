@@ -186,3 +186,12 @@ def test_exactness_is_said_of_every_file(odd: Path, tmp_path: Path) -> None:
     assert "picture exact" in run("info", tmp_path / "odd.png.dz").stdout
     found = objects(run("info", "--json", tmp_path / "odd.png.dz", tmp_path / "kept.jpg.dz"))
     assert [entry["exact"] for entry in found] == ["picture", "file"]
+
+
+def test_a_pipe_in_a_folder_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    os.mkfifo(tmp_path / "pipe.dz")
+    Image.new("RGB", (5, 4)).save(tmp_path / "p.png")
+    assert run("compress", "-r", tmp_path).exit_code == 0
+    assert run("test", "-r", tmp_path).exit_code == 0
+    assert listing(tmp_path) == ["p.png", "p.png.dz", "pipe.dz", "pipe.png"]

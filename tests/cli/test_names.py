@@ -22,7 +22,7 @@ from PIL import Image
         ("photo.TIF.DZ", "tif", "photo.TIF"),
         ("photo.dz", "png", "photo.png"),
         ("my.holiday.dz", "png", "my.holiday.png"),
-        ("photo.png.dz", "jpg", "photo.png.jpg"),
+        ("photo.png.dz", "jpg", "photo.png"),
         ("photo.jpeg.dz", "jpg", "photo.jpeg"),
         ("photo.packed", "png", "photo.packed.png"),
         ("photo.png", "png", "photo.png.png"),

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import densezip
 import numpy as np
 import pytest
 from densezip.codec.errors import CorruptPayloadError
@@ -56,3 +57,11 @@ def test_webp_is_cut_into_tiles_where_it_would_take_much_memory() -> None:
         assert max(coder.tile_height, coder.tile_width) <= 16383
     whole = webp_coder(2**11, 2**12)
     assert (whole.tile_height, whole.tile_width) == (2**11, 2**12)
+
+
+@pytest.mark.parametrize("shape", [(17000, 1, 3), (17000, 4, 1), (1, 1, 3), (1, 1, 4)])
+def test_columns_of_noise_are_coded_whatever_their_height(shape: tuple[int, int, int]) -> None:
+    samples = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    data = densezip.compress(samples, effort=1)
+    found = densezip.decompress(data)
+    assert np.array_equal(np.asarray(found), samples)

@@ -159,3 +159,25 @@ def test_png_filters_go_on_across_blocks(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(pngwrite, "FILTER_BLOCK", 31 * 6 * 2)
     assert np.array_equal(read(write(from_array(array(3, "u2")), "png"), LIMIT).picture.pixels, array(3, "u2"))
     assert len(write(from_array(array(3, "u2")), "png")) <= len(whole) + 12 * 12
+
+
+def test_alpha_in_a_bitmap_is_announced_by_its_header() -> None:
+    wanted = from_array(array(4))
+    data = write(wanted, "bmp")
+    assert np.array_equal(read(data, LIMIT).picture.pixels, wanted.pixels)
+    with Image.open(BytesIO(data)) as image:
+        assert image.mode == "RGBA"
+        assert np.array_equal(np.asarray(image), wanted.pixels)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("dtype", ["u1", "u2"])
+def test_pam_holds_alpha(channels: int, dtype: str) -> None:
+    wanted = from_array(array(channels, dtype))
+    data = write(wanted, "pam")
+    assert data.startswith(b"P7\n")
+    back = read(data, LIMIT).picture
+    assert (back.mode, back.bits) == (wanted.mode, wanted.bits)
+    assert np.array_equal(back.pixels, wanted.pixels)
+    with pytest.raises(OutputFormatError, match="PAM"):
+        write(from_pil(picture("P")), "pam")

@@ -115,3 +115,10 @@ def test_orientation_is_found_in_either_byte_order(order: str) -> None:
     whole = block(274, 3, 1, 8)
     for length in range(len(whole) - 6):
         assert only_orientation(whole[:length]) == b""
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "MPO"])
+def test_frames_are_no_metadata(kind: str) -> None:
+    frames = [picture("RGB", seed=seed) for seed in range(3)]
+    data = file_of(frames[0], kind, save_all=True, append_images=frames[1:])
+    assert strip(data, {"WEBP": "WebP", "MPO": "JPEG"}.get(kind, kind)) is None
