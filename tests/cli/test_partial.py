@@ -25,7 +25,9 @@ def half(descriptor, data):
     os.write(1, b"written\n")
     time.sleep(60)
 
+# Whatever started the tests may ignore these.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 targets.write_all = half
 main()
 """

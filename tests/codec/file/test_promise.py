@@ -239,6 +239,7 @@ def test_a_large_picture_is_not_tried_by_the_slowest_setting_as_a_whole(monkeypa
     monkeypatch.setattr(candidates, "TRIAL_PIXELS", 1500)
     monkeypatch.setattr(candidates, "TRIAL_ROWS", 8)
     monkeypatch.setattr(candidates, "WORTH_THE_TIME", 0.0)
+    monkeypatch.setattr(candidates, "MANY_REPEATS", 1.0)
     asked: list[tuple[tuple[int, ...], Any]] = []
     encode = payload._encode_webp
 
@@ -249,5 +250,9 @@ def test_a_large_picture_is_not_tried_by_the_slowest_setting_as_a_whole(monkeypa
     monkeypatch.setattr(payload, "_encode_webp", noted)
     densezip.compress(stickers(90), effort=1)
     whole = [setting for shape, setting in asked if shape == (90, 90, 3) and setting in WEBP_SETTINGS]
-    assert len(whole) == 1
-    assert whole[0] != payload.WEBP_SLOWEST
+    assert len(whole) == 2
+    assert whole[1] == payload.WEBP_QUICKEST
+    assert payload.WEBP_SLOWEST not in whole
+    monkeypatch.setattr(candidates, "MANY_REPEATS", 1 / 16)
+    densezip.compress(stickers(90), effort=1)
+    assert asked[-1][1] == payload.WEBP_SLOWEST
