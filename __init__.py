@@ -225,7 +225,7 @@ def export(
     header = container.header
     from .codec.file.coding import stored_bytes
     from .codec.images.imagewrite import convert, format_of_extension, own_format
-    from .codec.images.source import beyond, put_together
+    from .codec.images.source import beyond, beyond_jpeg, put_together
 
     own = header.stored_format or header.source_format
     wanted = (extension or own or "png").lower().removeprefix(".")
@@ -243,6 +243,8 @@ def export(
         except OutputFormatError:
             wanted = "png"
     data, extension, lost = convert(picture, wanted)
+    if header.payload is Payload.STORED and own_format("jpg", own):
+        lost += beyond_jpeg(stored_bytes(container, _most_bytes(max_pixels)))
     return Exported(data, extension, lost if header.remainder is None else lost + beyond(_source(header)))
 
 

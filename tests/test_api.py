@@ -376,3 +376,11 @@ def test_a_missing_file_is_unreadable(tmp_path: Path) -> None:
     for path in (tmp_path / "none.png", tmp_path, "a\0b"):
         with pytest.raises(densezip.UnreadableImageError, match="cannot be read"):
             densezip.compress(path)
+
+
+def test_what_only_a_jpeg_file_holds_is_named_as_lost() -> None:
+    plain = file_of(picture("RGB"), "JPEG")
+    assert densezip.export(densezip.compress(plain), "png").lost == ()
+    rich = file_of(picture("RGB"), "JPEG", comment=b"a hill") + b"behind the end"
+    assert densezip.export(densezip.compress(rich), "png").lost == ("comment", "bytes behind the end")
+    assert densezip.export(densezip.compress(rich)) == (rich, "jpg", ())

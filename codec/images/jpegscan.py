@@ -20,6 +20,8 @@ FILLING = re.compile(rb"\xff+")
 END_OF_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 END_OF_LS_SCAN = re.compile(rb"\xff[\x80-\xfe]")
 
+COM = 0xFE
+
 
 @dataclass(frozen=True)
 class JpegFile:
@@ -33,6 +35,7 @@ class JpegFile:
         components: of the frame.
         several: whether an index of several pictures is in it.
         end: where the end marker ends.
+        comment: whether a comment is in it.
     """
 
     frame: int
@@ -42,6 +45,7 @@ class JpegFile:
     components: int
     several: bool
     end: int
+    comment: bool = False
 
     @property
     def uncommon(self) -> str | None:
@@ -71,7 +75,7 @@ def scan(data: bytes) -> JpegFile:
     """
     position = 2
     frame: tuple[int, int, int, int, int] | None = None
-    several = False
+    several = comment = False
     while True:
         if position + 2 > len(data):
             raise UnreadableImageError(f"a JPEG file that is cut short after {len(data)} bytes")
@@ -96,6 +100,7 @@ def scan(data: bytes) -> JpegFile:
         if marker in FRAMES and len(body) >= 6 and frame is None:
             size = int.from_bytes(body[1:3], "big"), int.from_bytes(body[3:5], "big")
             frame = marker, body[0], size[1], size[0], body[5]
+        comment = comment or marker == COM
         several = several or (marker == APP2 and body.startswith(b"MPF\0"))
         position += length
         if marker == SOS:
@@ -105,4 +110,4 @@ def scan(data: bytes) -> JpegFile:
             position = found.start()
     if frame is None:
         raise UnreadableImageError("a damaged JPEG file: no frame")
-    return JpegFile(*frame, several, position + 2)
+    return JpegFile(*frame, several, position + 2, comment)

@@ -9,6 +9,7 @@ import numpy as np
 from ..errors import ChecksumError, DensezipError
 from .formats import bmp, gif, pnm, qoi, tga, webp
 from .imagefile import FORMATS, InputImage, read
+from .jpegscan import scan
 from .modes import Chunk
 from .picture import Picture
 from .png import png
@@ -17,6 +18,7 @@ from .tiff import remainder as tiffremainder
 __all__ = [
     "Source",
     "beyond",
+    "beyond_jpeg",
     "extensions",
     "format_name",
     "gives_back",
@@ -41,6 +43,7 @@ _FORMATS: dict[str, tuple[str, ModuleType]] = {
 _CHECKSUM_BYTES = 4
 # A file without its pixels still has some: few.
 MAX_SKELETON = 2**16
+BEHIND = "bytes behind the end"
 
 
 @dataclass(frozen=True)
@@ -124,9 +127,22 @@ def metadata(source: Source) -> tuple[Chunk, ...]:
 
 def beyond(source: Source) -> tuple[str, ...]:
     """What a source's file holds that is no metadata of its picture, and so is lost in any other format."""
-    find = getattr(_FORMATS[source.format][1], "beyond", None)
-    names: tuple[str, ...] = () if find is None or source.remainder is None else find(source.remainder)
-    return names
+    if source.remainder is None:
+        return ()
+    module = _FORMATS[source.format][1]
+    if hasattr(module, "beyond"):
+        names: tuple[str, ...] = module.beyond(source.remainder)
+        return names
+    return ()
+
+
+def beyond_jpeg(data: bytes) -> tuple[str, ...]:
+    """The same of a JPEG file."""
+    try:
+        file = scan(data)
+    except DensezipError:
+        return ()
+    return (*(["comment"] if file.comment else []), *([BEHIND] if file.end < len(data) else []))
 
 
 def gives_back(source: Source, picture: Picture, original: bytes) -> bool:
