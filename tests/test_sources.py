@@ -134,7 +134,9 @@ def test_little_is_added_where_there_is_no_metadata(name: str) -> None:
         pytest.skip("it has some")
     source = EVERY[name]()
     bare = densezip.compress(source, strip="all")
-    assert len(densezip.compress(source)) - len(bare) <= (48 if "TIFF" in name else 20 if "12 bits" in name else 16)
+    assert len(densezip.compress(source)) - len(bare) <= (
+        20 if "12 bits" in name else 16
+    )  # a maximum of its own is a fact to be kept
 
 
 def test_metadata_costs_no_more_than_its_own_deflated_size() -> None:

@@ -18,7 +18,16 @@ from ..errors import (
     UnsupportedVersionError,
 )
 from ..fields import Reader, text, varint
-from ..images.modes import CHANNELS, CHECKSUM_BYTES, MODES, NATURAL_BITS, SOURCE_FORMATS, SUB_BITS, Chunk
+from ..images.modes import (
+    CHANNELS,
+    CHECKSUM_BYTES,
+    MODES,
+    NATURAL_BITS,
+    SOURCE_CHECKSUM_BYTES,
+    SOURCE_FORMATS,
+    SUB_BITS,
+    Chunk,
+)
 from .metadata import MAX_METADATA, pack_chunks, unpack_chunks
 from .packing import METHODS, pack, unpack
 
@@ -57,7 +66,6 @@ ARRAY_SHIFT = 6
 FORMAT_MASK = 0x1F
 FLAG_EXACT = 0x20
 FLAG_REMAINDER = 0x40
-SOURCE_CHECKSUM_BYTES = 4
 # A length and the method of packing share a number.
 METHOD_SHIFT = 2
 

@@ -1,6 +1,16 @@
 """The kinds of pixels, and what names what lies beside them. Standard library only."""
 
-__all__ = ["CHANNELS", "CHECKSUM_BYTES", "LOOK", "MODES", "NATURAL_BITS", "SOURCE_FORMATS", "SUB_BITS", "Chunk"]
+__all__ = [
+    "CHANNELS",
+    "CHECKSUM_BYTES",
+    "LOOK",
+    "MODES",
+    "NATURAL_BITS",
+    "SOURCE_CHECKSUM_BYTES",
+    "SOURCE_FORMATS",
+    "SUB_BITS",
+    "Chunk",
+]
 
 # The code of a mode is its position: never reorder.
 MODES = ("1", "L", "LA", "RGB", "RGBA", "P", "I;16", "LA;16", "RGB;16", "RGBA;16")
@@ -11,6 +21,8 @@ NATURAL_BITS = {"1": 1, "L": 8, "LA": 8, "RGB": 8, "RGBA": 8, "P": 8}
 
 # Of a picture's checksum, BLAKE2b.
 CHECKSUM_BYTES = 8
+# Of the file that a picture came from.
+SOURCE_CHECKSUM_BYTES = 4
 
 Chunk = tuple[str, bytes]
 """Metadata: the name and the data of a PNG chunk."""

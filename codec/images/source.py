@@ -8,9 +8,9 @@ import numpy as np
 
 from ..errors import ChecksumError, DensezipError
 from .formats import bmp, gif, pnm, qoi, tga, webp
-from .imagefile import FORMATS, InputImage, read
+from .imagefile import InputImage, read
 from .jpegscan import scan
-from .modes import Chunk
+from .modes import SOURCE_CHECKSUM_BYTES, Chunk
 from .picture import Picture
 from .png import png
 from .tiff import remainder as tiffremainder
@@ -19,7 +19,6 @@ __all__ = [
     "Source",
     "beyond",
     "beyond_jpeg",
-    "extensions",
     "format_name",
     "gives_back",
     "metadata",
@@ -40,7 +39,6 @@ _FORMATS: dict[str, tuple[str, ModuleType]] = {
     "tga": ("TGA", tga),
     "qoi": ("QOI", qoi),
 }
-_CHECKSUM_BYTES = 4
 # A file without its pixels still has some: few.
 MAX_SKELETON = 2**16
 BEHIND = "bytes behind the end"
@@ -171,11 +169,6 @@ def same_pixels(picture: Picture, data: bytes) -> bool:
     return (found.mode, found.bits) == (picture.mode, picture.bits) and np.array_equal(found.pixels, picture.pixels)
 
 
-def extensions(source_format: str) -> tuple[str, ...]:
-    """The extensions that files of a source's format carry, the usual one first."""
-    return FORMATS[_FORMATS[source_format][0]][1]
-
-
 def _same(data: bytes, name: str, picture: Picture, remainder: bytes) -> bool:
     """Whether a file has these pixels, and this remainder."""
     kind, module = _FORMATS[name]
@@ -194,4 +187,4 @@ def _bare(picture: Picture) -> Picture:
 
 
 def _checksum(data: bytes) -> bytes:
-    return hashlib.blake2b(data, digest_size=_CHECKSUM_BYTES).digest()
+    return hashlib.blake2b(data, digest_size=SOURCE_CHECKSUM_BYTES).digest()
