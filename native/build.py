@@ -174,20 +174,23 @@ def digest(root: Path) -> int:
     return number
 
 
-def compile_library(root: Path, target: Path, extra: tuple[str, ...] = ()) -> Path:
+def compile_library(root: Path, target: Path, extra: tuple[str, ...] = (), sanitizers: str = "") -> Path:
     """Compile the library of the sources below `root` into the folder `target`.
 
     Args:
         root: the folder that holds the rooms.
         target: where to put the library; whatever library is there is replaced at the end.
         extra: further options for the compiler, after all others.
+        sanitizers: checks to compile in, as `-fsanitize=` takes them; the process that loads the library needs their
+            runtime preloaded.
 
     Raises:
         CompilerError: no compiler, or an error in a source.
     """
     compiler = find_compiler()
     levels = LEVELS if _machine() in ("x86_64", "amd64") else (1,)
-    common = [*FLAGS, *([] if sys.platform == "win32" else ["-fPIC"]), f"-DDZ_SOURCES={digest(root)}u", *extra]
+    checks = [f"-fsanitize={sanitizers}", "-fno-sanitize-recover=all"] if sanitizers else []
+    common = [*FLAGS, *([] if sys.platform == "win32" else ["-fPIC"]), f"-DDZ_SOURCES={digest(root)}u", *extra, *checks]
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         jobs, objects = [], []
@@ -202,9 +205,9 @@ def compile_library(root: Path, target: Path, extra: tuple[str, ...] = ()) -> Pa
         library = work / library_name()
         # Only Linux's loader takes a library that is linked to nothing; then nothing may be missing in it either.
         # On 32 bits a division of two 64-bit numbers is a function.
-        bare = sys.platform.startswith("linux") and sys.maxsize > 2**32
+        bare = sys.platform.startswith("linux") and sys.maxsize > 2**32 and not checks
         alone = ["-nostdlib", "-Wl,-z,defs"] if bare else []
-        compiler.run([*compiler.target(), "-shared", *alone, *objects, "-o", str(library)], work / "cache")
+        compiler.run([*compiler.target(), "-shared", *alone, *checks, *objects, "-o", str(library)], work / "cache")
         # A library that is in use may be replaced but not written to.
         staged = target / f"{library.name}.{os.getpid()}"
         shutil.copy(library, staged)

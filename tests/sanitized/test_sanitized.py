@@ -1,7 +1,10 @@
 """The C code on hostile input, compiled so that a step outside a buffer or undefined arithmetic ends the process."""
 
+import os
+import platform
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +12,7 @@ import pytest
 from densezip.models import indexed
 
 HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
 COMPILER = next((name for name in ("cc", "gcc", "clang") if shutil.which(name)), None)
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 OPTIONS = (
@@ -57,3 +61,44 @@ def test_hostile_tiles_of_few_colours_stay_inside_all_buffers(tmp_path: Path) ->
 
 def test_hostile_lanes_and_distributions_stay_inside_all_buffers(tmp_path: Path) -> None:
     assert run(HERE / "entropy.c", tmp_path / "entropy", "5000", "1") == "5000 runs\n"
+
+
+COMPILE = """
+import sys
+from pathlib import Path
+sys.path.insert(0, "native")
+import build
+build.compile_library(Path().resolve(), Path().resolve(), ("-O1", "-g"), "address,undefined")
+"""
+
+
+@pytest.fixture(scope="module")
+def checked_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the package whose core has sanitizers compiled in; its folder's parent is what goes into the path."""
+    tree = tmp_path_factory.mktemp("checked") / "densezip"
+    shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(".*", "__pycache__", "_core.*", "build", "benchmarks"))
+    subprocess.run([sys.executable, "-c", COMPILE], cwd=tree, check=True, capture_output=True, timeout=300)
+    return tree
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the runtime is preloaded as Linux does it")
+@pytest.mark.parametrize("level", ["x86-64", "x86-64-v3", "x86-64-v4"] if platform.machine() == "x86_64" else [""])
+def test_honest_and_hostile_files_keep_the_whole_core_inside_its_buffers(checked_tree: Path, level: str) -> None:
+    assert COMPILER is not None
+    runtimes = [
+        subprocess.run([COMPILER, f"-print-file-name={name}.so"], check=True, capture_output=True, text=True).stdout
+        for name in ("libasan", "libubsan")
+    ]
+    environment = os.environ | {
+        "LD_PRELOAD": " ".join(name.strip() for name in runtimes),
+        "ASAN_OPTIONS": "detect_leaks=0",
+        "PYTHONMALLOC": "malloc",  # or small buffers would lie side by side in one that Python holds
+        "PYTHONPATH": str(checked_tree.parent),
+        "DENSEZIP_KERNELS": level,
+    }
+    done = subprocess.run(
+        [sys.executable, str(checked_tree / "tests" / "sanitized" / "workout.py"), "100", "1"],
+        env=environment, capture_output=True, text=True, check=False, timeout=600,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout == "80 round trips, 100 mutations\n"
