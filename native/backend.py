@@ -29,10 +29,13 @@ __all__ = [
     "prepare_metadata_for_build_wheel",
 ]
 
-FOLDERS = (*ROOMS, "cli", "native", "tests")
+FOLDERS = (*ROOMS, "cli", "native", "plugins", "tests")
 """Folders at the root that a source archive holds, beside the files there that are listed next."""
 
-FILES = ("pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE", "PKG-INFO", "__init__.py", "__main__.py", "py.typed")
+FILES = (
+    "pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE", "PKG-INFO", "py.typed",
+    "__init__.py", "__main__.py", "pillow.py",
+)  # fmt: skip
 
 IGNORED = ("__pycache__", "*.py[cod]", "*.nb[ic]", "*.egg-info", "build", "dist", ".*")
 
