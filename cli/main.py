@@ -20,6 +20,7 @@ from .console import Console
 from .evaluate import evaluate, models
 from .output import closed_streams_fail, silence
 from .sample import inpaint, sample
+from .shards import batch
 from .sources import DENSEZIP_SUFFIX
 from .train import train
 
@@ -133,7 +134,7 @@ def app(ctx: click.Context, /) -> None:
         ctx.exit(click.UsageError.exit_code)
 
 
-for command in (compress, decompress, info, test, train, evaluate, models, sample, inpaint):
+for command in (compress, decompress, info, test, train, evaluate, models, sample, inpaint, batch):
     app.add_command(command)
 
 
