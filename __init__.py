@@ -225,7 +225,7 @@ def export(
     header = container.header
     from .codec.file.coding import stored_bytes
     from .codec.images.imagewrite import convert, format_of_extension, own_format
-    from .codec.images.source import beyond, beyond_jpeg, put_together
+    from .codec.images.source import put_together
 
     own = header.stored_format or header.source_format
     wanted = (extension or own or "png").lower().removeprefix(".")
@@ -243,9 +243,7 @@ def export(
         except OutputFormatError:
             wanted = "png"
     data, extension, lost = convert(picture, wanted)
-    if header.payload is Payload.STORED and own_format("jpg", own):
-        lost += beyond_jpeg(stored_bytes(container, _most_bytes(max_pixels)))
-    return Exported(data, extension, lost if header.remainder is None else lost + beyond(_source(header)))
+    return Exported(data, extension, tuple(dict.fromkeys((*lost, *_beyond(container, max_pixels)))))
 
 
 def info(source: "File") -> Info:
@@ -358,6 +356,17 @@ def _picture(
 
         picture = add(_source(header), picture)
     return picture
+
+
+def _beyond(container: Container, max_pixels: int) -> tuple[str, ...]:
+    """What no other format than its own holds of the file that went in."""
+    from .codec.file.coding import stored_bytes
+    from .codec.images.source import beyond, beyond_whole
+
+    header = container.header
+    if header.payload in (Payload.STORED, Payload.FILE):
+        return beyond_whole(stored_bytes(container, _most_bytes(max_pixels)))
+    return beyond(_source(header))
 
 
 def _source(header: Header) -> "SourceFile":

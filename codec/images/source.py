@@ -7,18 +7,18 @@ from types import ModuleType
 import numpy as np
 
 from ..errors import ChecksumError, DensezipError
+from . import jpegscan
 from .formats import bmp, gif, pnm, qoi, tga, webp
-from .imagefile import InputImage, read
-from .jpegscan import scan
+from .imagefile import InputImage, read, recognise
 from .modes import SOURCE_CHECKSUM_BYTES, Chunk
 from .picture import Picture
 from .png import png
-from .tiff import remainder as tiffremainder
+from .tiff import tiff
 
 __all__ = [
     "Source",
     "beyond",
-    "beyond_jpeg",
+    "beyond_whole",
     "format_name",
     "gives_back",
     "metadata",
@@ -31,7 +31,7 @@ __all__ = [
 # By the name that a header has for it: the name that the reader has for the format, and the module of its files.
 _FORMATS: dict[str, tuple[str, ModuleType]] = {
     "png": ("PNG", png),
-    "tif": ("TIFF", tiffremainder),
+    "tif": ("TIFF", tiff),
     "bmp": ("BMP", bmp),
     "gif": ("GIF", gif),
     "webp": ("WebP", webp),
@@ -41,7 +41,6 @@ _FORMATS: dict[str, tuple[str, ModuleType]] = {
 }
 # A file without its pixels still has some: few.
 MAX_SKELETON = 2**16
-BEHIND = "bytes behind the end"
 
 
 @dataclass(frozen=True)
@@ -124,23 +123,20 @@ def metadata(source: Source) -> tuple[Chunk, ...]:
 
 
 def beyond(source: Source) -> tuple[str, ...]:
-    """What a source's file holds that is no metadata of its picture, and so is lost in any other format."""
+    """What a source's file holds that is neither pixels nor metadata of its picture, and so is lost in other formats."""
     if source.remainder is None:
         return ()
     module = _FORMATS[source.format][1]
-    if hasattr(module, "beyond"):
-        names: tuple[str, ...] = module.beyond(source.remainder)
-        return names
-    return ()
+    names: tuple[str, ...] = module.beyond(module.skeleton(source.remainder))
+    return names
 
 
-def beyond_jpeg(data: bytes) -> tuple[str, ...]:
-    """The same of a JPEG file."""
-    try:
-        file = scan(data)
-    except DensezipError:
-        return ()
-    return (*(["comment"] if file.comment else []), *([BEHIND] if file.end < len(data) else []))
+def beyond_whole(data: bytes) -> tuple[str, ...]:
+    """The same of a file that was kept whole."""
+    kind = recognise(data)
+    module = jpegscan if kind and kind.name == "JPEG" else _FORMATS[format_name(kind.name if kind else "")][1]
+    names: tuple[str, ...] = module.beyond(data)
+    return names
 
 
 def gives_back(source: Source, picture: Picture, original: bytes) -> bool:

@@ -2,7 +2,11 @@
 
 from dataclasses import dataclass
 
-__all__ = ["Split"]
+__all__ = ["BEFORE", "BEHIND", "Split"]
+
+# What people call bytes of a file that mean nothing to its picture.
+BEHIND = "bytes behind the end"
+BEFORE = "bytes before the pixels"
 
 
 @dataclass(frozen=True)

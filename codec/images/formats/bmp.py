@@ -19,7 +19,7 @@ from ...fields import varint
 from ..limits import check_pixels
 from ..modes import Chunk
 from ..picture import Array, Picture
-from ..split import Split
+from ..split import BEFORE, BEHIND, Split
 from .bmphead import (
     ALPHA_BITFIELDS,
     BITFIELDS,
@@ -45,6 +45,7 @@ from .bmphead import (
     read_shape,
     row_stride,
     take_head,
+    unheld,
     usual_head,
     write_shape,
 )  # fmt: skip
@@ -62,7 +63,7 @@ from .rawrows import (
     widened,
 )
 
-__all__ = ["join", "read", "skeleton", "split"]
+__all__ = ["beyond", "join", "read", "skeleton", "split"]
 
 OS2 = (16, 64)
 REFUSED = {
@@ -188,6 +189,20 @@ def skeleton(remainder: bytes) -> bytes:
     fields.varint("spare bits")
     skip_patch(fields, "the rows")
     return head + bytes(row_stride(1, shape.bits)) + bytes(fields.take(fields.left, "the tail"))
+
+
+def beyond(data: bytes) -> tuple[str, ...]:
+    """What a file, or its skeleton, holds that is neither pixels nor metadata of its picture, as people call it."""
+    layout = _parse(data, MAX_FIELD**2)
+    shape = layout.shape
+    end = shape.offset + layout.stride * layout.height - shape.short
+    names = list(unheld(data, shape, layout.width, layout.height, layout.palette.tobytes()))
+    start, size = _profile(data, shape)
+    if any(data[shape.known : min(shape.offset, start)]) or any(data[max(start + size, shape.known) : shape.offset]):
+        names.append(BEFORE)
+    if data[end : max(start, end)] or data[max(start + size, end) :]:
+        names.append(BEHIND)
+    return tuple(names)
 
 
 def _parse(data: bytes, max_pixels: int) -> Layout:
@@ -369,9 +384,16 @@ def _chunks(data: bytes, layout: Layout) -> tuple[Chunk, ...]:
         across, down = struct.unpack_from("<ii", data, 38)
         if across > 0 and down > 0:
             chunks.append(("pHYs", struct.pack(">IIB", across, down, 1)))
-    if layout.shape.header == V5 and data[COLOUR_SPACE : COLOUR_SPACE + 4] == EMBEDDED:
-        start, size = struct.unpack_from("<II", data, PROFILE)
-        profile = data[FILE_HEADER + start : FILE_HEADER + start + size]
-        if size and len(profile) == size:
-            chunks.append(icc_chunk(profile))
+    start, size = _profile(data, layout.shape)
+    if size:
+        chunks.append(icc_chunk(data[start : start + size]))
     return tuple(chunks)
+
+
+def _profile(data: bytes, shape: Shape) -> tuple[int, int]:
+    """Where the ICC profile begins, and its bytes; the file's end if there is none."""
+    if shape.header == V5 and data[COLOUR_SPACE : COLOUR_SPACE + 4] == EMBEDDED:
+        start, size = struct.unpack_from("<II", data, PROFILE)
+        if FILE_HEADER + start + size <= len(data):
+            return FILE_HEADER + start, size
+    return len(data), 0

@@ -17,10 +17,10 @@ from ...errors import CorruptPayloadError, InputError, LimitError, UnreadableIma
 from ...fields import Reader, varint
 from ..limits import check_pixels
 from ..picture import Picture, from_pil
-from ..split import Split
+from ..split import BEHIND, Split
 from .rawrows import blob, reader, remaking, take_blob
 
-__all__ = ["is_lossy", "join", "read", "skeleton", "split"]
+__all__ = ["beyond", "is_lossy", "join", "read", "skeleton", "split"]
 
 RIFF = 12
 LOSSY, LOSSLESS, EXTENDED = b"VP8 ", b"VP8L", b"VP8X"
@@ -28,6 +28,9 @@ LOSSY, LOSSLESS, EXTENDED = b"VP8 ", b"VP8L", b"VP8X"
 NOT_ONE_PICTURE = frozenset([LOSSY, b"ANIM", b"ANMF", b"ALPH"])
 # In a VP8X chunk: where width and height stand. In a VP8L chunk: the bit of its fifth byte that announces alpha.
 CANVAS, ALPHA_BYTE, ALPHA_BIT = 8 + 4, 4, 0x10
+# The chunks that Pillow reads, by the name that it has for what is in them.
+METADATA = {b"ICCP": "icc_profile", b"EXIF": "exif", b"XMP ": "xmp"}
+PIXELS = frozenset([LOSSY, LOSSLESS, EXTENDED, b"ALPH"])
 MAX_SIDE = 16384
 HAS_ALPHA, HAS_MORE = 1, 2
 
@@ -95,6 +98,21 @@ def join(picture: Picture, remainder: bytes) -> bytes:
 def skeleton(remainder: bytes) -> bytes:
     """A WebP file of one pixel with the metadata of the file of a remainder."""
     return _file(Image.new("RGBA", (1, 1)), reader(remainder), small=True)
+
+
+def beyond(data: bytes) -> tuple[str, ...]:
+    """What a file, or its skeleton, holds that is neither pixels nor metadata of its picture, as people call it."""
+    with Image.open(BytesIO(data), formats=["WEBP"]) as image:
+        held = {name for name, key in METADATA.items() if image.info.get(key)}
+    names, end = [], RIFF
+    for name, _, end in _chunks(data):
+        if name in held:
+            held.discard(name)  # a second one is not looked at
+        elif name not in PIXELS:
+            names.append(f"chunk {name.decode('latin-1').strip()}")
+    if end < len(data):
+        names.append(BEHIND)
+    return tuple(dict.fromkeys(names))
 
 
 def _file(image: Image.Image, fields: Reader, *, small: bool) -> bytes:

@@ -18,7 +18,7 @@ from ...errors import CorruptPayloadError, HeaderError, InputError
 from ...fields import Reader, varint
 from ..modes import CHANNELS
 from ..picture import Picture
-from ..split import Split
+from ..split import BEHIND, Split
 from .chunks import (
     CHANNELS_OF_COLOUR_TYPE,
     COLOUR_TYPE_OF_CHANNELS,
@@ -203,14 +203,16 @@ def skeleton(remainder: bytes) -> bytes:
     """
     parts = _unpack(remainder)
     row = bytes(1 + -(-CHANNELS_OF_COLOUR_TYPE[parts.colour] * parts.depth // 8))
-    parts.interlaced, parts.end, parts.behind = False, b"", b""
+    parts.interlaced = False
     return _laid_out(parts, 1, 1, [chunk_bytes(b"IDAT", zlib.compress(row))])
 
 
-def beyond(remainder: bytes) -> tuple[str, ...]:
-    """What a file holds that is no metadata of its picture, as people call it."""
-    parts = _unpack(remainder)
-    return ("bytes behind the end",) if parts.end or parts.behind else ()
+def beyond(data: bytes) -> tuple[str, ...]:
+    """What a file, or its skeleton, holds that is neither pixels nor metadata of its picture, as people call it."""
+    chunks = list(raw_chunks(data))
+    names = [f"chunk {chunk.kind.decode('latin-1')}" for chunk in chunks if not chunk.sound]
+    behind = len(chunks[-1].body) > 0 or chunks[-1].end < len(data)
+    return tuple(dict.fromkeys((*names, *([BEHIND] if behind else []))))
 
 
 def _laid_out(parts: _Parts, width: int, height: int, stream: list[bytes]) -> bytes:

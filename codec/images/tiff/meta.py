@@ -16,7 +16,7 @@ from ..modes import Chunk
 from ..picture import METRES_PER_INCH, XMP_KEYWORD, chunks_of_info
 from .dirs import EXIF, GPS, Field, Tiff, parse, serialise, tree
 
-__all__ = ["KEPT", "KNOWN", "chunks", "fields_of_chunks"]
+__all__ = ["KEPT", "KNOWN", "UNIT", "X_RESOLUTION", "Y_RESOLUTION", "chunks", "fields_of_chunks", "resolution"]
 
 ORIENTATION, X_RESOLUTION, Y_RESOLUTION, UNIT, XMP, ICC = 274, 282, 283, 296, 700, 34675
 # Description, make, model, orientation, software, date, artist, copyright; the EXIF and GPS directories.
@@ -46,7 +46,7 @@ def chunks(tiff: Tiff) -> tuple[Chunk, ...]:
         UnreadableImageError: the palette is no palette.
     """
     probe = Image.new("L", (1, 1))
-    probe.info = {"dpi": _resolution(tiff), "icc_profile": tiff.raw(ICC) or None, "xmp": tiff.raw(XMP) or None}
+    probe.info = {"dpi": resolution(tiff), "icc_profile": tiff.raw(ICC) or None, "xmp": tiff.raw(XMP) or None}
     kept = tree(tiff.data, tiff.order, tiff.big, tuple(entry for entry in tiff.first.entries if entry.tag in KEPT))
     if kept:
         head = (b"II*\0" if tiff.order == "<" else b"MM\0*") + struct.pack(tiff.order + "I", 8)
@@ -61,7 +61,7 @@ def chunks(tiff: Tiff) -> tuple[Chunk, ...]:
     return found
 
 
-def _resolution(tiff: Tiff) -> tuple[float, float] | None:
+def resolution(tiff: Tiff) -> tuple[float, float] | None:
     """Pixels per inch, across and down."""
     values = []
     for tag in (X_RESOLUTION, Y_RESOLUTION):

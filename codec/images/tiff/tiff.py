@@ -17,9 +17,10 @@ from .layout import JPEG, layout
 from .meta import ORIENTATION, chunks, fields_of_chunks
 from .remainder import join, skeleton, split
 from .samples import gather, interpret
+from .unheld import beyond
 from .write import write
 
-__all__ = ["join", "lost", "metadata", "read", "skeleton", "split", "write"]
+__all__ = ["beyond", "join", "lost", "metadata", "read", "skeleton", "split", "write"]
 
 
 def read(data: bytes, max_pixels: int) -> tuple[Picture, bool]:
