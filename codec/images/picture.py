@@ -22,6 +22,7 @@ from .exif import EXIF_PREFIX, only_orientation
 from .modes import CHANNELS, CHECKSUM_BYTES, LOOK, Chunk
 from .png import chunks as pngchunks
 from .png import write as pngwrite
+from .png.contents import profile_of
 
 __all__ = [
     "Array",
@@ -67,7 +68,6 @@ MAX_PALETTE = 768
 MAX_FIXED = 2**31 - 1  # PNG's numbers have no sign, and no top bit
 # Samples of the colour that a tRNS chunk calls transparent; of a palette it holds the alpha of each entry.
 TRANSPARENT_SAMPLES = {"1": 1, "L": 1, "I;16": 1, "I;16B": 1, "I;16L": 1, "I;16N": 1, "RGB": 3}
-MAX_PROFILE = 2**26
 # Copying out of Pillow goes by bands of about this many pixels, so that only one copy of the image is made.
 BAND_PIXELS = 2**20
 
@@ -360,19 +360,9 @@ def _info(picture: Picture, chunks: tuple[Chunk, ...]) -> dict[Any, Any]:
     for chunk in sound:
         if chunk[0] != "PLTE":
             found |= _probe(picture, (*palette, chunk)) or {}
-        if chunk[0] == "iCCP" and "icc_profile" not in found and (profile := _profile(chunk[1])):
+        if chunk[0] == "iCCP" and "icc_profile" not in found and (profile := profile_of(chunk[1])):
             found["icc_profile"] = profile
     return found
-
-
-def _profile(body: bytes) -> bytes:
-    """The ICC profile of a chunk, which Pillow does not give if it is large; nothing if it does not inflate."""
-    inflater = zlib.decompressobj()
-    try:
-        profile = inflater.decompress(body[body.index(b"\0") + 2 :], MAX_PROFILE)
-    except zlib.error:
-        return b""
-    return profile if inflater.eof else b""
 
 
 def _probe(picture: Picture, chunks: tuple[Chunk, ...]) -> dict[Any, Any] | None:

@@ -123,7 +123,7 @@ def metadata(source: Source) -> tuple[Chunk, ...]:
 
 
 def beyond(source: Source) -> tuple[str, ...]:
-    """What a source's file holds that is neither pixels nor metadata of its picture, and so is lost in other formats."""
+    """What a source's file holds that is neither pixels nor metadata of its picture: lost in other formats."""
     if source.remainder is None:
         return ()
     module = _FORMATS[source.format][1]

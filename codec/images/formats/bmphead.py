@@ -16,8 +16,8 @@ RGB, RLE8, RLE4, BITFIELDS, JPEG, PNG, ALPHA_BITFIELDS = range(7)
 # Where in the file the fields stand: masks, colour space and the profile of a header of 124 bytes.
 MASKS, COLOUR_SPACE, PROFILE = 54, FILE_HEADER + 56, FILE_HEADER + 112
 EMBEDDED = b"DEBM"
-# Where else in the file fields stand whose values follow from others, or are a picture's metadata; and what colour space
-# a picture without a word on it is taken to have.
+# Where else fields stand whose values follow from others or are a picture's metadata; and what colour space a picture
+# without a word on it is taken to have.
 FILE_SIZE, SIZE, RESOLUTION, COLOURS, INTENT = 2, 34, 38, 46, FILE_HEADER + 108
 USUAL_SPACES = (EMBEDDED, b"BGRs", b" niW", bytes(4))
 # An intent that is not told, and the one for pictures.

@@ -104,13 +104,13 @@ def beyond(data: bytes) -> tuple[str, ...]:
     """What a file, or its skeleton, holds that is neither pixels nor metadata of its picture, as people call it."""
     with Image.open(BytesIO(data), formats=["WEBP"]) as image:
         held = {name for name, key in METADATA.items() if image.info.get(key)}
-    names, end = [], RIFF
-    for name, _, end in _chunks(data):
+    names, chunks = [], _chunks(data)
+    for name, _, _ in chunks:
         if name in held:
             held.discard(name)  # a second one is not looked at
         elif name not in PIXELS:
             names.append(f"chunk {name.decode('latin-1').strip()}")
-    if end < len(data):
+    if chunks and chunks[-1][2] < len(data):
         names.append(BEHIND)
     return tuple(dict.fromkeys(names))
 

@@ -24,7 +24,8 @@ MAX_COLOURS = 1536
 class Whole:
     """A file in pieces, in their order: where each begins, its length and its bytes, if these are at hand.
 
-    In the gaps lie bytes that nothing in the first directory speaks for. A slice of it is that of the file, if it lies in one piece or in adjoining ones.
+    In the gaps lie bytes that nothing in the first directory speaks for. A slice of it is that of the file, if it lies
+    in one piece or in adjoining ones.
     """
 
     entries: tuple[Entry, ...]
