@@ -30,7 +30,7 @@ WRITERS: dict[str, dict[str, Any]] = {
     "BMP": {"format": "BMP"},
     "GIF": {"format": "GIF", "optimize": False},
     "PNM": {"format": "PPM"},
-    "QOI": {"format": "QOI"},
+    "QOI": {"format": "QOI", "colorspace": "sRGB"},
     "TGA": {"format": "TGA"},
 }
 # What people call the metadata that is not text or XMP, by the PNG chunk that holds it.

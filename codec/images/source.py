@@ -1,12 +1,14 @@
 """The file that a picture came from: taken apart into pixels and everything else, and put together again."""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import ModuleType
 
 import numpy as np
 
-from ..errors import ChecksumError, DensezipError
+from ..errors import ChecksumError, CorruptPayloadError, DensezipError, InputError
 from . import jpegscan
 from .formats import bmp, gif, pnm, qoi, tga, webp
 from .imagefile import InputImage, read, recognise
@@ -119,7 +121,8 @@ def metadata(source: Source) -> tuple[Chunk, ...]:
     """What a remainder says about the picture, as PNG chunks, its palette among them."""
     if source.remainder is None:
         return ()
-    return read(_FORMATS[source.format][1].skeleton(source.remainder), MAX_SKELETON).picture.chunks
+    with _believing(source):
+        return read(_FORMATS[source.format][1].skeleton(source.remainder), MAX_SKELETON).picture.chunks
 
 
 def beyond(source: Source) -> tuple[str, ...]:
@@ -127,8 +130,18 @@ def beyond(source: Source) -> tuple[str, ...]:
     if source.remainder is None:
         return ()
     module = _FORMATS[source.format][1]
-    names: tuple[str, ...] = module.beyond(module.skeleton(source.remainder))
+    with _believing(source):
+        names: tuple[str, ...] = module.beyond(module.skeleton(source.remainder))
     return names
+
+
+@contextmanager
+def _believing(source: Source) -> Iterator[None]:
+    """A remainder was made of a sound file: what a reader refuses in it, a damaged .dz file says."""
+    try:
+        yield
+    except InputError as error:
+        raise CorruptPayloadError(f"what lies around the pixels of a {source.format} file: {error}") from error
 
 
 def beyond_whole(data: bytes) -> tuple[str, ...]:

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
-__all__ = ["BEFORE", "BEHIND", "Split"]
+__all__ = ["BEFORE", "BEHIND", "PADDING", "Split"]
 
 # What people call bytes of a file that mean nothing to its picture.
 BEHIND = "bytes behind the end"
 BEFORE = "bytes before the pixels"
+PADDING = "bits that belong to no channel"
 
 
 @dataclass(frozen=True)

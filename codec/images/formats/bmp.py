@@ -19,7 +19,7 @@ from ...fields import varint
 from ..limits import check_pixels
 from ..modes import Chunk
 from ..picture import Array, Picture
-from ..split import BEFORE, BEHIND, Split
+from ..split import BEFORE, BEHIND, PADDING, Split
 from .bmphead import (
     ALPHA_BITFIELDS,
     BITFIELDS,
@@ -66,6 +66,8 @@ from .rawrows import (
 __all__ = ["beyond", "join", "read", "skeleton", "split"]
 
 OS2 = (16, 64)
+# So many pixels of any depth below 32 bits leave room in their row.
+SKELETON_WIDTH = 3
 REFUSED = {
     RLE8: "that is run-length coded",
     RLE4: "that is run-length coded",
@@ -133,9 +135,7 @@ def split(data: bytes, picture: Picture) -> Split | None:
     shape = layout.shape
     end = shape.offset + layout.stride * layout.height - shape.short
     rows = _rows(data, layout)
-    spare = 0
-    if layout.spare:
-        spare = int(rows[0, : layout.shape.bits // 8].view(f"<u{layout.shape.bits // 8}")[0]) & layout.spare
+    spare = _constant(rows, layout)
     expected = _pack(picture.pixels, layout, spare)
     remainder = b"".join(
         [
@@ -182,13 +182,17 @@ def join(picture: Picture, remainder: bytes) -> bytes:
 
 @remaking("BMP")
 def skeleton(remainder: bytes) -> bytes:
-    """A BMP file of one pixel with the metadata of the file of a remainder."""
+    """A BMP file of three pixels with the metadata of the file of a remainder."""
     fields = reader(remainder)
     shape = replace(read_shape(fields), short=0)
-    head = take_head(fields, shape, 1, 1)
+    head = take_head(fields, shape, SKELETON_WIDTH, 1)
     fields.varint("spare bits")
-    skip_patch(fields, "the rows")
-    return head + bytes(row_stride(1, shape.bits)) + bytes(fields.take(fields.left, "the tail"))
+    row = bytearray(row_stride(SKELETON_WIDTH, shape.bits))
+    if skip_patch(fields, "the rows"):
+        # Something in the rows that is no pixel: the last pixel of 16 and 32 bits is unlike the first, too.
+        first = 2 * shape.bits // 8 if shape.bits in (16, 32) else -1
+        row[first:] = b"\xff" * len(row[first:])
+    return b"".join([head, row, fields.take(fields.left, "the tail")])
 
 
 def beyond(data: bytes) -> tuple[str, ...]:
@@ -197,8 +201,11 @@ def beyond(data: bytes) -> tuple[str, ...]:
     shape = layout.shape
     end = shape.offset + layout.stride * layout.height - shape.short
     names = list(unheld(data, shape, layout.width, layout.height, layout.palette.tobytes()))
+    rows = _rows(data, layout)
+    if _pack(_unpack(rows, layout), layout, _constant(rows, layout)) != rows.tobytes():
+        names.append(PADDING)
     start, size = _profile(data, shape)
-    if any(data[shape.known : min(shape.offset, start)]) or any(data[max(start + size, shape.known) : shape.offset]):
+    if any(data[shape.meant : min(shape.offset, start)]) or any(data[max(start + size, shape.meant) : shape.offset]):
         names.append(BEFORE)
     if data[end : max(start, end)] or data[max(start + size, end) :]:
         names.append(BEHIND)
@@ -320,6 +327,13 @@ def _rows(data: bytes, layout: Layout) -> Bytes:
     if layout.shape.short:
         raster = memoryview(bytes(raster) + bytes(layout.shape.short))
     return np.frombuffer(raster, np.uint8).reshape(layout.height, layout.stride)
+
+
+def _constant(rows: Bytes, layout: Layout) -> int:
+    """What the bits of a pixel are that belong to no channel: those of the first."""
+    if not layout.spare:
+        return 0
+    return int(rows[0, : layout.shape.bits // 8].view(f"<u{layout.shape.bits // 8}")[0]) & layout.spare
 
 
 def _unpack(rows: Bytes, layout: Layout) -> Array:

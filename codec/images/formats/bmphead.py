@@ -52,6 +52,13 @@ class Shape:
     profile: int = 0
 
     @property
+    def meant(self) -> int:
+        """Those of them that have a meaning."""
+        palette = (3 if self.header == CORE else 4) * 2**self.bits if self.bits <= 8 else 0
+        masks = {BITFIELDS: 12, ALPHA_BITFIELDS: 16}.get(self.compression, 0) if self.header == INFO else 0
+        return min(self.known, FILE_HEADER + self.header + masks + palette)
+
+    @property
     def known(self) -> int:
         """Bytes at the file's beginning of which something is known: header, masks and palette."""
         palette = 4 * 2**self.bits if self.bits <= 8 else 0
@@ -122,15 +129,16 @@ def unheld(head: bytes, shape: Shape, width: int, height: int, colours: bytes) -
         colours: of the palette, 3 bytes each.
     """
     names = []
-    found, usual = bytearray(head[: shape.known]), bytearray(usual_head(shape, width, height))
+    found, usual = bytearray(head[: shape.meant]), bytearray(usual_head(shape, width, height)[: shape.meant])
     derived = [(FILE_SIZE, FILE_SIZE + 4)]
     if shape.header >= INFO:
         across, down, used, important = struct.unpack_from("<iiII", head, RESOLUTION)
         if (across or down) and not (across > 0 and down > 0):
             names.append("resolution")
         # Colours beyond the first ones are important or not: who calls all of them so says nothing.
-        whole = not important or important >= (used or 2**shape.bits)
-        derived.append((SIZE, COLOURS + (8 if whole else 4)))
+        indexed = shape.bits <= 8
+        whole = indexed and important >= (used or 2**shape.bits)
+        derived.append((SIZE, COLOURS + 4 * indexed + 4 * whole))
     if shape.compression:
         derived.append((MASKS, MASKS + (16 if shape.header >= V3 or shape.compression == ALPHA_BITFIELDS else 12)))
     if shape.header in (V4, V5):
@@ -145,7 +153,7 @@ def unheld(head: bytes, shape: Shape, width: int, height: int, colours: bytes) -
     for start, end in derived:
         found[start:end] = usual[start:end]
     step, start = 3 if shape.header == CORE else 4, FILE_HEADER + shape.header
-    for index in range(min(len(colours) // 3, (shape.known - start) // step)):
+    for index in range(min(len(colours) // 3, (shape.meant - start) // step)):
         place = start + step * index
         usual[place : place + 3] = colours[3 * index : 3 * index + 3][::-1]
     return (*names, "header fields") if found != usual else tuple(names)

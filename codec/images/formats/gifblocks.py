@@ -16,6 +16,8 @@ SCREEN, DESCRIPTOR = struct.Struct("<6sHHBBB"), struct.Struct("<BHHHHB")
 EXTENSION, IMAGE, TRAILER = 0x21, 0x2C, 0x3B
 TEXT, CONTROL, COMMENT, APPLICATION = 0x01, 0xF9, 0xFE, 0xFF
 TABLE, INTERLACED = 0x80, 0x40
+# Of a picture's flags: whether its colours are sorted, and two bits without a meaning.
+UNUSED = 0x38
 XMP, ICC = b"XMP DataXMP", b"ICCRGBG1012"
 # Behind an XMP packet stand bytes that lead a reader that takes it for blocks to its end.
 XMP_MAGIC = 257
@@ -103,6 +105,9 @@ def parse(data: bytes) -> Gif:
     while position < len(data) and len(frames) < 2 and data[position] in (EXTENSION, IMAGE):
         if data[position] == IMAGE:
             frames.append(_frame(data, position))
+            own = data[position + DESCRIPTOR.size - 1]
+            if own & UNUSED or (own & 7 and not own & TABLE):
+                others.append("header fields")
             position = frames[-1].end + 1
             continue
         label, start = data[position + 1 : position + 2], position + 2

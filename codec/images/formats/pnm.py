@@ -18,7 +18,7 @@ from ...fields import Reader, varint
 from ..limits import check_pixels
 from ..modes import Chunk
 from ..picture import Array, Picture
-from ..split import BEHIND, Split
+from ..split import BEHIND, PADDING, Split
 from . import pnmtext
 from .chunks import text_chunk
 from .rawrows import (
@@ -173,12 +173,13 @@ def skeleton(remainder: bytes) -> bytes:
     """A file of one pixel with the comments of the file of a remainder."""
     fields = reader(remainder)
     head, header = _read_head(fields, 1, 1)
+    row = bytearray(b" 0" * header.channels if header.plain else header.row)
     if header.plain:
         pnmtext.read_spacing(fields, header.channels, MOST_SAMPLES)
     else:
-        skip_patch(fields, "the rows")
+        row[-1] = skip_patch(fields, "the rows")
     tail = bytes(fields.take(fields.left, "the tail"))
-    return head + (b" 0" * header.channels if header.plain else bytes(header.row)) + tail
+    return head + row + tail
 
 
 def beyond(data: bytes) -> tuple[str, ...]:
@@ -186,7 +187,9 @@ def beyond(data: bytes) -> tuple[str, ...]:
     header = _parse(data)
     # What the bits of a sample do not tell.
     names = [] if header.maximum == 2**header.bits - 1 else [f"maximum of {header.maximum}"]
-    _, end, _ = _samples(data, header)
+    pixels, end, _ = _samples(data, header)
+    if not header.plain and _pack(pixels, header) != data[header.offset : end]:
+        names.append(PADDING)
     tail = data[end:].strip(SPACE) if header.plain else data[end:]
     return (*names, BEHIND) if tail else tuple(names)
 

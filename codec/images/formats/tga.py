@@ -20,7 +20,7 @@ from ...fields import Reader, varint
 from ..limits import check_pixels
 from ..modes import Chunk
 from ..picture import Array, Picture
-from ..split import Split
+from ..split import PADDING, Split
 from . import tgapackets, tgatail
 from .chunks import text_chunk
 from .rawrows import Bytes, blob, narrowed, patch, patched, reader, remaking, skip_patch, take_blob, widened
@@ -114,8 +114,7 @@ def split(data: bytes, picture: Picture) -> Split | None:
     plain = _parse(data)
     rows, heads, end = _rows(data, plain)
     layout = _with_alpha(rows, plain)
-    spare = _spare(layout)
-    value = int.from_bytes(rows[0, : layout.pixel].tobytes(), "little") & spare
+    value = _constant(rows, layout)
     expected = _pack(picture.pixels, layout, value)
     header = data[: HEADER.size]
     parts = [
@@ -157,15 +156,17 @@ def join(picture: Picture, remainder: bytes) -> bytes:
 
 @remaking("TGA")
 def skeleton(remainder: bytes) -> bytes:
-    """A TGA file of one pixel with the metadata of the file of a remainder."""
+    """A TGA file of two pixels with the metadata of the file of a remainder."""
     fields = reader(remainder)
-    head, layout = _take_head(fields, 1, 1)
+    head, layout = _take_head(fields, 2, 1)
     fields.varint("spare bits")
-    skip_patch(fields, "the rows")
+    # Something in the rows that is no pixel: it is in the second one.
+    last = b"\xff" if skip_patch(fields, "the rows") else b"\0"
     if layout.runs:
         tgapackets.skip_heads(fields)
     tail, area = tgatail.take_tail(fields)
-    return head + bytes(layout.runs + layout.pixel) + tgatail.moved(tail, area, len(head) + layout.runs + layout.pixel)
+    start = b"".join([head, b"\1" * layout.runs, bytes(layout.pixel), last * layout.pixel])
+    return start + tgatail.moved(tail, area, len(start))
 
 
 def beyond(data: bytes) -> tuple[str, ...]:
@@ -174,7 +175,13 @@ def beyond(data: bytes) -> tuple[str, ...]:
     names = ["palette"] if data[1] and layout.kind != PALETTE else []
     if any(data[8:12]):
         names.append("place on the screen")
-    return (*names, *tgatail.beyond(data, _rows(data, layout)[2]))
+    if not data[1] and any(data[3:8]):
+        names.append("header fields")
+    rows, _, end = _rows(data, layout)
+    layout = _with_alpha(rows, layout)
+    if _pack(_unpack(rows, layout), layout, _constant(rows, layout)) != rows.tobytes():
+        names.append(PADDING)
+    return (*names, *tgatail.beyond(data, end))
 
 
 def _header(kind: int, depth: int, flags: int, width: int, height: int) -> bytes:
@@ -296,6 +303,11 @@ def _spare(layout: Layout) -> int:
     if layout.mode != "RGB":
         return 0
     return {15: 0x8000, 16: 0x8000, 32: 0xFF000000}.get(layout.depth, 0)
+
+
+def _constant(rows: Bytes, layout: Layout) -> int:
+    """What these bits are: those of the first pixel."""
+    return int.from_bytes(rows[0, : layout.pixel].tobytes(), "little") & _spare(layout)
 
 
 def _turned(pixels: Bytes, layout: Layout) -> Bytes:

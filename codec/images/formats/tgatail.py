@@ -50,6 +50,8 @@ def beyond(data: bytes, end: int) -> tuple[str, ...]:
             tail = data[end:area] + data[area + EXTENSION : foot]
         else:
             tail = data[end:foot]
+            if any(data[foot : foot + DEVELOPER]):
+                names.append("extension area")
         if any(data[foot + DEVELOPER : foot + 2 * DEVELOPER]):
             return (*names, "developer area")
     return (*names, BEHIND) if tail else tuple(names)

@@ -30,6 +30,8 @@ NOT_ONE_PICTURE = frozenset([LOSSY, b"ANIM", b"ANMF", b"ALPH"])
 CANVAS, ALPHA_BYTE, ALPHA_BIT = 8 + 4, 4, 0x10
 # The chunks that Pillow reads, by the name that it has for what is in them.
 METADATA = {b"ICCP": "icc_profile", b"EXIF": "exif", b"XMP ": "xmp"}
+# The flags of an extended header: for a profile, alpha, EXIF, XMP.
+KNOWN_FLAGS = 0x20 | 0x10 | 0x08 | 0x04
 PIXELS = frozenset([LOSSY, LOSSLESS, EXTENDED, b"ALPH"])
 MAX_SIDE = 16384
 HAS_ALPHA, HAS_MORE = 1, 2
@@ -102,14 +104,19 @@ def skeleton(remainder: bytes) -> bytes:
 
 def beyond(data: bytes) -> tuple[str, ...]:
     """What a file, or its skeleton, holds that is neither pixels nor metadata of its picture, as people call it."""
-    with Image.open(BytesIO(data), formats=["WEBP"]) as image:
-        held = {name for name, key in METADATA.items() if image.info.get(key)}
+    try:
+        with Image.open(BytesIO(data), formats=["WEBP"]) as image:
+            held = {name for name, key in METADATA.items() if image.info.get(key)}
+    except Exception as error:  # whatever a damaged file leads Pillow to
+        raise UnreadableImageError("a damaged WebP file") from error
     names, chunks = [], _chunks(data)
     for name, _, _ in chunks:
         if name in held:
             held.discard(name)  # a second one is not looked at
         elif name not in PIXELS:
             names.append(f"chunk {name.decode('latin-1').strip()}")
+    if EXTENDED in data[RIFF : RIFF + 4] and (data[RIFF + 8] & ~KNOWN_FLAGS or any(data[RIFF + 9 : RIFF + 12])):
+        names.append("header fields")
     if chunks and chunks[-1][2] < len(data):
         names.append(BEHIND)
     return tuple(dict.fromkeys(names))

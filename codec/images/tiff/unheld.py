@@ -1,17 +1,19 @@
-"""What a TIFF file holds that is neither pixels nor metadata of its picture. Standard library only, but for `meta`."""
+"""What a TIFF file holds that is neither pixels nor metadata of its picture."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 from ...errors import UnreadableImageError
 from .dirs import LETTERS, MAX_DEPTH, SUB_DIRECTORIES, Entry, Source, Tiff, directory, parse, tree
-from .layout import STRIP_COUNTS, STRIP_OFFSETS, TILE_COUNTS, TILE_OFFSETS
+from .layout import NONE, layout
 from .meta import KEPT, KNOWN, UNIT, X_RESOLUTION, Y_RESOLUTION, resolution
+from .samples import places, raw_bytes
 
 __all__ = ["beyond", "unclaimed"]
 
 IDLE = "bytes that no tag speaks for"
 SUBFILE = 254
+MAX_PIXELS = 2**64
 Spans = Iterable[tuple[int, int]]
 
 
@@ -60,12 +62,9 @@ def _says_nothing(tiff: Tiff) -> bool:
 
 
 def _segments(tiff: Tiff) -> Iterator[tuple[int, int]]:
-    for offsets, counts in ((STRIP_OFFSETS, STRIP_COUNTS), (TILE_OFFSETS, TILE_COUNTS)):
-        with suppress(UnreadableImageError):
-            places, sizes = tiff.numbers(offsets), tiff.numbers(counts)
-            # One strip that is not compressed may go without a length: it goes on to the next part.
-            for place, size in zip(places, sizes or (len(tiff.data),), strict=False):
-                yield place, place + size
+    found = layout(tiff, MAX_PIXELS)
+    for index, (start, size) in enumerate(zip(*places(tiff, found), strict=True)):
+        yield start, start + (min(size, raw_bytes(found, index)) if found.compression == NONE else size)
 
 
 def _below(data: Source, order: str, big: bool, entries: tuple[Entry, ...], depth: int) -> Iterator[tuple[int, int]]:
