@@ -1,4 +1,4 @@
-"""What a conversion does not hold is named: each byte outside a source's pixels is in the new file, or named as lost."""
+"""What a conversion does not hold is named: each byte outside a source's pixels is in the new file, or called lost."""
 
 import struct
 import zlib
