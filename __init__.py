@@ -142,6 +142,8 @@ def compress(
 
     if taken.reason and notice is not None:
         notice(f"kept whole: {taken.reason}")
+    if taken.left_out and notice is not None:
+        notice(f"not kept of the image's info: {', '.join(taken.left_out)}")
     if taken.data is not None and (taken.lossy or taken.reason):
         if taken.picture is None:
             return keep(taken.data, taken.extension, lossy=taken.lossy)

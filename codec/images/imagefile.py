@@ -18,6 +18,7 @@ from .limits import STRICT_PILLOW, check_pixels
 from .opaque import OPAQUE, Kind
 from .picture import Picture, from_pil
 from .png import png
+from .png.contents import text_of
 from .tiff import tiff
 
 __all__ = ["FORMATS", "InputImage", "Kind", "check_pixels", "extensions", "read", "recognise"]
@@ -174,7 +175,9 @@ def _read_jpeg(data: bytes, max_pixels: int) -> InputImage:
         with _open(data, "JPEG", max_pixels) as image:
             picture = from_pil(image)
             comments = tuple(text_chunk("Comment", comment) for comment in file.comments if comment)
-            return InputImage(replace(picture, chunks=picture.chunks + comments), "JPEG", lossy=True)
+            # Pillow has but the last one.
+            others = tuple(chunk for chunk in picture.chunks if text_of(chunk)[0] != "comment")
+            return InputImage(replace(picture, chunks=others + comments), "JPEG", lossy=True)
     except (LimitError, MemoryError):
         raise
     except Exception as error:

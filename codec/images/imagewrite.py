@@ -15,9 +15,10 @@ from PIL import Image
 from ..errors import DensezipError, OutputFormatError
 from .exif import EXIF_PREFIX, only_orientation
 from .imagefile import FORMATS, read
+from .info import METRES_PER_INCH, XMP_KEYWORD
 from .modes import Chunk
 from .opaque import OPAQUE
-from .picture import METRES_PER_INCH, XMP_KEYWORD, Picture, to_image
+from .picture import Picture, to_image
 from .png import png
 from .png.contents import TEXTS, profile_of, text_of
 from .tiff import tiff
@@ -167,7 +168,7 @@ def _same_content(wanted: Chunk, found: Chunk, kind: str) -> bool:
     if one in TEXTS and other in TEXTS:
         (keyword, text), (held, texts) = text_of(wanted), text_of(found)
         # Some formats have one comment of several lines for several comments.
-        return keyword == held and (text == texts or f"\n{text}\n" in f"\n{texts}\n")
+        return keyword.lower() == held.lower() and (text == texts or f"\n{text}\n" in f"\n{texts}\n")
     if one != other:
         return False
     if one == "iCCP":
@@ -183,7 +184,9 @@ def _same_content(wanted: Chunk, found: Chunk, kind: str) -> bool:
 
 def _with_comments(data: bytes, picture: Picture, kind: str) -> bytes:
     """A GIF or PNM file with the comments of a picture."""
-    texts = [text.encode() for chunk in picture.chunks for keyword, text in [text_of(chunk)] if keyword == "Comment"]
+    texts = [
+        text.encode() for chunk in picture.chunks for keyword, text in [text_of(chunk)] if keyword.lower() == "comment"
+    ]
     if kind == "PNM":
         lines = b"\n".join(texts).split(b"\n") if texts else []
         return data[:3] + b"".join(b"# %s\n" % line for line in lines) + data[3:]

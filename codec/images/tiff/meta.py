@@ -12,8 +12,8 @@ from PIL import Image
 
 from ...errors import InputError
 from ..exif import EXIF_PREFIX
+from ..info import METRES_PER_INCH, XMP_KEYWORD, chunks_of_info
 from ..modes import Chunk
-from ..picture import METRES_PER_INCH, XMP_KEYWORD, chunks_of_info
 from .dirs import EXIF, GPS, Field, Tiff, parse, serialise, tree
 
 __all__ = [
