@@ -17,7 +17,9 @@ class Split:
     Attributes:
         remainder: all else that its format needs to make the file again.
         exact: whether these are the same bytes; if not, the pixels and every byte outside the pixel stream are.
+        proved: whether the file was put together already, and came out the same.
     """
 
     remainder: bytes
     exact: bool
+    proved: bool = False

@@ -31,6 +31,7 @@ from .chunks import (
     header_bytes,
     parse,
     raw_chunks,
+    shown,
 )
 from .read import mode_of, read_pixels
 from .stream import chunks_of, explain, standard
@@ -128,7 +129,7 @@ def split(data: bytes, picture: Picture) -> Split | None:
     if choices is not None:
         remainder = b"".join([bytes([start | STREAM * bool(choices)]), *out, choices])
         if join(picture, remainder) == data:
-            return Split(remainder, exact=True)
+            return Split(remainder, exact=True, proved=True)
     return Split(b"".join([bytes([start]), *out]), exact=False)
 
 
@@ -164,9 +165,9 @@ def _unpack(remainder: bytes) -> _Parts:
 
 def _unpack_chunk(reader: Reader) -> bytes:
     kind = bytes(reader.take(4, "name of a chunk"))
-    code = reader.varint(f"length of {kind!r}")
-    whole = chunk_bytes(kind, bytes(reader.take(code >> 1, f"chunk {kind!r}")))
-    return whole[:-CRC_BYTES] + reader.take(CRC_BYTES, f"CRC of {kind!r}") if code & 1 else whole
+    code = reader.varint(f"length of {shown(kind)}")
+    whole = chunk_bytes(kind, bytes(reader.take(code >> 1, f"chunk {shown(kind)}")))
+    return whole[:-CRC_BYTES] + reader.take(CRC_BYTES, f"CRC of {shown(kind)}") if code & 1 else whole
 
 
 def join(picture: Picture, remainder: bytes) -> bytes:
@@ -210,7 +211,7 @@ def skeleton(remainder: bytes) -> bytes:
 def beyond(data: bytes) -> tuple[str, ...]:
     """What a file, or its skeleton, holds that is neither pixels nor metadata of its picture, as people call it."""
     chunks = list(raw_chunks(data))
-    names = [f"chunk {chunk.kind.decode('latin-1')}" for chunk in chunks if not chunk.sound]
+    names = [f"chunk {shown(chunk.kind)}" for chunk in chunks if not chunk.sound]
     behind = len(chunks[-1].body) > 0 or chunks[-1].end < len(data)
     return tuple(dict.fromkeys((*names, *([BEHIND] if behind else []))))
 

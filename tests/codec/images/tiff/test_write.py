@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from densezip.codec.images.imagefile import read
 from densezip.codec.images.imagewrite import convert, write
-from densezip.codec.images.picture import XMP_KEYWORD, Picture, from_array, from_pil
+from densezip.codec.images.info import XMP_KEYWORD
+from densezip.codec.images.picture import Picture, from_array, from_pil
 from densezip.codec.images.tiff import tiff
 from hypothesis import given
 from hypothesis import strategies as st
@@ -129,7 +130,11 @@ def test_what_has_no_place_in_tiff_is_named() -> None:
 
 
 def test_what_of_exif_has_no_place_in_tiff_is_named() -> None:
-    held = Picture(array(3), "RGB", 8, (("eXIf", camera_exif("<")),))
+    exif = bytearray(camera_exif("<"))
+    assert convert(Picture(array(3), "RGB", 8, (("eXIf", bytes(exif)),)), "tif").lost == ()
+    (count,) = struct.unpack_from("<H", exif, 8)
+    struct.pack_into("<I", exif, 10 + 12 * count, 8)  # another directory
+    held = Picture(array(3), "RGB", 8, (("eXIf", bytes(exif)),))
     assert convert(held, "tif").lost == ("EXIF thumbnail",)
     block = b"II*\0\x08\0\0\0" + directory([(270, ASCII, b"a hill\0"), (700, 1, b"<x/>12")], 8)
     assert convert(replace(held, chunks=(("eXIf", block),)), "tif").lost == ("EXIF tag 700",)
