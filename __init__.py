@@ -142,6 +142,8 @@ def compress(
 
     if taken.reason and notice is not None:
         notice(f"kept whole: {taken.reason}")
+    if taken.left_out and notice is not None:
+        notice(f"not kept of the image's info: {', '.join(taken.left_out)}")
     if taken.data is not None and (taken.lossy or taken.reason):
         if taken.picture is None:
             return keep(taken.data, taken.extension, lossy=taken.lossy)
@@ -192,7 +194,7 @@ def decompress(
     container = _open(source, threads, max_pixels)
     from .codec.images.picture import to_image
 
-    return to_image(_picture(container, threads, max_pixels, progress))
+    return to_image(_picture(container, _stored(container, max_pixels), threads, max_pixels, progress))
 
 
 def export(
@@ -223,18 +225,18 @@ def export(
     """
     container = _open(source, threads, max_pixels)
     header = container.header
-    from .codec.file.coding import stored_bytes
     from .codec.images.imagewrite import convert, format_of_extension, own_format
-    from .codec.images.source import beyond, beyond_jpeg, put_together
+    from .codec.images.source import beyond, beyond_whole, put_together
 
     own = header.stored_format or header.source_format
     wanted = (extension or own or "png").lower().removeprefix(".")
     same = bool(own) and (extension is None or own_format(wanted, own))
-    if header.payload in (Payload.STORED, Payload.FILE) and same:
-        return Exported(stored_bytes(container, _most_bytes(max_pixels)), own)
+    stored = _stored(container, max_pixels)
+    if stored is not None and same:
+        return Exported(stored, own)
     if not same or header.remainder is None:
         format_of_extension(wanted)  # before the work, not after it
-    picture = _picture(container, threads, max_pixels, progress, with_metadata=not same)
+    picture = _picture(container, stored, threads, max_pixels, progress, with_metadata=not same)
     if same and header.remainder is not None:
         return Exported(put_together(_source(header), picture), own)
     if extension is None:
@@ -243,9 +245,8 @@ def export(
         except OutputFormatError:
             wanted = "png"
     data, extension, lost = convert(picture, wanted)
-    if header.payload is Payload.STORED and own_format("jpg", own):
-        lost += beyond_jpeg(stored_bytes(container, _most_bytes(max_pixels)))
-    return Exported(data, extension, lost if header.remainder is None else lost + beyond(_source(header)))
+    more = beyond(_source(header)) if stored is None else beyond_whole(stored)
+    return Exported(data, extension, tuple(dict.fromkeys((*lost, *more))))
 
 
 def info(source: "File") -> Info:
@@ -288,15 +289,15 @@ def verify(
     container = _open(source, threads, max_pixels)
     header = container.header
     wanted = None if original is None else bytes_of(original)[0]
-    from .codec.file.coding import stored_bytes
     from .codec.images.source import gives_back, put_together, same_pixels
 
+    stored = _stored(container, max_pixels)
     if header.payload is Payload.FILE:
-        back = wanted is None or stored_bytes(container, _most_bytes(max_pixels)) == wanted
+        back = wanted is None or stored == wanted
     else:
-        picture = _picture(container, threads, max_pixels, progress, with_metadata=False)
+        picture = _picture(container, stored, threads, max_pixels, progress, with_metadata=False)
         if header.payload is Payload.STORED:
-            back = wanted is None or stored_bytes(container, _most_bytes(max_pixels)) == wanted
+            back = wanted is None or stored == wanted
             back = back or (pixels_only and wanted is not None and same_pixels(picture, wanted))
         elif wanted is None:
             back = header.remainder is None or bool(put_together(_source(header), picture))
@@ -331,8 +332,18 @@ def _open(source: "File", threads: int, max_pixels: int) -> Container:
     return container
 
 
+def _stored(container: Container, max_pixels: int) -> bytes | None:
+    """The file that was kept whole, checked; None where its pixels are coded."""
+    if container.header.payload not in (Payload.STORED, Payload.FILE):
+        return None
+    from .codec.file.coding import stored_bytes
+
+    return stored_bytes(container, _most_bytes(max_pixels))
+
+
 def _picture(
     container: Container,
+    stored: bytes | None,
     threads: int,
     max_pixels: int,
     progress: Callable[[float], None] | None,
@@ -341,8 +352,8 @@ def _picture(
 ) -> "Picture":
     """The picture in a .dz file of any kind; its metadata costs a look at the remainder."""
     header = container.header
-    if header.payload in (Payload.STORED, Payload.FILE):
-        return _stored_picture(container, max_pixels)
+    if stored is not None:
+        return _stored_picture(header, stored, max_pixels)
     from .codec.file.coding import decode_picture
 
     def known(header: Header) -> "Coder":
@@ -366,26 +377,20 @@ def _source(header: Header) -> "SourceFile":
     return SourceFile(header.source_format, header.remainder, header.source_checksum)
 
 
-def _stored_picture(container: Container, max_pixels: int) -> "Picture":
-    from .codec.file.coding import stored_bytes
+def _stored_picture(header: Header, data: bytes, max_pixels: int) -> "Picture":
     from .codec.images.imagefile import read
 
-    header = container.header
-    data = stored_bytes(container, _most_bytes(max_pixels))
     try:
         picture = read(data, max_pixels).picture
     except UnsupportedImageError as error:
         raise UnsupportedImageError(f"a {header.stored_format} file that was kept whole: {error}") from None
     except InputError as error:
         raise CorruptPayloadError(f"the stored {header.stored_format} file: {error}") from error
-    if header.payload is Payload.STORED and (picture.mode, *picture.pixels.shape[:2]) != (
-        header.mode,
-        header.height,
-        header.width,
-    ):
+    height, width = picture.pixels.shape[:2]
+    if header.payload is Payload.STORED and (picture.mode, width, height) != (header.mode, header.width, header.height):
         raise CorruptPayloadError(
-            f"the stored {header.stored_format} file is {picture.mode} {picture.pixels.shape[1]}x"
-            f"{picture.pixels.shape[0]}, the header says {header.mode} {header.width}x{header.height}"
+            f"the stored {header.stored_format} file is {picture.mode} {width}x{height}, "
+            f"the header says {header.mode} {header.width}x{header.height}"
         )
     return picture
 

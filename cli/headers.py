@@ -9,11 +9,9 @@ import re
 import struct
 from collections.abc import Callable
 
-__all__ = ["dimensions", "is_plain_png"]
+__all__ = ["dimensions"]
 
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
-# Chunks whose content other formats hold, or are known not to hold.
-USUAL_CHUNKS = frozenset(b"IHDR PLTE tRNS IDAT IEND gAMA cHRM sRGB iCCP cICP eXIf pHYs tEXt zTXt iTXt".split())
 
 TIFF_WIDTH, TIFF_HEIGHT = 256, 257
 MOST_TAGS = 4096
@@ -40,21 +38,6 @@ def dimensions(head: bytes) -> Size | None:
                 return None
             return size if size is not None and min(size) > 0 else None
     return None
-
-
-def is_plain_png(data: bytes) -> bool:
-    """Whether a file is a PNG file that holds nothing but pixels and usual metadata."""
-    if not data.startswith(PNG_MAGIC):
-        return False
-    at = len(PNG_MAGIC)
-    while at + 12 <= len(data):
-        name = data[at + 4 : at + 8]
-        if name not in USUAL_CHUNKS:
-            return False
-        at += 12 + int.from_bytes(data[at : at + 4], "big")
-        if name == b"IEND":
-            return at == len(data)
-    return False
 
 
 def _png(head: bytes) -> Size:

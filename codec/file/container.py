@@ -28,8 +28,8 @@ from ..images.modes import (
     SUB_BITS,
     Chunk,
 )
-from .metadata import MAX_METADATA, pack_chunks, unpack_chunks
-from .packing import METHODS, pack, unpack
+from .metadata import pack_chunks, unpack_chunks
+from .packing import METHOD_SHIFT, pack_remainder, take_packing, unpack_remainder
 
 __all__ = [
     "FORMAT_VERSION",
@@ -66,8 +66,6 @@ ARRAY_SHIFT = 6
 FORMAT_MASK = 0x1F
 FLAG_EXACT = 0x20
 FLAG_REMAINDER = 0x40
-# A length and the method of packing share a number.
-METHOD_SHIFT = 2
 
 Box = tuple[int, int, int, int]  # top, left, bottom, right
 
@@ -205,7 +203,7 @@ def serialise(header: Header, tiles: Sequence[bytes]) -> bytes:
     if header.chunks:
         body += pack_chunks(header.chunks)
     if header.remainder is not None:
-        body += _pack_remainder(header.remainder)
+        body += pack_remainder(header.remainder)
     head = MAGIC + bytes([_version(header)]) + varint(len(body)) + body
     return b"".join([head, zlib.crc32(head).to_bytes(CRC_BYTES, "little"), *tiles])
 
@@ -248,31 +246,6 @@ def _image_fields(header: Header, tiled: bool) -> bytes:
     if tiled:
         body += varint(header.tile_width) + varint(header.tile_height)
     return bytes(body + header.checksum + header.source_checksum)
-
-
-def _pack_remainder(remainder: bytes) -> bytes:
-    if len(remainder) > MAX_METADATA:
-        raise LimitError(f"{len(remainder)} bytes beside the pixels: the limit is {MAX_METADATA}")
-    method, packed = pack(remainder)
-    number = varint(len(remainder) << METHOD_SHIFT | method)
-    return number + (varint(len(packed)) if method else b"") + packed
-
-
-def _unpack_remainder(reader: Reader) -> bytes:
-    length, method = _packing(reader, "what is beside the pixels")
-    if length > MAX_METADATA:
-        raise HeaderError(f"{length} bytes beside the pixels: the limit is {MAX_METADATA}")
-    size = reader.varint("length of what is beside the pixels") if method else length
-    return unpack(method, reader.take(size, "what is beside the pixels"), length, HeaderError)
-
-
-def _packing(reader: Reader, what: str) -> tuple[int, int]:
-    """A length, and the method of packing."""
-    number = reader.varint(f"length of {what}")
-    length, method = number >> METHOD_SHIFT, number & (1 << METHOD_SHIFT) - 1
-    if method >= METHODS:
-        raise HeaderError(f"{what}: method of packing {method} is not one of 0 to {METHODS - 1}")
-    return length, method
 
 
 def parse(data: bytes | bytearray | memoryview) -> Container:
@@ -333,7 +306,7 @@ def _parse_body(reader: Reader, version: int) -> tuple[Header, list[tuple[int, i
     if flags & FLAG_METADATA:
         header = replace(header, chunks=unpack_chunks(reader))
     if header.remainder is not None:
-        header = replace(header, remainder=_unpack_remainder(reader))
+        header = replace(header, remainder=unpack_remainder(reader))
     palette = dict(header.chunks).get("PLTE", b"")
     whole = payload is Payload.STORED or header.remainder is not None
     if header.mode == "P" and not whole and (len(palette) % 3 or not 3 <= len(palette) <= 768):
@@ -349,7 +322,7 @@ def _parse_file(reader: Reader, flags: int) -> Header:
     extension = reader.text("stored format")
     if not extension.isalnum():
         raise HeaderError(f"a stored file with the extension {extension!r}")
-    length, method = _packing(reader, "the file")
+    length, method = take_packing(reader, "the file")
     checksum = bytes(reader.take(CHECKSUM_BYTES, "checksum of the file"))
     header = Header(Payload.FILE, "", 0, 0, checksum, 0, 0, 0, lossy=bool(flags & FLAG_LOSSY))
     return replace(header, stored_format=extension, packing=(method, length))

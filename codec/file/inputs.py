@@ -22,6 +22,7 @@ class Input:
         lossy: whether that file's own coding is a lossy one, so that pixels are not worth a trial.
         source: the file without its pixels; None for images, arrays and files that are kept whole.
         reason: why there is nothing to do but to keep the file whole; empty if there is.
+        left_out: the entries of a PIL image's `info` that are not kept.
     """
 
     picture: Any = None
@@ -30,6 +31,7 @@ class Input:
     lossy: bool = False
     source: Any = None
     reason: str = ""
+    left_out: tuple[str, ...] = ()
 
 
 def bytes_of(source: object) -> tuple[bytes, str]:
@@ -89,7 +91,7 @@ def take_in(image: object, strip: bool | str, max_pixels: int) -> Input:
     from PIL import Image
 
     from ..images import imagefile
-    from ..images.picture import from_array, from_pil
+    from ..images.picture import from_array, from_pil, left_out
 
     if isinstance(image, np.ndarray):
         height, width = image.shape[:2] if image.ndim >= 2 else (0, 0)
@@ -100,7 +102,9 @@ def take_in(image: object, strip: bool | str, max_pixels: int) -> Input:
     if isinstance(image, Image.Image):
         imagefile.check_pixels(*image.size, max_pixels)
         picture = from_pil(image)
-        return Input(picture.stripped(look=strip is True) if strip else picture)
+        if strip:
+            return Input(picture.stripped(look=strip is True))
+        return Input(picture, left_out=left_out(image, picture))
     data, suffix = bytes_of(image)
     kind = imagefile.recognise(data)
     if kind is None:

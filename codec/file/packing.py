@@ -3,12 +3,16 @@
 import lzma
 import zlib
 
-from ..errors import FormatError
+from ..errors import FormatError, HeaderError, LimitError
+from ..fields import Reader, varint
+from .metadata import MAX_METADATA
 
-__all__ = ["METHODS", "PLAIN", "pack", "unpack"]
+__all__ = ["METHODS", "METHOD_SHIFT", "PLAIN", "pack", "pack_remainder", "take_packing", "unpack", "unpack_remainder"]
 
 METHODS = 3
 PLAIN, DEFLATE, LZMA = range(METHODS)
+# A length and the method of packing share a number.
+METHOD_SHIFT = 2
 # Both without a header of their own: what frames them says how long they are, and guards them by a CRC.
 WINDOW_BITS = -15
 LZMA_FILTERS = [{"id": lzma.FILTER_LZMA2, "dict_size": 2**23}]
@@ -58,6 +62,37 @@ def unpack(method: int, packed: bytes | memoryview, length: int, error: type[For
     if len(data) != length or not ended:
         raise error(f"{len(packed)} packed bytes do not give the {length} announced")
     return data
+
+
+def pack_remainder(remainder: bytes) -> bytes:
+    """What is beside the pixels, in a header.
+
+    Raises:
+        LimitError: more than `MAX_METADATA` bytes.
+    """
+    if len(remainder) > MAX_METADATA:
+        raise LimitError(f"{len(remainder)} bytes beside the pixels: the limit is {MAX_METADATA}")
+    method, packed = pack(remainder)
+    number = varint(len(remainder) << METHOD_SHIFT | method)
+    return number + (varint(len(packed)) if method else b"") + packed
+
+
+def unpack_remainder(reader: Reader) -> bytes:
+    """What `pack_remainder` was given, from a cursor; raises HeaderError."""
+    length, method = take_packing(reader, "what is beside the pixels")
+    if length > MAX_METADATA:
+        raise HeaderError(f"{length} bytes beside the pixels: the limit is {MAX_METADATA}")
+    size = reader.varint("length of what is beside the pixels") if method else length
+    return unpack(method, reader.take(size, "what is beside the pixels"), length, HeaderError)
+
+
+def take_packing(reader: Reader, what: str) -> tuple[int, int]:
+    """A length, and the method of packing."""
+    number = reader.varint(f"length of {what}")
+    length, method = number >> METHOD_SHIFT, number & (1 << METHOD_SHIFT) - 1
+    if method >= METHODS:
+        raise HeaderError(f"{what}: method of packing {method} is not one of 0 to {METHODS - 1}")
+    return length, method
 
 
 def _length(found: tuple[int, bytes]) -> int:

@@ -5,7 +5,7 @@ pixels are decoded. A file that is sound but not coded is unsupported: it can st
 is unreadable.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 
 from PIL import Image
@@ -13,10 +13,12 @@ from PIL import Image
 from ..errors import DensezipError, LimitError, UnreadableImageError, UnsupportedImageError
 from . import jpegscan, opaque
 from .formats import bmp, gif, pnm, qoi, tga, webp
+from .formats.chunks import text_chunk
 from .limits import STRICT_PILLOW, check_pixels
 from .opaque import OPAQUE, Kind
 from .picture import Picture, from_pil
 from .png import png
+from .png.contents import text_of
 from .tiff import tiff
 
 __all__ = ["FORMATS", "InputImage", "Kind", "check_pixels", "extensions", "read", "recognise"]
@@ -171,7 +173,11 @@ def _read_jpeg(data: bytes, max_pixels: int) -> InputImage:
     check_pixels(file.width, file.height, max_pixels)
     try:
         with _open(data, "JPEG", max_pixels) as image:
-            return InputImage(from_pil(image), "JPEG", lossy=True)
+            picture = from_pil(image)
+            comments = tuple(text_chunk("Comment", comment) for comment in file.comments if comment)
+            # Pillow has but the last one.
+            others = tuple(chunk for chunk in picture.chunks if text_of(chunk)[0] != "comment")
+            return InputImage(replace(picture, chunks=others + comments), "JPEG", lossy=True)
     except (LimitError, MemoryError):
         raise
     except Exception as error:

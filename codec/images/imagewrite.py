@@ -13,12 +13,14 @@ import numpy as np
 from PIL import Image
 
 from ..errors import DensezipError, OutputFormatError
-from .exif import only_orientation
+from .exif import EXIF_PREFIX, only_orientation
 from .imagefile import FORMATS, read
+from .info import METRES_PER_INCH, XMP_KEYWORD
 from .modes import Chunk
 from .opaque import OPAQUE
-from .picture import METRES_PER_INCH, XMP_KEYWORD, Picture, to_image
+from .picture import Picture, to_image
 from .png import png
+from .png.contents import TEXTS, profile_of, text_of
 from .tiff import tiff
 
 __all__ = ["Converted", "convert", "format_of_extension", "own_format", "write"]
@@ -29,7 +31,7 @@ WRITERS: dict[str, dict[str, Any]] = {
     "BMP": {"format": "BMP"},
     "GIF": {"format": "GIF", "optimize": False},
     "PNM": {"format": "PPM"},
-    "QOI": {"format": "QOI"},
+    "QOI": {"format": "QOI", "colorspace": "sRGB"},
     "TGA": {"format": "TGA"},
 }
 # What people call the metadata that is not text or XMP, by the PNG chunk that holds it.
@@ -53,7 +55,7 @@ NAMES = {
 }
 BI_BITFIELDS = 3
 PAM_TYPES = {"L": "GRAYSCALE", "I": "GRAYSCALE", "LA": "GRAYSCALE_ALPHA", "RGB": "RGB", "RGBA": "RGB_ALPHA"}
-TEXTS = frozenset(["tEXt", "zTXt", "iTXt"])
+COMMENTED = ("GIF", "PNM")
 # What Pillow takes from us: by format, the entries of `info` that it writes.
 KEPT = {"WebP": ("icc_profile", "exif", "xmp"), "BMP": ("dpi",)}
 
@@ -110,7 +112,7 @@ def convert(picture: Picture, extension: str) -> Converted:
     """
     kind = format_of_extension(extension)
     data, back = _written(picture, kind, pam=extension.lower().removeprefix(".") == "pam")
-    return Converted(data, extension.lower().removeprefix("."), _lost(picture, back))
+    return Converted(data, extension.lower().removeprefix("."), _lost(picture, back, kind))
 
 
 def _written(picture: Picture, kind: str, *, pam: bool) -> tuple[bytes, Picture]:
@@ -123,6 +125,8 @@ def _written(picture: Picture, kind: str, *, pam: bool) -> tuple[bytes, Picture]
         raise OutputFormatError("JPEG is lossy: it cannot hold this image")
     try:
         data = _pam(picture) if pam else _encode(picture, kind)
+        if kind in COMMENTED:
+            data = _with_comments(data, picture, kind)
         back = read(data, limit).picture
     except OutputFormatError:
         raise
@@ -137,25 +141,60 @@ def _written(picture: Picture, kind: str, *, pam: bool) -> tuple[bytes, Picture]
     return data, back
 
 
-def _lost(picture: Picture, back: Picture) -> tuple[str, ...]:
+def _lost(picture: Picture, back: Picture, kind: str) -> tuple[str, ...]:
     """What a picture has beside its pixels and what was read back has not, each once, in the picture's order."""
-    held = {_what(chunk) for chunk in back.chunks}
     names: dict[str, None] = {}
     for chunk in picture.chunks:
-        if _what(chunk) not in held:
-            names[_what(chunk)[0]] = None
+        if not any(_same_content(chunk, other, kind) for other in back.chunks):
+            names[_name(chunk)] = None
             if chunk[0] == "eXIf" and only_orientation(chunk[1]):
                 names["orientation"] = None
+        elif kind == "TIFF" and chunk[0] == "eXIf":
+            names |= dict.fromkeys(tiff.lost_of_exif(chunk[1]))
     return tuple(names)
 
 
-def _what(chunk: Chunk) -> tuple[str, bytes]:
-    """What people call a piece of metadata, and the keyword of a text."""
+def _name(chunk: Chunk) -> str:
+    """What people call a piece of metadata."""
     name, data = chunk
-    keyword = data.split(b"\0", 1)[0]
     if name in TEXTS:
-        return ("XMP", b"") if keyword == XMP_KEYWORD else ("text", keyword)
-    return NAMES.get(name, f"chunk {name}"), b""
+        return "XMP" if data.split(b"\0", 1)[0] == XMP_KEYWORD else "text"
+    return NAMES.get(name, f"chunk {name}")
+
+
+def _same_content(wanted: Chunk, found: Chunk, kind: str) -> bool:
+    """Whether a format of this kind holds one piece of metadata as the other."""
+    one, other = wanted[0], found[0]
+    if one in TEXTS and other in TEXTS:
+        (keyword, text), (held, texts) = text_of(wanted), text_of(found)
+        # Some formats have one comment of several lines for several comments.
+        return keyword.lower() == held.lower() and (text == texts or f"\n{text}\n" in f"\n{texts}\n")
+    if one != other:
+        return False
+    if one == "iCCP":
+        return profile_of(wanted[1]) == profile_of(found[1])
+    if one == "pHYs" and len(wanted[1]) == len(found[1]) == 9:
+        # Dots to the inch, or to the metre: one is rounded to the other.
+        (*sizes, unit), (*others, same) = struct.unpack(">IIB", wanted[1]), struct.unpack(">IIB", found[1])
+        return unit == same and all(abs(size - it) <= 1 for size, it in zip(sizes, others, strict=True))
+    if one in ("PLTE", "tRNS") or (one == "eXIf" and kind == "TIFF"):
+        return True  # compared by `_same_colours`; has tags in the place of a block
+    return wanted[1].removeprefix(EXIF_PREFIX) == found[1].removeprefix(EXIF_PREFIX)
+
+
+def _with_comments(data: bytes, picture: Picture, kind: str) -> bytes:
+    """A GIF or PNM file with the comments of a picture."""
+    texts = [
+        text.encode() for chunk in picture.chunks for keyword, text in [text_of(chunk)] if keyword.lower() == "comment"
+    ]
+    if kind == "PNM":
+        lines = b"\n".join(texts).split(b"\n") if texts else []
+        return data[:3] + b"".join(b"# %s\n" % line for line in lines) + data[3:]
+    blocks = [
+        b"".join(bytes([len(text[at : at + 255])]) + text[at : at + 255] for at in range(0, len(text), 255))
+        for text in texts
+    ]
+    return data[:-1] + b"".join(b"!\xfe" + block + b"\0" for block in blocks) + data[-1:]
 
 
 def _encode(picture: Picture, kind: str) -> bytes:

@@ -8,8 +8,9 @@ import re
 from dataclasses import dataclass
 
 from ..errors import UnreadableImageError
+from .split import BEHIND
 
-__all__ = ["JpegFile", "scan"]
+__all__ = ["JpegFile", "beyond", "scan"]
 
 SOI, EOI, SOS, TEM, FILL = 0xD8, 0xD9, 0xDA, 0x01, 0xFF
 RESTARTS = range(0xD0, 0xD8)
@@ -20,7 +21,11 @@ FILLING = re.compile(rb"\xff+")
 END_OF_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 END_OF_LS_SCAN = re.compile(rb"\xff[\x80-\xfe]")
 
-COM = 0xFE
+APP0, APP1, APP14, COM = 0xE0, 0xE1, 0xEE, 0xFE
+APPLICATIONS = range(0xE0, 0xF0)
+JFIF = b"JFIF\0"
+# What segments begin with that are read as metadata of the picture; that of APP14 says how to read the pixels.
+HELD = ((APP1, b"Exif\0\0"), (APP1, b"http://ns.adobe.com/xap/1.0/\0"), (APP2, b"ICC_PROFILE\0"), (APP14, b"Adobe"))
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ class JpegFile:
         components: of the frame.
         several: whether an index of several pictures is in it.
         end: where the end marker ends.
-        comment: whether a comment is in it.
+        segments: the markers of applications and comments, and what they hold.
     """
 
     frame: int
@@ -45,7 +50,12 @@ class JpegFile:
     components: int
     several: bool
     end: int
-    comment: bool = False
+    segments: tuple[tuple[int, bytes], ...] = ()
+
+    @property
+    def comments(self) -> tuple[bytes, ...]:
+        """What the comments say."""
+        return tuple(body for marker, body in self.segments if marker == COM)
 
     @property
     def uncommon(self) -> str | None:
@@ -75,7 +85,7 @@ def scan(data: bytes) -> JpegFile:
     """
     position = 2
     frame: tuple[int, int, int, int, int] | None = None
-    several = comment = False
+    several, segments = False, []
     while True:
         if position + 2 > len(data):
             raise UnreadableImageError(f"a JPEG file that is cut short after {len(data)} bytes")
@@ -100,7 +110,8 @@ def scan(data: bytes) -> JpegFile:
         if marker in FRAMES and len(body) >= 6 and frame is None:
             size = int.from_bytes(body[1:3], "big"), int.from_bytes(body[3:5], "big")
             frame = marker, body[0], size[1], size[0], body[5]
-        comment = comment or marker == COM
+        if marker in APPLICATIONS or marker == COM:
+            segments.append((marker, body))
         several = several or (marker == APP2 and body.startswith(b"MPF\0"))
         position += length
         if marker == SOS:
@@ -110,4 +121,22 @@ def scan(data: bytes) -> JpegFile:
             position = found.start()
     if frame is None:
         raise UnreadableImageError("a damaged JPEG file: no frame")
-    return JpegFile(*frame, several, position + 2, comment)
+    return JpegFile(*frame, several, position + 2, tuple(segments))
+
+
+def beyond(data: bytes) -> tuple[str, ...]:
+    """What a file holds that is neither pixels nor metadata of its picture, as people call it."""
+    file = scan(data)
+    names: dict[str, None] = {}
+    for marker, body in file.segments:
+        if body.startswith(JFIF) and marker == APP0:
+            unit, across, down = body[7:8], body[8:10], body[10:12]
+            if unit == b"\0" and across != down:
+                names["pixel aspect ratio"] = None
+            if any(body[12:14]):
+                names["thumbnail"] = None
+        elif marker != COM and not any(marker == known and body.startswith(head) for known, head in HELD):
+            names[f"segment APP{marker - APP0}"] = None
+    if file.end < len(data):
+        names[BEHIND] = None
+    return tuple(names)

@@ -58,7 +58,10 @@ OPAQUE = {
     "BPG": ("bpg",),
     "XBM": ("xbm",),
     "XPM": ("xpm",),
+    "DIB": (),  # `SHARED`
 }  # fmt: skip
+# Extensions that are those of another format, too.
+SHARED = {"DIB": ("dib",)}
 LOSSY = frozenset(["AVIF", "HEIF", "BPG"])
 MAGIC = (
     (b"\xff\x0a", "JPEG XL"),
@@ -106,6 +109,7 @@ MAKERS = {
     b"NIKON": "nef", b"SONY": "arw", b"PENTAX": "pef", b"RICOH": "pef", b"SAMSUNG": "srw", b"Hasselblad": "3fr",
     b"SEIKO EPSON": "erf", b"EASTMAN KODAK": "dcr", b"Mamiya": "mef", b"Leaf": "mos", b"Phase One": "iiq",
 }  # fmt: skip
+DIB_HEADERS, MOST_COMPRESSION = (40, 52, 56, 64, 108, 124), 6
 PCX_VERSIONS, PCX_BITS = (0, 2, 3, 4, 5), (1, 2, 4, 8)
 XBM_HEAD = 512
 
@@ -117,7 +121,7 @@ def recognise(data: bytes) -> Kind | None:
         return None
     if name not in OPAQUE:
         return Kind(RAW, (name, *(extension for extension in OPAQUE[RAW] if extension != name)), opaque=True)
-    return Kind(name, OPAQUE[name], opaque=True, lossy=name in LOSSY)
+    return Kind(name, OPAQUE[name] or SHARED[name], opaque=True, lossy=name in LOSSY)
 
 
 def _name(data: bytes) -> str | None:
@@ -137,7 +141,23 @@ def _name(data: bytes) -> str | None:
         return "PCX"
     if data.startswith(b"#define ") and b"_width" in data[:XBM_HEAD] and b"_bits" in data[:XBM_HEAD]:
         return "XBM"
-    return _icon(data)
+    return "DIB" if _is_dib(data) else _icon(data)
+
+
+def _is_dib(data: bytes) -> bool:
+    """A BMP file without its file header, as in clipboards and resources: it begins with the length of its header."""
+    if len(data) < min(DIB_HEADERS) or int.from_bytes(data[:4], "little") not in DIB_HEADERS:
+        return False
+    width, height, planes, bits, compression = struct.unpack_from("<iiHHI", data, 4)
+    row = -(-width * bits // 32) * 4
+    return (
+        planes == 1
+        and bits in (1, 2, 4, 8, 16, 24, 32)
+        and compression <= MOST_COMPRESSION
+        and width > 0
+        and height != 0
+        and (compression not in (0, 3) or len(data) >= int.from_bytes(data[:4], "little") + row * abs(height))
+    )
 
 
 def _brand(data: bytes) -> str | None:

@@ -5,10 +5,7 @@ EXIF, XMP, text, gamma and resolution, and exact for PNG files, whose chunks are
 """
 
 import hashlib
-import numbers
-import struct
-import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import Any, TypeAlias, cast
@@ -18,20 +15,22 @@ import numpy.typing as npt
 from PIL import Image
 
 from ..errors import UnreadableImageError, UnsupportedImageError
-from .exif import EXIF_PREFIX, only_orientation
+from .exif import only_orientation
+from .info import DETAILS, chunks_of_info
 from .modes import CHANNELS, CHECKSUM_BYTES, LOOK, Chunk
 from .png import chunks as pngchunks
 from .png import write as pngwrite
+from .png.contents import profile_of
 
 __all__ = [
     "Array",
     "Picture",
     "check_palette",
     "checksum",
-    "chunks_of_info",
     "digest",
     "from_array",
     "from_pil",
+    "left_out",
     "to_image",
 ]
 
@@ -61,13 +60,7 @@ WHY_NOT = {
     "RGBa": "premultiplied alpha",
     "RGBX": "padded RGB",
 }
-XMP_KEYWORD = b"XML:com.adobe.xmp"
-METRES_PER_INCH = 0.0254
 MAX_PALETTE = 768
-MAX_FIXED = 2**31 - 1  # PNG's numbers have no sign, and no top bit
-# Samples of the colour that a tRNS chunk calls transparent; of a palette it holds the alpha of each entry.
-TRANSPARENT_SAMPLES = {"1": 1, "L": 1, "I;16": 1, "I;16B": 1, "I;16L": 1, "I;16N": 1, "RGB": 3}
-MAX_PROFILE = 2**26
 # Copying out of Pillow goes by bands of about this many pixels, so that only one copy of the image is made.
 BAND_PIXELS = 2**20
 
@@ -187,146 +180,6 @@ def check_palette(picture: Picture) -> None:
         raise UnreadableImageError(f"a palette of {size} bytes: wanted 3 for each of 1 to 256 colours")
 
 
-def chunks_of_info(image: Image.Image) -> tuple[Chunk, ...]:
-    """The palette and metadata of a PIL image as PNG chunks.
-
-    Anything may stand in `info`. Entries that are unknown, or that no chunk can hold, are left out.
-    """
-    info: Mapping[Any, Any] = image.info if isinstance(image.info, Mapping) else {}
-    chunks: list[Chunk] = _palette(image) if image.mode == "P" else []
-    key = _transparency(info.get("transparency"), image.mode)
-    if key is not None and not any(name == "tRNS" for name, _ in chunks):
-        chunks.append(("tRNS", key))
-    profile, exif, xmp = _bytes(info.get("icc_profile")), _bytes(info.get("exif")), _bytes(info.get("xmp"))
-    if profile:
-        chunks.append(("iCCP", b"ICC Profile\0\0" + zlib.compress(profile, 9)))
-    intent, chromaticity, dpi = (info.get(name) for name in ("srgb", "chromaticity", "dpi"))
-    gamma = _fixed([info.get("gamma")], 100_000)
-    if gamma:
-        chunks.append(("gAMA", struct.pack(">I", *gamma)))
-    if isinstance(intent, int) and 0 <= intent < 256:
-        chunks.append(("sRGB", bytes([intent])))
-    white = _fixed(chromaticity, 100_000) if isinstance(chromaticity, tuple) else None
-    if white and len(white) == 8:
-        chunks.append(("cHRM", struct.pack(">8I", *white)))
-    resolution = _fixed(dpi, 1 / METRES_PER_INCH) if isinstance(dpi, tuple) else None
-    if resolution and len(resolution) == 2 and all(resolution):
-        chunks.append(("pHYs", struct.pack(">IIB", *resolution, 1)))
-    if not exif and image.format != "TIFF":
-        exif = _exif(image)
-    if exif.removeprefix(EXIF_PREFIX):
-        chunks.append(("eXIf", exif.removeprefix(EXIF_PREFIX)))
-    texts = _texts(image)
-    if xmp and XMP_KEYWORD.decode() not in texts:
-        chunks.append(("iTXt", XMP_KEYWORD + b"\0\0\0\0\0" + xmp))
-    chunks += filter(None, (_text_chunk(keyword, text) for keyword, text in texts.items()))
-    return tuple(chunks)
-
-
-def _palette(image: Image.Image) -> list[Chunk]:
-    """PLTE, and tRNS where the palette has an alpha."""
-    try:
-        alpha_palette = image.palette is not None and image.palette.mode == "RGBA"
-        entries = bytes(image.getpalette("RGBA" if alpha_palette else "RGB") or b"")
-    except Exception as error:  # Pillow raises whatever an odd palette leads it to.
-        raise UnreadableImageError(f"a palette that cannot be read: {error}") from error
-    if not alpha_palette:
-        return [("PLTE", entries or b"\0\0\0")]
-    table = np.frombuffer(entries or bytes(4), np.uint8).reshape(-1, 4)
-    return [("PLTE", table[:, :3].tobytes()), ("tRNS", table[:, 3].tobytes())]
-
-
-def _bytes(value: object) -> bytes:
-    """Bytes or text as bytes; b"" for anything else."""
-    if isinstance(value, bytes | bytearray | memoryview):
-        return bytes(value)
-    try:
-        return value.encode() if isinstance(value, str) else b""
-    except UnicodeEncodeError:  # half of a surrogate pair
-        return b""
-
-
-def _fixed(values: Iterable[object], scale: float) -> list[int] | None:
-    """Numbers times `scale`, rounded, as PNG has them: 31 bits, no sign. None where one is no such number."""
-    found = []
-    for value in values:
-        if isinstance(value, bool) or not isinstance(value, numbers.Real):
-            return None
-        try:
-            scaled = float(value) * scale  # a fraction of Pillow's over zero is NaN
-        except OverflowError:
-            return None
-        if not 0 <= scaled < MAX_FIXED:
-            return None
-        found.append(round(scaled))
-    return found
-
-
-def _exif(image: Image.Image) -> bytes:
-    """EXIF that was set in memory; b"" where it is none."""
-    try:
-        exif = image.getexif()
-        return exif.tobytes() if len(exif) else b""
-    except Exception:  # Pillow raises whatever an odd entry leads it to.
-        return b""
-
-
-def _texts(image: Image.Image) -> Mapping[str, str]:
-    """PNG text: of the file where the image was opened, in `info` where it was made in memory."""
-    found = image.info if image.format is None else getattr(image, "text", None)
-    if not isinstance(found, Mapping):
-        return {}
-    return {
-        key: text
-        for key, text in found.items()
-        if isinstance(key, str)
-        and isinstance(text, str)
-        and 0 < len(key) < 80
-        and "\0" not in key
-        and (key != "xmp" or image.format is not None)
-    }
-
-
-def _transparency(key: object, mode: str) -> bytes | None:
-    """A `transparency` entry of PIL's info as the body of a tRNS chunk; None where that mode has no such entry."""
-    samples = TRANSPARENT_SAMPLES.get(mode)
-    if mode == "P" and isinstance(key, bytes | bytearray):
-        return bytes(key) if 0 < len(key) <= 256 else None
-    if isinstance(key, bytes | bytearray):
-        return bytes(key) if samples and len(key) == 2 * samples else None
-    values = [int(v) for v in (key if isinstance(key, tuple | list) else [key]) if isinstance(v, numbers.Integral)]
-    if not values or not 0 <= min(values) <= max(values) < 2**16:
-        return None
-    if mode == "P":
-        return b"\xff" * values[0] + b"\0" if len(values) == 1 and values[0] < 256 else None
-    if len(values) != samples:  # a value that is no number is missing, too
-        return None
-    if mode == "1":
-        values = [1 if values[0] else 0]
-    return struct.pack(f">{samples}H", *values)
-
-
-def _text_chunk(keyword: str, text: str) -> Chunk | None:
-    """A text as a chunk; None for what is no Unicode."""
-    language, translated = (_plain(getattr(text, name, None)) for name in ("lang", "tkey"))
-    try:
-        if not language and not translated:
-            return "tEXt", keyword.encode("latin-1") + b"\0" + text.encode("latin-1")
-    except UnicodeEncodeError:
-        pass
-    head = keyword.encode("latin-1", "replace") + b"\0\0\0" + language + b"\0" + translated + b"\0"
-    try:
-        return "iTXt", head + text.encode()
-    except UnicodeEncodeError:
-        return None
-
-
-def _plain(value: object) -> bytes:
-    """Text that may stand before a zero byte, as UTF-8; b"" for anything else."""
-    found = _bytes(value) if isinstance(value, str) else b""
-    return b"" if b"\0" in found else found
-
-
 def to_image(picture: Picture) -> Image.Image | Array:
     """The PIL image, or the array where an array went in or Pillow has no such mode (16-bit colour)."""
     pixels = picture.pixels
@@ -360,19 +213,18 @@ def _info(picture: Picture, chunks: tuple[Chunk, ...]) -> dict[Any, Any]:
     for chunk in sound:
         if chunk[0] != "PLTE":
             found |= _probe(picture, (*palette, chunk)) or {}
-        if chunk[0] == "iCCP" and "icc_profile" not in found and (profile := _profile(chunk[1])):
+        if chunk[0] == "iCCP" and "icc_profile" not in found and (profile := profile_of(chunk[1])):
             found["icc_profile"] = profile
     return found
 
 
-def _profile(body: bytes) -> bytes:
-    """The ICC profile of a chunk, which Pillow does not give if it is large; nothing if it does not inflate."""
-    inflater = zlib.decompressobj()
-    try:
-        profile = inflater.decompress(body[body.index(b"\0") + 2 :], MAX_PROFILE)
-    except zlib.error:
-        return b""
-    return profile if inflater.eof else b""
+def left_out(image: Image.Image, picture: Picture) -> tuple[str, ...]:
+    """The entries of a PIL image's `info` that its picture does not have."""
+    given: Any = image.info if isinstance(image.info, Mapping) else {}
+    held = _info(picture, picture.chunks)
+    return tuple(
+        str(name) for name, value in given.items() if name not in DETAILS and value is not None and name not in held
+    )
 
 
 def _probe(picture: Picture, chunks: tuple[Chunk, ...]) -> dict[Any, Any] | None:

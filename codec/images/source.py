@@ -1,24 +1,26 @@
 """The file that a picture came from: taken apart into pixels and everything else, and put together again."""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import ModuleType
 
 import numpy as np
 
-from ..errors import ChecksumError, DensezipError
+from ..errors import ChecksumError, CorruptPayloadError, DensezipError, InputError
+from . import jpegscan
 from .formats import bmp, gif, pnm, qoi, tga, webp
-from .imagefile import InputImage, read
-from .jpegscan import scan
+from .imagefile import InputImage, read, recognise
 from .modes import SOURCE_CHECKSUM_BYTES, Chunk
 from .picture import Picture
 from .png import png
-from .tiff import remainder as tiffremainder
+from .tiff import tiff
 
 __all__ = [
     "Source",
     "beyond",
-    "beyond_jpeg",
+    "beyond_whole",
     "format_name",
     "gives_back",
     "metadata",
@@ -31,7 +33,7 @@ __all__ = [
 # By the name that a header has for it: the name that the reader has for the format, and the module of its files.
 _FORMATS: dict[str, tuple[str, ModuleType]] = {
     "png": ("PNG", png),
-    "tif": ("TIFF", tiffremainder),
+    "tif": ("TIFF", tiff),
     "bmp": ("BMP", bmp),
     "gif": ("GIF", gif),
     "webp": ("WebP", webp),
@@ -41,7 +43,6 @@ _FORMATS: dict[str, tuple[str, ModuleType]] = {
 }
 # A file without its pixels still has some: few.
 MAX_SKELETON = 2**16
-BEHIND = "bytes behind the end"
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,8 @@ def take_apart(data: bytes, found: InputImage) -> Source | None:
     split = module.split(data, found.picture)
     if split is None:
         return None
+    if split.proved:
+        return Source(name, split.remainder, _checksum(data))
     try:
         again = module.join(picture, split.remainder)
         # The same bytes are no promise where a library made them: its next version may make others.
@@ -120,27 +123,35 @@ def metadata(source: Source) -> tuple[Chunk, ...]:
     """What a remainder says about the picture, as PNG chunks, its palette among them."""
     if source.remainder is None:
         return ()
-    return read(_FORMATS[source.format][1].skeleton(source.remainder), MAX_SKELETON).picture.chunks
+    with _believing(source):
+        return read(_FORMATS[source.format][1].skeleton(source.remainder), MAX_SKELETON).picture.chunks
 
 
 def beyond(source: Source) -> tuple[str, ...]:
-    """What a source's file holds that is no metadata of its picture, and so is lost in any other format."""
+    """What a source's file holds that is neither pixels nor metadata of its picture: lost in other formats."""
     if source.remainder is None:
         return ()
     module = _FORMATS[source.format][1]
-    if hasattr(module, "beyond"):
-        names: tuple[str, ...] = module.beyond(source.remainder)
-        return names
-    return ()
+    with _believing(source):
+        names: tuple[str, ...] = module.beyond(module.skeleton(source.remainder))
+    return names
 
 
-def beyond_jpeg(data: bytes) -> tuple[str, ...]:
-    """The same of a JPEG file."""
+@contextmanager
+def _believing(source: Source) -> Iterator[None]:
+    """A remainder was made of a sound file: what a reader refuses in it, a damaged .dz file says."""
     try:
-        file = scan(data)
-    except DensezipError:
-        return ()
-    return (*(["comment"] if file.comment else []), *([BEHIND] if file.end < len(data) else []))
+        yield
+    except InputError as error:
+        raise CorruptPayloadError(f"what lies around the pixels of a {source.format} file: {error}") from error
+
+
+def beyond_whole(data: bytes) -> tuple[str, ...]:
+    """The same of a file that was kept whole."""
+    kind = recognise(data)
+    module = jpegscan if kind and kind.name == "JPEG" else _FORMATS[format_name(kind.name if kind else "")][1]
+    names: tuple[str, ...] = module.beyond(data)
+    return names
 
 
 def gives_back(source: Source, picture: Picture, original: bytes) -> bool:

@@ -2,7 +2,12 @@
 
 from dataclasses import dataclass
 
-__all__ = ["Split"]
+__all__ = ["BEFORE", "BEHIND", "PADDING", "Split"]
+
+# What people call bytes of a file that mean nothing to its picture.
+BEHIND = "bytes behind the end"
+BEFORE = "bytes before the pixels"
+PADDING = "bits that belong to no channel"
 
 
 @dataclass(frozen=True)
@@ -12,7 +17,9 @@ class Split:
     Attributes:
         remainder: all else that its format needs to make the file again.
         exact: whether these are the same bytes; if not, the pixels and every byte outside the pixel stream are.
+        proved: whether the file was put together already, and came out the same.
     """
 
     remainder: bytes
     exact: bool
+    proved: bool = False

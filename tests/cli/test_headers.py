@@ -5,7 +5,7 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from densezip.cli.headers import dimensions, is_plain_png
+from densezip.cli.headers import dimensions
 from PIL import Image
 
 SIZE = (37, 23)
@@ -60,11 +60,3 @@ def test_anything_else_has_no_size() -> None:
             assert found is None or min(found) > 0
     assert dimensions(b"plain text") is None
     assert dimensions(FILES["png"][:16] + bytes(8)) is None
-
-
-def test_a_plain_png_file_has_usual_chunks_and_nothing_behind_them() -> None:
-    data = FILES["png"]
-    assert is_plain_png(data)
-    private = struct.pack(">I", 3) + b"prVt" + b"abc" + bytes(4)
-    for other in (data + b"x", data[:-1], data[:33] + private + data[33:], data[:40], b"", FILES["tiff"]):
-        assert not is_plain_png(other)

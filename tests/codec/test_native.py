@@ -1,31 +1,16 @@
 """The compiled core: how it is built, found, checked and chosen for the processor."""
 
 import ctypes
-import importlib.util
 import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import pytest
+from core import ROOT, build
 from densezip.codec import native
 from densezip.codec.errors import NativeCoreError, UsageError
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def _build() -> Any:
-    spec = importlib.util.spec_from_file_location("build", ROOT / "native" / "build.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-build = _build()
 
 KERNEL = """
 #include "native.h"

@@ -19,7 +19,7 @@ from ...fields import varint
 from ..limits import check_pixels
 from ..modes import Chunk
 from ..picture import Array, Picture
-from ..split import Split
+from ..split import BEFORE, BEHIND, PADDING, Split
 from .bmphead import (
     ALPHA_BITFIELDS,
     BITFIELDS,
@@ -45,6 +45,7 @@ from .bmphead import (
     read_shape,
     row_stride,
     take_head,
+    unheld,
     usual_head,
     write_shape,
 )  # fmt: skip
@@ -62,9 +63,11 @@ from .rawrows import (
     widened,
 )
 
-__all__ = ["join", "read", "skeleton", "split"]
+__all__ = ["beyond", "join", "read", "skeleton", "split"]
 
 OS2 = (16, 64)
+# So many pixels of any depth below 32 bits leave room in their row.
+SKELETON_WIDTH = 3
 REFUSED = {
     RLE8: "that is run-length coded",
     RLE4: "that is run-length coded",
@@ -132,9 +135,7 @@ def split(data: bytes, picture: Picture) -> Split | None:
     shape = layout.shape
     end = shape.offset + layout.stride * layout.height - shape.short
     rows = _rows(data, layout)
-    spare = 0
-    if layout.spare:
-        spare = int(rows[0, : layout.shape.bits // 8].view(f"<u{layout.shape.bits // 8}")[0]) & layout.spare
+    spare = _constant(rows, layout)
     expected = _pack(picture.pixels, layout, spare)
     remainder = b"".join(
         [
@@ -181,13 +182,34 @@ def join(picture: Picture, remainder: bytes) -> bytes:
 
 @remaking("BMP")
 def skeleton(remainder: bytes) -> bytes:
-    """A BMP file of one pixel with the metadata of the file of a remainder."""
+    """A BMP file of three pixels with the metadata of the file of a remainder."""
     fields = reader(remainder)
     shape = replace(read_shape(fields), short=0)
-    head = take_head(fields, shape, 1, 1)
+    head = take_head(fields, shape, SKELETON_WIDTH, 1)
     fields.varint("spare bits")
-    skip_patch(fields, "the rows")
-    return head + bytes(row_stride(1, shape.bits)) + bytes(fields.take(fields.left, "the tail"))
+    row = bytearray(row_stride(SKELETON_WIDTH, shape.bits))
+    if skip_patch(fields, "the rows"):
+        # Something in the rows that is no pixel: the last pixel of 16 and 32 bits is unlike the first, too.
+        first = 2 * shape.bits // 8 if shape.bits in (16, 32) else -1
+        row[first:] = b"\xff" * len(row[first:])
+    return b"".join([head, row, fields.take(fields.left, "the tail")])
+
+
+def beyond(data: bytes) -> tuple[str, ...]:
+    """What a file, or its skeleton, holds that is neither pixels nor metadata of its picture, as people call it."""
+    layout = _parse(data, MAX_FIELD**2)
+    shape = layout.shape
+    end = shape.offset + layout.stride * layout.height - shape.short
+    names = list(unheld(data, shape, layout.width, layout.height, layout.palette.tobytes()))
+    rows = _rows(data, layout)
+    if _pack(_unpack(rows, layout), layout, _constant(rows, layout)) != rows.tobytes():
+        names.append(PADDING)
+    start, size = _profile(data, shape)
+    if any(data[shape.meant : min(shape.offset, start)]) or any(data[max(start + size, shape.meant) : shape.offset]):
+        names.append(BEFORE)
+    if data[end : max(start, end)] or data[max(start + size, end) :]:
+        names.append(BEHIND)
+    return tuple(names)
 
 
 def _parse(data: bytes, max_pixels: int) -> Layout:
@@ -307,6 +329,13 @@ def _rows(data: bytes, layout: Layout) -> Bytes:
     return np.frombuffer(raster, np.uint8).reshape(layout.height, layout.stride)
 
 
+def _constant(rows: Bytes, layout: Layout) -> int:
+    """What the bits of a pixel are that belong to no channel: those of the first."""
+    if not layout.spare:
+        return 0
+    return int(rows[0, : layout.shape.bits // 8].view(f"<u{layout.shape.bits // 8}")[0]) & layout.spare
+
+
 def _unpack(rows: Bytes, layout: Layout) -> Array:
     bits = layout.shape.bits
     if not layout.shape.top_down:
@@ -369,9 +398,16 @@ def _chunks(data: bytes, layout: Layout) -> tuple[Chunk, ...]:
         across, down = struct.unpack_from("<ii", data, 38)
         if across > 0 and down > 0:
             chunks.append(("pHYs", struct.pack(">IIB", across, down, 1)))
-    if layout.shape.header == V5 and data[COLOUR_SPACE : COLOUR_SPACE + 4] == EMBEDDED:
-        start, size = struct.unpack_from("<II", data, PROFILE)
-        profile = data[FILE_HEADER + start : FILE_HEADER + start + size]
-        if size and len(profile) == size:
-            chunks.append(icc_chunk(profile))
+    start, size = _profile(data, layout.shape)
+    if size:
+        chunks.append(icc_chunk(data[start : start + size]))
     return tuple(chunks)
+
+
+def _profile(data: bytes, shape: Shape) -> tuple[int, int]:
+    """Where the ICC profile begins, and its bytes; the file's end if there is none."""
+    if shape.header == V5 and data[COLOUR_SPACE : COLOUR_SPACE + 4] == EMBEDDED:
+        start, size = struct.unpack_from("<II", data, PROFILE)
+        if FILE_HEADER + start + size <= len(data):
+            return FILE_HEADER + start, size
+    return len(data), 0

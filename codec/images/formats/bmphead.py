@@ -7,7 +7,7 @@ from ...errors import CorruptPayloadError
 from ...fields import Reader, varint
 from .rawrows import patched
 
-__all__ = ["Shape", "read_shape", "row_stride", "take_head", "usual_head", "write_shape"]
+__all__ = ["Shape", "read_shape", "row_stride", "take_head", "unheld", "usual_head", "write_shape"]
 
 FILE_HEADER = 14
 CORE, INFO, V2, V3, V4, V5 = 12, 40, 52, 56, 108, 124
@@ -16,6 +16,12 @@ RGB, RLE8, RLE4, BITFIELDS, JPEG, PNG, ALPHA_BITFIELDS = range(7)
 # Where in the file the fields stand: masks, colour space and the profile of a header of 124 bytes.
 MASKS, COLOUR_SPACE, PROFILE = 54, FILE_HEADER + 56, FILE_HEADER + 112
 EMBEDDED = b"DEBM"
+# Where else fields stand whose values follow from others or are a picture's metadata; and what colour space a picture
+# without a word on it is taken to have.
+FILE_SIZE, SIZE, RESOLUTION, COLOURS, INTENT = 2, 34, 38, 46, FILE_HEADER + 108
+USUAL_SPACES = (EMBEDDED, b"BGRs", b" niW", bytes(4))
+# An intent that is not told, and the one for pictures.
+USUAL_INTENTS = (0, 4)
 SMALLEST_MASKS = {16: (0x7C00, 0x03E0, 0x001F, 0), 24: (0xFF0000, 0xFF00, 0xFF, 0), 32: (0xFF0000, 0xFF00, 0xFF, 0)}
 PAD_8, PAD_32 = 0xFF000000, 0xFFFFFFFF
 # 96 dots an inch: what most writers say. Others are patched in.
@@ -44,6 +50,13 @@ class Shape:
     top_down: bool = False
     short: int = 0
     profile: int = 0
+
+    @property
+    def meant(self) -> int:
+        """Those of them that have a meaning."""
+        palette = (3 if self.header == CORE else 4) * 2**self.bits if self.bits <= 8 else 0
+        masks = {BITFIELDS: 12, ALPHA_BITFIELDS: 16}.get(self.compression, 0) if self.header == INFO else 0
+        return min(self.known, FILE_HEADER + self.header + masks + palette)
 
     @property
     def known(self) -> int:
@@ -103,6 +116,47 @@ def usual_head(shape: Shape, width: int, height: int) -> bytes:
         entries = b"".join(bytes([255 * level // (levels - 1)] * 3).ljust(step, b"\0") for level in range(levels))
         out[start:] = entries[: len(out) - start].ljust(len(out) - start, b"\0")
     return bytes(out)
+
+
+def unheld(head: bytes, shape: Shape, width: int, height: int, colours: bytes) -> tuple[str, ...]:
+    """What the known part of a head says that is neither the layout of its file nor metadata of its picture.
+
+    Args:
+        head: the file, or the beginning of it.
+        shape: of the head.
+        width: in pixels.
+        height: in pixels.
+        colours: of the palette, 3 bytes each.
+    """
+    names = []
+    found, usual = bytearray(head[: shape.meant]), bytearray(usual_head(shape, width, height)[: shape.meant])
+    derived = [(FILE_SIZE, FILE_SIZE + 4)]
+    if shape.header >= INFO:
+        across, down, used, important = struct.unpack_from("<iiII", head, RESOLUTION)
+        if (across or down) and not (across > 0 and down > 0):
+            names.append("resolution")
+        # Colours beyond the first ones are important or not: who calls all of them so says nothing.
+        indexed = shape.bits <= 8
+        whole = indexed and important >= (used or 2**shape.bits)
+        derived.append((SIZE, COLOURS + 4 * indexed + 4 * whole))
+    if shape.compression:
+        derived.append((MASKS, MASKS + (16 if shape.header >= V3 or shape.compression == ALPHA_BITFIELDS else 12)))
+    if shape.header in (V4, V5):
+        space = bytes(head[COLOUR_SPACE : COLOUR_SPACE + 4])
+        if space not in USUAL_SPACES or any(head[COLOUR_SPACE + 4 : INTENT]):
+            names.append("colour space")
+        derived.append((COLOUR_SPACE, INTENT))
+    if shape.header == V5:
+        if struct.unpack_from("<I", head, INTENT)[0] not in USUAL_INTENTS:
+            names.append("rendering intent")
+        derived.append((INTENT, PROFILE + 8 if head[COLOUR_SPACE : COLOUR_SPACE + 4] == EMBEDDED else PROFILE))
+    for start, end in derived:
+        found[start:end] = usual[start:end]
+    step, start = 3 if shape.header == CORE else 4, FILE_HEADER + shape.header
+    for index in range(min(len(colours) // 3, (shape.meant - start) // step)):
+        place = start + step * index
+        usual[place : place + 3] = colours[3 * index : 3 * index + 3][::-1]
+    return (*names, "header fields") if found != usual else tuple(names)
 
 
 def write_shape(shape: Shape) -> bytes:

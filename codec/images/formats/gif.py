@@ -22,11 +22,11 @@ from ...fields import Reader, varint
 from ..limits import check_pixels
 from ..modes import Chunk
 from ..picture import Picture
-from ..split import Split
+from ..split import BEHIND, Split
 from .gifblocks import DESCRIPTOR, IMAGE, SCREEN, TABLE, Frame, Gif, colours_of, parse
 from .rawrows import Bytes, blob, patch, patched, reader, remaking, take_blob
 
-__all__ = ["join", "read", "skeleton", "split"]
+__all__ = ["beyond", "join", "read", "skeleton", "split"]
 
 Counts = npt.NDArray[np.int32]
 
@@ -138,6 +138,12 @@ def skeleton(remainder: bytes) -> bytes:
             _read_pairs(fields)
     stream = _encode(np.zeros(1, np.uint8), frame.literal_bits, None, end_code=True)[0]
     return head + blob(stream) + bytes(fields.take(fields.left, "the tail"))
+
+
+def beyond(data: bytes) -> tuple[str, ...]:
+    """What a file, or its skeleton, holds that is neither pixels nor metadata of its picture, as people call it."""
+    gif = parse(data)
+    return tuple(dict.fromkeys((*gif.others, *([BEHIND] if gif.end < len(data) else []))))
 
 
 def _mode(gif: Gif) -> str:

@@ -14,8 +14,10 @@ __all__ = ["DESCRIPTOR", "SCREEN", "Frame", "Gif", "colours_of", "parse"]
 
 SCREEN, DESCRIPTOR = struct.Struct("<6sHHBBB"), struct.Struct("<BHHHHB")
 EXTENSION, IMAGE, TRAILER = 0x21, 0x2C, 0x3B
-CONTROL, COMMENT, APPLICATION = 0xF9, 0xFE, 0xFF
+TEXT, CONTROL, COMMENT, APPLICATION = 0x01, 0xF9, 0xFE, 0xFF
 TABLE, INTERLACED = 0x80, 0x40
+# Of a picture's flags: whether its colours are sorted, and two bits without a meaning.
+UNUSED = 0x38
 XMP, ICC = b"XMP DataXMP", b"ICCRGBG1012"
 # Behind an XMP packet stand bytes that lead a reader that takes it for blocks to its end.
 XMP_MAGIC = 257
@@ -66,6 +68,8 @@ class Gif:
         frames: the first two pictures at most: a file of two is an animation.
         transparent: the index that stands for no colour in the first picture, or None.
         chunks: comments, ICC profile and XMP.
+        others: what people call all else that is in the blocks.
+        end: where the last block ends, or the mark behind it.
     """
 
     width: int
@@ -74,6 +78,8 @@ class Gif:
     frames: tuple[Frame, ...]
     transparent: int | None
     chunks: tuple[Chunk, ...]
+    others: tuple[str, ...]
+    end: int
 
 
 def colours_of(flags: int) -> int:
@@ -89,27 +95,46 @@ def parse(data: bytes) -> Gif:
     """
     if len(data) < SCREEN.size or data[:6] not in (b"GIF87a", b"GIF89a"):
         raise UnreadableImageError(f"a damaged GIF file, or one that is cut short: {len(data)} bytes")
-    _, width, height, flags, _, _ = SCREEN.unpack_from(data)
+    _, width, height, flags, background, aspect = SCREEN.unpack_from(data)
     position = SCREEN.size + colours_of(flags)
     table = data[SCREEN.size : position]
     frames: list[Frame] = []
     chunks: list[Chunk] = []
+    others = ["background colour"] * bool(background) + ["pixel aspect ratio"] * bool(aspect)
     transparent: int | None = None
     while position < len(data) and len(frames) < 2 and data[position] in (EXTENSION, IMAGE):
         if data[position] == IMAGE:
             frames.append(_frame(data, position))
+            own = data[position + DESCRIPTOR.size - 1]
+            if own & UNUSED or (own & 7 and not own & TABLE):
+                others.append("header fields")
             position = frames[-1].end + 1
             continue
         label, start = data[position + 1 : position + 2], position + 2
         sizes, end = _blocks(data, start)
         if label and label[0] == CONTROL and not frames and sizes and sizes[0] >= 4:
             transparent = data[start + 4] if data[start + 1] & 1 else None
+            if data[start + 1] & ~1 or any(data[start + 2 : start + 4]) or sizes != (4,):
+                others.append("display control")
         elif label:
-            chunks += _metadata(label[0], data, start, sizes, end)
+            found = _metadata(label[0], data, start, sizes, end)
+            chunks += found
+            others += [] if found or not sizes else [_name(label[0], data, start, sizes)]
         position = end + 1
+    position += data[position : position + 1] == bytes([TRAILER])
     if not frames:
         raise UnreadableImageError(f"a damaged GIF file, or one that is cut short: no picture in {len(data)} bytes")
-    return Gif(width, height, table, tuple(frames), transparent, tuple(chunks))
+    if frames[0].table and table not in (b"", frames[0].table):
+        others.append("second palette")
+    return Gif(width, height, table, tuple(frames), transparent, tuple(chunks), tuple(others), position)
+
+
+def _name(label: int, data: bytes, start: int, sizes: tuple[int, ...]) -> str:
+    """What people call an extension that is no metadata."""
+    if label == APPLICATION and sizes[0] == len(XMP):
+        name = data[start + 1 : start + 9].decode("latin-1").strip(" \0")
+        return f"application extension {name if name.isprintable() else ascii(name)}"
+    return {CONTROL: "display control", TEXT: "text drawn over it"}.get(label, f"extension {label:02X}")
 
 
 def _blocks(data: bytes, start: int) -> tuple[tuple[int, ...], int]:

@@ -8,6 +8,7 @@ Remainder: the head's texts around width and height (varint: preset, or 126 and 
 width), for binary files a patch of the rows, for plain files the spacing, and the bytes behind the samples.
 """
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,7 @@ from ...fields import Reader, varint
 from ..limits import check_pixels
 from ..modes import Chunk
 from ..picture import Array, Picture
-from ..split import Split
+from ..split import BEHIND, PADDING, Split
 from . import pnmtext
 from .chunks import text_chunk
 from .rawrows import (
@@ -28,12 +29,13 @@ from .rawrows import (
     patched,
     reader,
     remaking,
+    skip_patch,
     take_blob,
     unpack_bits,
     widened,
 )
 
-__all__ = ["join", "read", "skeleton", "split"]
+__all__ = ["beyond", "join", "read", "skeleton", "split"]
 
 SPACE = b" \t\n\v\f\r"
 MAX_DIGITS = 9
@@ -47,6 +49,9 @@ PAM_TYPES = {
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 DEEP_MODES = {1: "I;16", 2: "LA;16", 3: "RGB;16", 4: "RGBA;16"}
 SMALL_BITS = {3: 2, 15: 4}
+COMMENT = re.compile(rb"#([^\n\r]*)")
+# More than any picture has.
+MOST_SAMPLES = 2**64
 
 
 @dataclass(frozen=True)
@@ -117,21 +122,21 @@ def read(data: bytes, max_pixels: int) -> Picture:
     """
     header = _parse(data)
     check_pixels(header.width, header.height, max_pixels)
-    pixels, end = _plain(data, header) if header.plain else _binary(data, header)
+    pixels, end, comments = _samples(data, header)
     tail = data[end : end + 64].lstrip(SPACE)
     if tail[:1] == b"P" and tail[1:2] in b"1234567" and tail[2:3] in SPACE:
         raise UnsupportedImageError("a PNM file with more than one image in it")
-    return Picture(pixels, header.mode, header.bits, _chunks(header))
+    return Picture(pixels, header.mode, header.bits, _chunks((*header.comments, *comments)))
 
 
 def split(data: bytes, picture: Picture) -> Split | None:
-    """Everything of a file but its pixels; None where the white space among decimal numbers is irregular."""
+    """Everything of a file but its pixels; None where what is among decimal numbers is no regular white space."""
     header = _parse(data)
     parts = [_write_head(data[: header.offset], header)]
     if header.plain:
         count = picture.pixels.size
         bitmap = header.kind == 1
-        values, end = pnmtext.numbers(data, header.offset, count, bitmap=bitmap)
+        values, end = pnmtext.numbers(_uncommented(data, header), header.offset, count, bitmap=bitmap)
         spacing = pnmtext.parse_spacing(data, header.offset, end, values, header.channels, bitmap=bitmap)
         if spacing is None:
             return None
@@ -166,8 +171,27 @@ def join(picture: Picture, remainder: bytes) -> bytes:
 @remaking("PNM")
 def skeleton(remainder: bytes) -> bytes:
     """A file of one pixel with the comments of the file of a remainder."""
-    head, header = _read_head(reader(remainder), 1, 1)
-    return head + (b"0 " * header.channels if header.plain else bytes(header.row))
+    fields = reader(remainder)
+    head, header = _read_head(fields, 1, 1)
+    row = bytearray(b" 0" * header.channels if header.plain else header.row)
+    if header.plain:
+        pnmtext.read_spacing(fields, header.channels, MOST_SAMPLES)
+    else:
+        row[-1] = skip_patch(fields, "the rows")
+    tail = bytes(fields.take(fields.left, "the tail"))
+    return head + row + tail
+
+
+def beyond(data: bytes) -> tuple[str, ...]:
+    """What a file, or its skeleton, holds that is neither pixels nor metadata of its picture, as people call it."""
+    header = _parse(data)
+    # What the bits of a sample do not tell.
+    names = [] if header.maximum == 2**header.bits - 1 else [f"maximum of {header.maximum}"]
+    pixels, end, _ = _samples(data, header)
+    if not header.plain and _pack(pixels, header) != data[header.offset : end]:
+        names.append(PADDING)
+    tail = data[end:].strip(SPACE) if header.plain else data[end:]
+    return (*names, BEHIND) if tail else tuple(names)
 
 
 def _parse(data: bytes) -> Header:
@@ -271,6 +295,21 @@ def _binary(data: bytes, header: Header) -> tuple[Array, int]:
     return _picture_samples(samples, header), header.offset + size
 
 
+def _samples(data: bytes, header: Header) -> tuple[Array, int, tuple[bytes, ...]]:
+    """The pixels, where they end, and the comments among them."""
+    if not header.plain:
+        return *_binary(data, header), ()
+    pixels, end = _plain(_uncommented(data, header), header)
+    return pixels, end, tuple(found.strip() for found in COMMENT.findall(data, header.offset, end))
+
+
+def _uncommented(data: bytes, header: Header) -> bytes:
+    """A plain file with blanks in the place of comments among its samples."""
+    if data.find(b"#", header.offset) < 0:
+        return data
+    return data[: header.offset] + COMMENT.sub(lambda found: b" " * len(found[0]), data[header.offset :])
+
+
 def _plain(data: bytes, header: Header) -> tuple[Array, int]:
     shape = (header.height, header.width, header.channels)
     count = header.height * header.width * header.channels
@@ -311,8 +350,9 @@ def _pack(pixels: Array, header: Header) -> bytes:
     return values.astype(">u2" if header.maximum > 255 else np.uint8, copy=False).tobytes()
 
 
-def _chunks(header: Header) -> tuple[Chunk, ...]:
-    return (text_chunk("Comment", b"\n".join(header.comments)),) if header.comments else ()
+def _chunks(comments: tuple[bytes, ...]) -> tuple[Chunk, ...]:
+    lines = tuple(filter(None, comments))
+    return (text_chunk("Comment", b"\n".join(lines)),) if lines else ()
 
 
 def _presets() -> list[tuple[bytes, bytes, bytes]]:

@@ -18,10 +18,10 @@ from ...errors import CorruptPayloadError, UnreadableImageError, UnsupportedImag
 from ...fields import varint
 from ..limits import check_pixels
 from ..picture import Picture
-from ..split import Split
+from ..split import BEHIND, Split
 from .rawrows import Bytes, reader, remaking
 
-__all__ = ["join", "read", "skeleton", "split"]
+__all__ = ["beyond", "join", "read", "skeleton", "split"]
 
 MAGIC, HEADER = b"qoif", struct.Struct(">4sIIBB")
 END = bytes(7) + b"\1"
@@ -80,8 +80,16 @@ def join(picture: Picture, remainder: bytes) -> bytes:
 
 @remaking("QOI")
 def skeleton(remainder: bytes) -> bytes:
-    """A QOI file of one black pixel."""
-    return HEADER.pack(MAGIC, 1, 1, 3, _parse(remainder)[0]) + b"\xc0" + END
+    """A QOI file of one black pixel, with what is behind the pixels of the file of a remainder."""
+    space, tail = _parse(remainder)
+    return HEADER.pack(MAGIC, 1, 1, 3, space) + b"\xc0" + tail
+
+
+def beyond(data: bytes) -> tuple[str, ...]:
+    """What a file, or its skeleton, holds that is neither pixels nor metadata of its picture, as people call it."""
+    width, height, channels, space = _header(data)
+    end = HEADER.size + _decode(data, width, height, channels)[1]
+    return (*(["colour space"] if space else []), *([BEHIND] if data[end:] != END else []))
 
 
 def _parse(remainder: bytes) -> tuple[int, bytes]:

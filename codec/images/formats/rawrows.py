@@ -128,14 +128,15 @@ def patched(expected: bytes, remainder: Reader, what: str) -> bytes:
     return bytes(out)
 
 
-def skip_patch(remainder: Reader, what: str) -> None:
-    """Pass over the next patch of a remainder."""
+def skip_patch(remainder: Reader, what: str) -> bool:
+    """Pass over the next patch of a remainder; whether there is anything in it."""
     runs = remainder.varint(what) - DENSE
     if not runs:
         remainder.take(remainder.varint(what), what)
     for _ in range(runs):
         remainder.varint(what)
         remainder.take(remainder.varint(what), what)
+    return runs >= 0
 
 
 def blob(data: bytes | memoryview) -> bytes:

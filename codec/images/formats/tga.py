@@ -15,17 +15,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...errors import CorruptPayloadError, UnreadableImageError, UnsupportedImageError
+from ...errors import CorruptPayloadError, DensezipError, UnreadableImageError, UnsupportedImageError
 from ...fields import Reader, varint
 from ..limits import check_pixels
 from ..modes import Chunk
 from ..picture import Array, Picture
-from ..split import Split
-from . import tgapackets
+from ..split import PADDING, Split
+from . import tgapackets, tgatail
 from .chunks import text_chunk
 from .rawrows import Bytes, blob, narrowed, patch, patched, reader, remaking, skip_patch, take_blob, widened
 
-__all__ = ["is_tga", "join", "read", "skeleton", "split"]
+__all__ = ["beyond", "is_tga", "join", "read", "skeleton", "split"]
 
 HEADER = struct.Struct("<BBBHHBHHHHBB")
 PALETTE, COLOUR, GREY, RUNS = 1, 2, 3, 8
@@ -33,12 +33,10 @@ TYPES = (PALETTE, COLOUR, GREY, PALETTE + RUNS, COLOUR + RUNS, GREY + RUNS)
 ATTRIBUTES, FROM_RIGHT, FROM_TOP = 0x0F, 0x10, 0x20
 DEPTHS = {PALETTE: (8,), COLOUR: (15, 16, 24, 32), GREY: (8, 16)}
 ENTRY_DEPTHS = (15, 16, 24, 32)
+MOST_ATTRIBUTES = {8: (0, 8), 15: (0, 1), 16: (0, 1, 8), 24: (0, 8), 32: (0, 8)}
+# Depths of a pixel that there are beside those that are coded.
+ODD_DEPTHS = (1, 2, 4, 8, 15, 16, 24, 32)
 FIVE_BITS = 31
-FOOTER, SIGNATURE = 26, b"TRUEVISION-XFILE.\0"
-# What is behind the pixels: anything, a footer that points nowhere, or (with where it begins added) an extension area.
-ANY_TAIL, PLAIN_FOOTER, EXTENSION_AREA = range(3)
-# The extension area: its size, and where in it the author's name and four lines of comments stand.
-EXTENSION, AUTHOR, COMMENTS, LINE = 495, 2, 43, 81
 MAX_SIDE = 0xFFFF
 
 
@@ -89,8 +87,10 @@ def is_tga(data: bytes) -> bool:
     """Whether a file may be a TGA file: there are no magic bytes, but few headers make sense."""
     try:
         layout = _parse(data)
-    except (UnreadableImageError, UnsupportedImageError):
+    except UnreadableImageError:
         return False
+    except UnsupportedImageError:
+        return True
     return layout.runs or len(data) - layout.offset >= layout.row * layout.height
 
 
@@ -114,8 +114,7 @@ def split(data: bytes, picture: Picture) -> Split | None:
     plain = _parse(data)
     rows, heads, end = _rows(data, plain)
     layout = _with_alpha(rows, plain)
-    spare = _spare(layout)
-    value = int.from_bytes(rows[0, : layout.pixel].tobytes(), "little") & spare
+    value = _constant(rows, layout)
     expected = _pack(picture.pixels, layout, value)
     header = data[: HEADER.size]
     parts = [
@@ -127,13 +126,7 @@ def split(data: bytes, picture: Picture) -> Split | None:
     ]
     if layout.runs:
         parts.append(tgapackets.write_heads(heads, rows.reshape(-1, layout.pixel), layout.width))
-    area, tail = _extension(data), data[end:]
-    if tail == bytes(8) + SIGNATURE:
-        parts.append(varint(PLAIN_FOOTER))
-    else:
-        behind = area is not None and area >= end
-        parts += [varint(EXTENSION_AREA + area - end if area is not None and behind else ANY_TAIL), tail]
-    return Split(b"".join(parts), exact=True)
+    return Split(b"".join([*parts, tgatail.write_tail(data, end)]), exact=True)
 
 
 @remaking("TGA")
@@ -158,35 +151,37 @@ def join(picture: Picture, remainder: bytes) -> bytes:
     if layout.runs:
         rows = np.frombuffer(pixels, np.uint8).reshape(-1, layout.pixel)
         pixels = tgapackets.pack(rows, tgapackets.read_heads(fields, rows, width))
-    return b"".join([head, pixels, _take_tail(fields)[0]])
+    return b"".join([head, pixels, tgatail.take_tail(fields)[0]])
 
 
 @remaking("TGA")
 def skeleton(remainder: bytes) -> bytes:
-    """A TGA file of one pixel with the metadata of the file of a remainder."""
+    """A TGA file of two pixels with the metadata of the file of a remainder."""
     fields = reader(remainder)
-    head, layout = _take_head(fields, 1, 1)
+    head, layout = _take_head(fields, 2, 1)
     fields.varint("spare bits")
-    skip_patch(fields, "the rows")
+    # Something in the rows that is no pixel: it is in the second one.
+    last = b"\xff" if skip_patch(fields, "the rows") else b"\0"
     if layout.runs:
         tgapackets.skip_heads(fields)
-    tail, area = _take_tail(fields)
-    if area is not None and len(tail) >= FOOTER and area <= len(tail):
-        # The footer says where in the whole file the extension area begins; here it begins elsewhere.
-        place = len(head) + layout.runs + layout.pixel + area
-        tail = tail[:-FOOTER] + struct.pack("<I", place) + tail[4 - FOOTER :]
-    return head + bytes(layout.runs + layout.pixel) + tail
+    tail, area = tgatail.take_tail(fields)
+    start = b"".join([head, b"\1" * layout.runs, bytes(layout.pixel), last * layout.pixel])
+    return start + tgatail.moved(tail, area, len(start))
 
 
-def _take_tail(fields: Reader) -> tuple[bytes, int | None]:
-    """What is behind the pixels, and where in it an extension area begins."""
-    kind = fields.varint("the extension area")
-    tail = bytes(fields.take(fields.left, "the tail"))
-    if kind != PLAIN_FOOTER:
-        return tail, kind - EXTENSION_AREA if kind >= EXTENSION_AREA else None
-    if tail:
-        raise CorruptPayloadError(f"{len(tail)} bytes behind the end")
-    return bytes(8) + SIGNATURE, None
+def beyond(data: bytes) -> tuple[str, ...]:
+    """What a file, or its skeleton, holds that is neither pixels nor metadata of its picture, as people call it."""
+    layout = _parse(data)
+    names = ["palette"] if data[1] and layout.kind != PALETTE else []
+    if any(data[8:12]):
+        names.append("place on the screen")
+    if not data[1] and any(data[3:8]):
+        names.append("header fields")
+    rows, _, end = _rows(data, layout)
+    layout = _with_alpha(rows, layout)
+    if _pack(_unpack(rows, layout), layout, _constant(rows, layout)) != rows.tobytes():
+        names.append(PADDING)
+    return (*names, *tgatail.beyond(data, end))
 
 
 def _header(kind: int, depth: int, flags: int, width: int, height: int) -> bytes:
@@ -213,13 +208,16 @@ def _parse(data: bytes) -> Layout:
         raise UnreadableImageError(f"a TGA file that is cut short: {len(data)} bytes")
     name, has_palette, code, first, count, entry, _, _, width, height, depth, flags = HEADER.unpack_from(data)
     kind, runs = code % RUNS, code >= RUNS
-    if code not in TYPES or has_palette > 1 or not width or not height or depth not in DEPTHS[kind] or flags >> 6:
-        raise UnreadableImageError(f"no TGA file: type {code}, {width}x{height} pixels of {depth} bits, flags {flags}")
-    if has_palette != (kind == PALETTE) and (not has_palette or entry not in ENTRY_DEPTHS):
-        raise UnreadableImageError(f"no TGA file: type {code}, a palette of {count} colours of {entry} bits")
     attributes = flags & ATTRIBUTES
-    if attributes not in {8: (0, 8), 15: (0, 1), 16: (0, 1, 8), 24: (0, 8), 32: (0, 8)}[depth]:
-        raise UnreadableImageError(f"no TGA file: {attributes} attribute bits in {depth}")
+    palette_fits = has_palette == (kind == PALETTE) or (has_palette == 1 and entry in ENTRY_DEPTHS)
+    if (
+        code not in TYPES
+        or not (width and height and palette_fits)
+        or depth not in DEPTHS[kind]
+        or flags >> 6
+        or attributes not in MOST_ATTRIBUTES[depth]
+    ):
+        raise _refusal(data, f"type {code}, {width}x{height} pixels of {depth} bits, flags {flags}")
     start = HEADER.size + name
     size = count * ((entry + 7) // 8) if has_palette else 0
     offset = start + size
@@ -228,7 +226,7 @@ def _parse(data: bytes) -> Layout:
     palette, alpha_palette = np.zeros((0, 4), np.uint8), False
     if kind == PALETTE:
         if entry not in ENTRY_DEPTHS or first + count > 256 or not count:
-            raise UnsupportedImageError(f"a TGA file of {count} colours of {entry} bits from {first} on")
+            raise _refusal(data, f"{count} colours of {entry} bits from {first} on")
         palette = _palette(data[start:offset], entry, first)
         alpha_palette = entry == 32
     mode = {PALETTE: "P", GREY: "LA" if depth == 16 else "L", COLOUR: "RGB"}[kind]
@@ -238,6 +236,24 @@ def _parse(data: bytes) -> Layout:
         offset, kind, runs, width, height, depth, attributes, bool(flags & FROM_RIGHT), bool(flags & FROM_TOP),
         palette, alpha_palette, mode,
     )  # fmt: skip
+
+
+def _refusal(data: bytes, what: str) -> DensezipError:
+    """Why a file is not read: it is of a kind that is not coded, or no TGA file at all."""
+    if tgatail.is_signed(data) or _is_odd(data):
+        return UnsupportedImageError(f"a TGA file of a kind that is not coded: {what}")
+    return UnreadableImageError(f"no TGA file: {what}")
+
+
+def _is_odd(data: bytes) -> bool:
+    """Whether a header makes sense, though its pixels are not coded, and the file has just the room for these."""
+    name, has_palette, code, _, count, entry, _, _, width, height, depth, flags = HEADER.unpack_from(data)
+    if code not in TYPES or has_palette > 1 or depth not in ODD_DEPTHS or flags >> 6 or not (width and height):
+        return False
+    size = HEADER.size + name + has_palette * count * -(-entry // 8)
+    # One bit a pixel is packed by some writers, and takes a byte in files of others.
+    rows = [size + height * -(-width * depth // 8), size + height * width * -(-depth // 8)]
+    return (size < len(data) <= max(rows)) if code >= RUNS else len(data) in rows
 
 
 def _palette(entries: bytes, bits: int, first: int) -> Bytes:
@@ -289,6 +305,11 @@ def _spare(layout: Layout) -> int:
     return {15: 0x8000, 16: 0x8000, 32: 0xFF000000}.get(layout.depth, 0)
 
 
+def _constant(rows: Bytes, layout: Layout) -> int:
+    """What these bits are: those of the first pixel."""
+    return int.from_bytes(rows[0, : layout.pixel].tobytes(), "little") & _spare(layout)
+
+
 def _turned(pixels: Bytes, layout: Layout) -> Bytes:
     """Pixels in the file's order from the picture's, and back."""
     pixels = pixels if layout.from_top else pixels[::-1]
@@ -331,14 +352,6 @@ def _pack(pixels: Array, layout: Layout, spare: int) -> bytes:
     return out.tobytes()
 
 
-def _extension(data: bytes) -> int | None:
-    """Where the extension area begins, if a footer says so."""
-    if len(data) < FOOTER + EXTENSION or data[-len(SIGNATURE) :] != SIGNATURE:
-        return None
-    (start,) = struct.unpack_from("<I", data, len(data) - FOOTER)
-    return start if data[start : start + 2] == struct.pack("<H", EXTENSION) else None
-
-
 def _chunks(data: bytes, layout: Layout) -> tuple[Chunk, ...]:
     """The palette, the image's identification, and author and comments of the extension area."""
     chunks: list[Chunk] = []
@@ -349,11 +362,9 @@ def _chunks(data: bytes, layout: Layout) -> tuple[Chunk, ...]:
     name = data[HEADER.size : HEADER.size + data[0]].rstrip(b"\0 ")
     if name:
         chunks.append(text_chunk("Title", name))
-    area = _extension(data)
+    area = tgatail.extension(data)
     if area is not None:
-        author = data[area + AUTHOR : area + AUTHOR + 41].split(b"\0")[0].rstrip()
-        places = range(area + COMMENTS, area + COMMENTS + 4 * LINE, LINE)
-        lines = [data[place : place + LINE].split(b"\0")[0].rstrip() for place in places]
+        author, lines = tgatail.texts(data, area)
         comment = b"\n".join(lines).rstrip()
         chunks += [text_chunk("Author", author)] if author else []
         chunks += [text_chunk("Comment", comment)] if comment else []

@@ -17,10 +17,10 @@ from ...errors import CorruptPayloadError, InputError, LimitError, UnreadableIma
 from ...fields import Reader, varint
 from ..limits import check_pixels
 from ..picture import Picture, from_pil
-from ..split import Split
+from ..split import BEHIND, Split
 from .rawrows import blob, reader, remaking, take_blob
 
-__all__ = ["is_lossy", "join", "read", "skeleton", "split"]
+__all__ = ["beyond", "is_lossy", "join", "read", "skeleton", "split"]
 
 RIFF = 12
 LOSSY, LOSSLESS, EXTENDED = b"VP8 ", b"VP8L", b"VP8X"
@@ -28,6 +28,11 @@ LOSSY, LOSSLESS, EXTENDED = b"VP8 ", b"VP8L", b"VP8X"
 NOT_ONE_PICTURE = frozenset([LOSSY, b"ANIM", b"ANMF", b"ALPH"])
 # In a VP8X chunk: where width and height stand. In a VP8L chunk: the bit of its fifth byte that announces alpha.
 CANVAS, ALPHA_BYTE, ALPHA_BIT = 8 + 4, 4, 0x10
+# The chunks that Pillow reads, by the name that it has for what is in them.
+METADATA = {b"ICCP": "icc_profile", b"EXIF": "exif", b"XMP ": "xmp"}
+# The flags of an extended header: for a profile, alpha, EXIF, XMP.
+KNOWN_FLAGS = 0x20 | 0x10 | 0x08 | 0x04
+PIXELS = frozenset([LOSSY, LOSSLESS, EXTENDED, b"ALPH"])
 MAX_SIDE = 16384
 HAS_ALPHA, HAS_MORE = 1, 2
 
@@ -95,6 +100,26 @@ def join(picture: Picture, remainder: bytes) -> bytes:
 def skeleton(remainder: bytes) -> bytes:
     """A WebP file of one pixel with the metadata of the file of a remainder."""
     return _file(Image.new("RGBA", (1, 1)), reader(remainder), small=True)
+
+
+def beyond(data: bytes) -> tuple[str, ...]:
+    """What a file, or its skeleton, holds that is neither pixels nor metadata of its picture, as people call it."""
+    try:
+        with Image.open(BytesIO(data), formats=["WEBP"]) as image:
+            held = {name for name, key in METADATA.items() if image.info.get(key)}
+    except Exception as error:  # whatever a damaged file leads Pillow to
+        raise UnreadableImageError("a damaged WebP file") from error
+    names, chunks = [], _chunks(data)
+    for name, _, _ in chunks:
+        if name in held:
+            held.discard(name)  # a second one is not looked at
+        elif name not in PIXELS:
+            names.append(f"chunk {name.decode('latin-1').strip()}")
+    if EXTENDED in data[RIFF : RIFF + 4] and (data[RIFF + 8] & ~KNOWN_FLAGS or any(data[RIFF + 9 : RIFF + 12])):
+        names.append("header fields")
+    if chunks and chunks[-1][2] < len(data):
+        names.append(BEHIND)
+    return tuple(dict.fromkeys(names))
 
 
 def _file(image: Image.Image, fields: Reader, *, small: bool) -> bytes:

@@ -30,6 +30,7 @@ __all__ = [
     "legal_transparency",
     "parse",
     "raw_chunks",
+    "shown",
     "sound_chunks",
 ]
 
@@ -82,6 +83,11 @@ class PngFile:
     interlaced: bool = False
 
 
+def shown(kind: bytes) -> str:
+    """The name of a chunk for people, whatever bytes it has."""
+    return kind.decode("ascii") if kind.isalnum() else kind.hex(" ")
+
+
 def raw_chunks(data: bytes) -> Iterator[RawChunk]:
     """Every chunk of a PNG file up to IEND.
 
@@ -98,7 +104,7 @@ def raw_chunks(data: bytes) -> Iterator[RawChunk]:
         kind = bytes(view[position + 4 : position + 8])
         end = position + 8 + length
         if end + 4 > len(view):
-            raise UnreadableImageError(f"a PNG file that is cut short after {len(view)} bytes, in chunk {kind!r}")
+            raise UnreadableImageError(f"a PNG file that is cut short after {len(view)} bytes, in chunk {shown(kind)}")
         crc = bytes(view[end : end + 4])
         sound = zlib.crc32(view[position + 4 : end]) == int.from_bytes(crc, "big")
         yield RawChunk(kind, view[position + 8 : end], crc, sound, position, end + 4)
@@ -118,9 +124,9 @@ def parse(data: bytes) -> PngFile:
     for kind, body, _, sound, start, _ in raw_chunks(data):
         critical = kind[0] < ord("a")
         if not sound and (critical or not kind.isalpha()):
-            raise UnreadableImageError(f"a damaged PNG file: wrong CRC in chunk {kind!r} at byte {start}")
+            raise UnreadableImageError(f"a damaged PNG file: wrong CRC in chunk {shown(kind)} at byte {start}")
         if (kind == b"IHDR") != (header is None):
-            raise UnreadableImageError(f"a damaged PNG file: chunk {kind!r} at byte {start}")
+            raise UnreadableImageError(f"a damaged PNG file: chunk {shown(kind)} at byte {start}")
         if header is None:
             header = _header(body)
         elif kind == b"IEND":
@@ -134,9 +140,9 @@ def parse(data: bytes) -> PngFile:
                 _check_palette(body, again=any(name == "PLTE" for name, _ in chunks), late=pixels)
             chunks.append(("PLTE", bytes(body)))
         elif critical:
-            raise UnsupportedImageError(f"a PNG file with an unknown critical chunk {kind!r}")
+            raise UnsupportedImageError(f"a PNG file with an unknown critical chunk {shown(kind)}")
         elif not kind.isalpha():
-            raise UnreadableImageError(f"a damaged PNG file: chunk {kind!r} at byte {start}")
+            raise UnreadableImageError(f"a damaged PNG file: chunk {shown(kind)} at byte {start}")
         elif sound:
             chunks.append((kind.decode("ascii"), bytes(body)))
     if header is None or not pixels:

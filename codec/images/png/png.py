@@ -18,7 +18,7 @@ from ...errors import CorruptPayloadError, HeaderError, InputError
 from ...fields import Reader, varint
 from ..modes import CHANNELS
 from ..picture import Picture
-from ..split import Split
+from ..split import BEHIND, Split
 from .chunks import (
     CHANNELS_OF_COLOUR_TYPE,
     COLOUR_TYPE_OF_CHANNELS,
@@ -31,6 +31,7 @@ from .chunks import (
     header_bytes,
     parse,
     raw_chunks,
+    shown,
 )
 from .read import mode_of, read_pixels
 from .stream import chunks_of, explain, standard
@@ -128,7 +129,7 @@ def split(data: bytes, picture: Picture) -> Split | None:
     if choices is not None:
         remainder = b"".join([bytes([start | STREAM * bool(choices)]), *out, choices])
         if join(picture, remainder) == data:
-            return Split(remainder, exact=True)
+            return Split(remainder, exact=True, proved=True)
     return Split(b"".join([bytes([start]), *out]), exact=False)
 
 
@@ -164,9 +165,9 @@ def _unpack(remainder: bytes) -> _Parts:
 
 def _unpack_chunk(reader: Reader) -> bytes:
     kind = bytes(reader.take(4, "name of a chunk"))
-    code = reader.varint(f"length of {kind!r}")
-    whole = chunk_bytes(kind, bytes(reader.take(code >> 1, f"chunk {kind!r}")))
-    return whole[:-CRC_BYTES] + reader.take(CRC_BYTES, f"CRC of {kind!r}") if code & 1 else whole
+    code = reader.varint(f"length of {shown(kind)}")
+    whole = chunk_bytes(kind, bytes(reader.take(code >> 1, f"chunk {shown(kind)}")))
+    return whole[:-CRC_BYTES] + reader.take(CRC_BYTES, f"CRC of {shown(kind)}") if code & 1 else whole
 
 
 def join(picture: Picture, remainder: bytes) -> bytes:
@@ -203,14 +204,16 @@ def skeleton(remainder: bytes) -> bytes:
     """
     parts = _unpack(remainder)
     row = bytes(1 + -(-CHANNELS_OF_COLOUR_TYPE[parts.colour] * parts.depth // 8))
-    parts.interlaced, parts.end, parts.behind = False, b"", b""
+    parts.interlaced = False
     return _laid_out(parts, 1, 1, [chunk_bytes(b"IDAT", zlib.compress(row))])
 
 
-def beyond(remainder: bytes) -> tuple[str, ...]:
-    """What a file holds that is no metadata of its picture, as people call it."""
-    parts = _unpack(remainder)
-    return ("bytes behind the end",) if parts.end or parts.behind else ()
+def beyond(data: bytes) -> tuple[str, ...]:
+    """What a file, or its skeleton, holds that is neither pixels nor metadata of its picture, as people call it."""
+    chunks = list(raw_chunks(data))
+    names = [f"chunk {shown(chunk.kind)}" for chunk in chunks if not chunk.sound]
+    behind = len(chunks[-1].body) > 0 or chunks[-1].end < len(data)
+    return tuple(dict.fromkeys((*names, *([BEHIND] if behind else []))))
 
 
 def _laid_out(parts: _Parts, width: int, height: int, stream: list[bytes]) -> bytes:

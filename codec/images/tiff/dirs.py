@@ -12,6 +12,8 @@ from typing import Protocol, TypeAlias
 from ...errors import UnreadableImageError
 
 __all__ = [
+    "LETTERS",
+    "MAX_DEPTH",
     "SIZES",
     "SUB_DIRECTORIES",
     "Directory",

@@ -12,11 +12,21 @@ from PIL import Image
 
 from ...errors import InputError
 from ..exif import EXIF_PREFIX
+from ..info import METRES_PER_INCH, XMP_KEYWORD, chunks_of_info
 from ..modes import Chunk
-from ..picture import METRES_PER_INCH, XMP_KEYWORD, chunks_of_info
 from .dirs import EXIF, GPS, Field, Tiff, parse, serialise, tree
 
-__all__ = ["KEPT", "KNOWN", "chunks", "fields_of_chunks"]
+__all__ = [
+    "KEPT",
+    "KNOWN",
+    "UNIT",
+    "X_RESOLUTION",
+    "Y_RESOLUTION",
+    "chunks",
+    "fields_of_chunks",
+    "lost_of_exif",
+    "resolution",
+]
 
 ORIENTATION, X_RESOLUTION, Y_RESOLUTION, UNIT, XMP, ICC = 274, 282, 283, 296, 700, 34675
 # Description, make, model, orientation, software, date, artist, copyright; the EXIF and GPS directories.
@@ -35,6 +45,9 @@ OF_THE_FILE = frozenset([
     *range(340, 348), 400, *range(512, 522), *range(529, 533), XMP, 33421, 33422, ICC, 40965, *range(50706, 50980),
 ])  # fmt: skip
 
+# Of these the tags that say more: further pictures, a profile, XMP, what a raw file is made of.
+OF_MORE = frozenset([330, XMP, ICC, 33421, 33422, *range(50706, 50980)])
+
 # Tags that say nothing more than a picture and its chunks do.
 KNOWN = frozenset([*KEPT, X_RESOLUTION, Y_RESOLUTION, UNIT, *OF_THE_FILE]) - frozenset([32, *range(50706, 50980)])
 
@@ -46,7 +59,7 @@ def chunks(tiff: Tiff) -> tuple[Chunk, ...]:
         UnreadableImageError: the palette is no palette.
     """
     probe = Image.new("L", (1, 1))
-    probe.info = {"dpi": _resolution(tiff), "icc_profile": tiff.raw(ICC) or None, "xmp": tiff.raw(XMP) or None}
+    probe.info = {"dpi": resolution(tiff), "icc_profile": tiff.raw(ICC) or None, "xmp": tiff.raw(XMP) or None}
     kept = tree(tiff.data, tiff.order, tiff.big, tuple(entry for entry in tiff.first.entries if entry.tag in KEPT))
     if kept:
         head = (b"II*\0" if tiff.order == "<" else b"MM\0*") + struct.pack(tiff.order + "I", 8)
@@ -61,7 +74,7 @@ def chunks(tiff: Tiff) -> tuple[Chunk, ...]:
     return found
 
 
-def _resolution(tiff: Tiff) -> tuple[float, float] | None:
+def resolution(tiff: Tiff) -> tuple[float, float] | None:
     """Pixels per inch, across and down."""
     values = []
     for tag in (X_RESOLUTION, Y_RESOLUTION):
@@ -82,21 +95,19 @@ def _resolution(tiff: Tiff) -> tuple[float, float] | None:
     return values[0] * factor, values[1] * factor
 
 
-def fields_of_chunks(held: tuple[Chunk, ...]) -> tuple[tuple[Field, ...], str, tuple[str, ...]]:
+def fields_of_chunks(held: tuple[Chunk, ...]) -> tuple[tuple[Field, ...], str]:
     """The tags that hold a picture's metadata.
 
     Returns:
-        the tags, the order of their bytes, and the names of the chunks that no tag can hold.
+        the tags, and the order of their bytes.
     """
     order = "<"
     fields: dict[int, Field] = {}
-    lost: list[str] = []
     for name, body in held:
         if name == "eXIf":
             try:
                 exif = parse(body.removeprefix(EXIF_PREFIX))
             except InputError:
-                lost.append(name)
                 continue
             order = exif.order
             found = tree(exif.data, order, exif.big, exif.first.entries)
@@ -104,9 +115,21 @@ def fields_of_chunks(held: tuple[Chunk, ...]) -> tuple[tuple[Field, ...], str, t
     for name, body in held:
         more = {"iCCP": _profile, "iTXt": _xmp, "pHYs": _inches}.get(name, _nothing)(body, order)
         fields |= {field.tag: field for field in more}
-        if not more and name not in ("eXIf", "PLTE"):
-            lost.append(name)
-    return tuple(sorted(fields.values(), key=lambda field: field.tag)), order, tuple(lost)
+    return tuple(sorted(fields.values(), key=lambda field: field.tag)), order
+
+
+def lost_of_exif(body: bytes) -> tuple[str, ...]:
+    """What of an EXIF block `fields_of_chunks` leaves out, though it says more than how a file is laid out."""
+    try:
+        exif = parse(body.removeprefix(EXIF_PREFIX))
+    except InputError:
+        return ()
+    found = {field.tag for field in tree(exif.data, exif.order, exif.big, exif.first.entries)}
+    lost = {entry.tag for entry in exif.first.entries} & OF_MORE | {
+        entry.tag for entry in exif.first.entries if entry.length and entry.tag not in found
+    }
+    thumbnail = ("EXIF thumbnail",) if exif.first.following else ()
+    return (*thumbnail, *(f"EXIF tag {tag}" for tag in sorted(lost)))
 
 
 def _nothing(_: bytes, __: str) -> tuple[Field, ...]:

@@ -114,6 +114,10 @@ class Player:
         except TruncatedError as error:
             raise CorruptPayloadError(f"a remainder that is cut short: {error}") from error
 
+    def rest(self) -> bytes:
+        """The literals that are left; a zero if there are none, but an event is."""
+        return bytes(self.literals.take(self.literals.left, "bytes")) or bytes(self.passed >= 0)
+
     def finish(self) -> None:
         """Check that nothing is left.
 

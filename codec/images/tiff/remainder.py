@@ -23,13 +23,13 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from ...errors import CorruptPayloadError, DensezipError, TruncatedError
+from ...errors import CorruptPayloadError, DensezipError, TruncatedError, UnreadableImageError
 from ...fields import Reader, varint
 from ..modes import CHANNELS
 from ..picture import Picture
 from ..split import Split
 from . import streams as tiffstreams
-from .dirs import SUB_DIRECTORIES, Field, Tiff, parse, serialise, tree
+from .dirs import SUB_DIRECTORIES, Entry, Field, Tiff, parse, serialise, tree
 from .encoders import FOREIGN
 from .layout import (
     BITS,
@@ -60,15 +60,16 @@ from .layout import (
     check_size,
     layout,
 )
-from .meta import KNOWN, chunks
+from .meta import chunks
 from .move import with_streams
 from .predicted import OddNumberError, Player, Recorder, Script
 from .rules import SHORT, WRITERS, Writer
 from .samples import decode, from_picture, places, raw_bytes
 from .streams import Streams
-from .walk import walk
+from .unheld import unclaimed
+from .walk import Whole, walk
 
-__all__ = ["beyond", "join", "skeleton", "split"]
+__all__ = ["join", "skeleton", "split"]
 
 # Modes and bits of a sample; their number is part of the remainder's first byte.
 KINDS = (
@@ -201,14 +202,14 @@ def skeleton(remainder: bytes) -> bytes:
     found, big = _layout(player, width, height, kind, None)
     made = _lengths(player, found, tiffstreams.skip(player, found))
     whole = walk(player, writer, found, big, made, None)
-    fields = {field.tag: field for field in tree(whole, found.order, big, whole.entries) if field.tag not in CUT_UP}
-    return one_pixel(found, fields)
-
-
-def beyond(remainder: bytes) -> tuple[str, ...]:
-    """What a file holds that is no metadata of its picture, as people call it: other tags."""
-    tiff = parse(skeleton(remainder))
-    return tuple(f"TIFF tag {entry.tag}" for entry in tiff.first.entries if entry.tag not in KNOWN)
+    # A sub-directory that is damaged is not in the tree: its entry is kept as it is.
+    fields = {entry.tag: Field(entry.tag, entry.kind, _value(whole, entry)) for entry in whole.entries if entry.length}
+    fields |= {field.tag: field for field in tree(whole, found.order, big, whole.entries)}
+    fields = {tag: field for tag, field in fields.items() if tag not in CUT_UP and field.content}
+    # What lies at no known place, as the lengths of the streams are not told, is what is left of the script.
+    idle = unclaimed(whole, found.order, big, whole.entries, whole.gaps) if made.measured else player.rest()
+    twice = [entry for at, entry in enumerate(whole.entries) if entry.tag in {it.tag for it in whole.entries[:at]}]
+    return b"".join([one_pixel(found, fields), idle, *(_value(whole, entry) for entry in twice)])
 
 
 def one_pixel(found: Layout, fields: dict[int, Field]) -> bytes:
@@ -225,6 +226,13 @@ def one_pixel(found: Layout, fields: dict[int, Field]) -> bytes:
     everything = {**fields, **{field.tag: field for field in own}}
     head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", 16) + bytes(8)
     return head + serialise(tuple(everything[tag] for tag in sorted(everything)), order, 16)
+
+
+def _value(whole: Whole, entry: Entry) -> bytes:
+    try:
+        return whole[entry.place : entry.place + entry.length]
+    except UnreadableImageError:
+        return b""
 
 
 def _open(remainder: bytes) -> tuple[Writer, int, int, int, Player]:

@@ -14,12 +14,13 @@ from ..modes import Chunk
 from ..picture import Array, Picture, from_pil
 from .dirs import Tiff, parse
 from .layout import JPEG, layout
-from .meta import ORIENTATION, chunks, fields_of_chunks
+from .meta import ORIENTATION, chunks, lost_of_exif
 from .remainder import join, skeleton, split
 from .samples import gather, interpret
+from .unheld import beyond
 from .write import write
 
-__all__ = ["join", "lost", "metadata", "read", "skeleton", "split", "write"]
+__all__ = ["beyond", "join", "lost_of_exif", "metadata", "read", "skeleton", "split", "write"]
 
 
 def read(data: bytes, max_pixels: int) -> tuple[Picture, bool]:
@@ -52,11 +53,6 @@ def metadata(data: bytes) -> tuple[Chunk, ...]:
         UnreadableImageError: damaged or cut short.
     """
     return chunks(parse(data))
-
-
-def lost(held: tuple[Chunk, ...]) -> tuple[str, ...]:
-    """The names of those of a picture's chunks that have no place in a TIFF file."""
-    return fields_of_chunks(held)[2]
 
 
 def _read_jpeg(tiff: Tiff) -> tuple[Array, str]:

@@ -24,12 +24,14 @@ MAX_COLOURS = 1536
 class Whole:
     """A file in pieces, in their order: where each begins, its length and its bytes, if these are at hand.
 
-    A slice of it is that of the file, if it lies in one piece or in adjoining ones.
+    In the gaps lie bytes that nothing in the first directory speaks for. A slice of it is that of the file, if it lies
+    in one piece or in adjoining ones.
     """
 
     entries: tuple[Entry, ...]
     pieces: list[tuple[int, int, bytes | None]]
     length: int
+    gaps: tuple[tuple[int, int], ...] = ()
 
     def assemble(self) -> bytes:
         """The file.
@@ -281,7 +283,7 @@ class _Walk:
                 self.pieces.append((start, end - start, filling[used : used + end - start]))
                 used += end - start
             self.pieces.sort(key=lambda piece: piece[0])
-        return Whole(self._entries(position, items), self.pieces, total)
+        return Whole(self._entries(position, items), self.pieces, total, tuple(gaps))
 
     def _entries(self, position: int, items: list[_Value]) -> tuple[Entry, ...]:
         first = position + (8 if self.big else 2)

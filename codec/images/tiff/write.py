@@ -41,13 +41,12 @@ MAX_FILE = 2**32 - 2**20
 def write(picture: Picture) -> bytes:
     """A TIFF file of a picture.
 
-    Its palette, EXIF, ICC profile, XMP and resolution are in it. Other chunks have no place in a TIFF file:
-    `meta.fields_of_chunks` names them.
+    Its palette, EXIF, ICC profile, XMP and resolution are in it. Other chunks have no place in a TIFF file.
 
     Raises:
         OutputFormatError: more than 4 GB, or samples of more bits than the picture says.
     """
-    fields, order, _ = fields_of_chunks(picture.chunks)
+    fields, order = fields_of_chunks(picture.chunks)
     height, width, channels = picture.pixels.shape
     palette = picture.mode == "P"
     bits = picture.bits if CHANNELS[picture.mode] == 1 else 8 * picture.pixels.itemsize

@@ -60,6 +60,8 @@ FILES: dict[str, tuple[bytes, str]] = {
     "FITS": (b"SIMPLE  =                    T" + bytes(50), "fits"),
     "DDS": (b"DDS " + bytes(124), "dds"),
     "XBM": (file_of(picture("1"), "XBM"), "xbm"),
+    "DIB": (file_of(picture("RGB"), "BMP")[14:], "dib"),
+    "DIB with a palette": (file_of(picture("P"), "BMP")[14:], "dib"),
     "XPM": (b"/* XPM */\nstatic char *a[] = {", "xpm"),
 }
 
@@ -90,6 +92,7 @@ def test_a_format_that_is_decoded_is_recognised(name: str) -> None:
     [
         b"", b"x", b"hello", bytes(400), b"%PDF-1.4", b"%!PS-Adobe", boxes(b"isom", b"mp41"),
         b"\0\0\1\0\1\0" + bytes(16), b"\x0a\x05", b"\x01\xda",
+        file_of(picture("RGB"), "BMP")[14:-1], b"\x28\0\0\0", b"\x28\0\0\0" + bytes(60),
     ],
 )  # fmt: skip
 def test_what_is_no_image_is_not_recognised(data: bytes) -> None:

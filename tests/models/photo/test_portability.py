@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-import importlib.util
 import json
 import os
 import re
@@ -17,29 +16,17 @@ from typing import Any
 import densezip
 import numpy as np
 import pytest
+from core import ROOT, build
 from densezip.codec import native
 from densezip.models.photo import model_for_effort, tile
 from leaves import dead_leaves
 from PIL import Image
 from samples import model_only
 
-ROOT = Path(__file__).parents[3]
 GOLDEN = ROOT / "tests" / "golden"
 FILES = sorted(GOLDEN.glob("*.dz"))
 PHOTOS = [file for file in FILES if (densezip.info(file.read_bytes()).model or "").startswith("photo-")]
 SECONDS = 600
-
-
-def _build() -> Any:
-    spec = importlib.util.spec_from_file_location("build", ROOT / "native" / "build.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-build = _build()
 
 
 def _expected(file: Path) -> str:

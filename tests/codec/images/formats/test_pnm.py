@@ -244,3 +244,20 @@ SEEDS: dict[str, bytes] = {
 @pytest.mark.parametrize("name", SEEDS)
 def test_damage_is_refused_or_comes_back(name: str) -> None:
     check_mutations(pnm, SEEDS[name], 300)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"P1\n3 1\n10#one\n1\n",
+        b"P2\n3 1\n255\n1 # one\n2 3\n",
+        b"P3\n1 1\n9\n1#one\n2 3 # behind\n",
+        b"P2 3 1 9\n#one\n1 2 3",
+    ],
+)
+def test_comments_among_the_samples_are_read_over_and_the_file_is_not_taken_apart(data: bytes) -> None:
+    found = pnm.read(data, LIMIT)
+    plain = data.replace(b"#one", b"").replace(b"# one", b"")
+    assert np.array_equal(found.pixels, pnm.read(plain, LIMIT).pixels)
+    assert found.chunks == (("tEXt", b"Comment\0one"),)
+    assert pnm.split(data, found) is None

@@ -201,3 +201,22 @@ SEEDS: dict[str, bytes] = {
 @pytest.mark.parametrize("name", SEEDS)
 def test_damage_is_refused_or_comes_back(name: str) -> None:
     check_mutations(tga, SEEDS[name], 300)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        file_of(picture("1"), "TGA"),
+        file_of(picture("1"), "TGA")[:-26],
+        tga_file(9, 7, GREY, 1, bytes(7 * 2)),
+        tga_file(9, 7, PALETTE, 16, bytes(9 * 7 * 2), palette=(0, 300, 24)),
+        tga_file(9, 7, 32, 8, bytes(50), palette=(0, 256, 24), tail=bytes(8) + SIGNATURE),
+    ],
+)
+def test_a_kind_that_is_not_coded_is_recognised_and_kept(data: bytes) -> None:
+    found = recognise(data)
+    assert found is not None
+    assert found.name == "TGA"
+    with pytest.raises(UnsupportedImageError, match="not coded"):
+        tga.read(data, LIMIT)
+    assert recognise(data[: len(data) // 2]) is None

@@ -10,8 +10,9 @@ import imagecodecs
 import numpy as np
 import pytest
 from densezip.codec.images.imagefile import read
-from densezip.codec.images.imagewrite import write
-from densezip.codec.images.picture import XMP_KEYWORD, Picture, from_array, from_pil
+from densezip.codec.images.imagewrite import convert, write
+from densezip.codec.images.info import XMP_KEYWORD
+from densezip.codec.images.picture import Picture, from_array, from_pil
 from densezip.codec.images.tiff import tiff
 from hypothesis import given
 from hypothesis import strategies as st
@@ -114,7 +115,7 @@ def test_a_camera_photograph_becomes_a_tiff_file_that_others_understand() -> Non
 @pytest.mark.parametrize("exif", [b"II*\0\x08\0\0\0", b"nonsense", camera_exif("<")[:60], b"MM\0*" + bytes(40)])
 def test_damaged_exif_is_named_as_lost_and_the_picture_written(exif: bytes) -> None:
     wanted = Picture(array(3), "RGB", 8, (("eXIf", exif),))
-    assert tiff.lost(wanted.chunks) == ("eXIf",)
+    assert convert(wanted, "tif").lost[0] == "EXIF"
     found = read(write(wanted, "tif"), LIMIT).picture
     assert np.array_equal(found.pixels, wanted.pixels)
 
@@ -124,7 +125,19 @@ def test_what_has_no_place_in_tiff_is_named() -> None:
         ("gAMA", bytes(4)), ("tEXt", b"Author\0me"), ("iTXt", b"Title\0\0\0\0\0yes"), ("pHYs", bytes(8) + b"\0"),
         ("iCCP", b"name\0\0no stream"), *METADATA,
     )  # fmt: skip
-    assert tiff.lost(held) == ("gAMA", "tEXt", "iTXt", "pHYs", "iCCP")
+    lost = convert(Picture(array(3), "RGB", 8, held), "tif").lost
+    assert lost == ("gamma", "text", "resolution", "ICC profile")
+
+
+def test_what_of_exif_has_no_place_in_tiff_is_named() -> None:
+    exif = bytearray(camera_exif("<"))
+    assert convert(Picture(array(3), "RGB", 8, (("eXIf", bytes(exif)),)), "tif").lost == ()
+    (count,) = struct.unpack_from("<H", exif, 8)
+    struct.pack_into("<I", exif, 10 + 12 * count, 8)  # another directory
+    held = Picture(array(3), "RGB", 8, (("eXIf", bytes(exif)),))
+    assert convert(held, "tif").lost == ("EXIF thumbnail",)
+    block = b"II*\0\x08\0\0\0" + directory([(270, ASCII, b"a hill\0"), (700, 1, b"<x/>12")], 8)
+    assert convert(replace(held, chunks=(("eXIf", block),)), "tif").lost == ("EXIF tag 700",)
 
 
 def test_compressed_xmp_is_unpacked() -> None:
