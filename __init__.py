@@ -8,6 +8,7 @@
 Importing the package imports the standard library only; numpy, Pillow and the model come with the first image.
 """
 
+import sys
 from collections.abc import Callable
 from os import PathLike
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeAlias
@@ -32,9 +33,9 @@ from .codec.errors import (
     UsageError,
     WeightsError,
 )
-from .codec.file.container import Container, Header, Payload, parse
+from .codec.file.container import Container, Header, Payload, check_magic, parse
 from .codec.file.info import Info, describe
-from .codec.file.inputs import bytes_of, take_in
+from .codec.file.inputs import bytes_of, most_bytes, take_in
 
 if TYPE_CHECKING:
     import numpy as np
@@ -257,7 +258,7 @@ def info(source: "File") -> Info:
     Raises:
         FormatError: damaged, or not a .dz file. Pixels are neither decoded nor checked: see `verify`.
     """
-    return describe(parse(bytes_of(source)[0]))
+    return describe(parse(bytes_of(source, sys.maxsize, check_magic)[0]))
 
 
 def verify(
@@ -287,7 +288,7 @@ def verify(
     """
     container = _open(source, threads, max_pixels)
     header = container.header
-    wanted = None if original is None else bytes_of(original)[0]
+    wanted = None if original is None else bytes_of(original, most_bytes(max_pixels), len, "an original file")[0]
     from .codec.file.coding import stored_bytes
     from .codec.images.source import gives_back, put_together, same_pixels
 
@@ -324,7 +325,7 @@ def _check_numbers(threads: int, max_pixels: int) -> None:
 def _open(source: "File", threads: int, max_pixels: int) -> Container:
     """Parse, and refuse what is too large before anything is allocated."""
     _check_numbers(threads, max_pixels)
-    container = parse(bytes_of(source)[0])
+    container = parse(bytes_of(source, most_bytes(max_pixels), check_magic)[0])
     width, height = container.header.width, container.header.height
     if width * height > max_pixels:
         raise LimitError(f"{width}x{height} is {width * height} pixels; the limit is {max_pixels} (--max-pixels)")

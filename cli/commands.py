@@ -8,6 +8,8 @@ from typing import Any
 import click
 
 from .. import DEFAULT_EFFORT, Info
+from ..codec.file.container import check_magic
+from ..codec.file.inputs import most_bytes
 from . import api
 from .batch import run_batch
 from .console import Console
@@ -136,17 +138,18 @@ def info(ctx: click.Context, /, *, inputs: tuple[str, ...], recursive: bool, as_
     rows: list[tuple[str, Info]] = []
 
     def job(task: Task) -> Info:
-        return api.info(task.source.read())
+        return api.info(task.source.load(resources.longest, check_magic).data)
 
     def done(task: Task, error: str | None, code: int) -> None:
         if error is not None:
             return
         if as_json:
-            print_line(info_as_json(task.source.name, task.result))
+            print_line(info_as_json(task.source.exact_name, task.result))
         else:
             rows.append((task.source.name, task.result))
 
     sources = expand(inputs, recursive=recursive, suffixes=densezip_suffixes)
+    resources = Resources(1, None, len(sources))
     code = run_batch(sources, job, Console(), done)
     if rows and (len(sources) == 1 or verbose):
         print_line("\n\n".join(describe(name, header) for name, header in rows))
@@ -183,7 +186,7 @@ def test(
     """Decode .dz files, check every checksum, and write nothing."""
 
     def job(task: Task) -> tuple[Info, float]:
-        data = task.source.read()
+        data = task.source.load(min(resources.longest, most_bytes(max_pixels)), check_magic).data
         with resources.share(decoding_memory(data, max_pixels)) as share:
             started = time.monotonic()
             header = api.verify(data, threads=share, max_pixels=max_pixels, progress=task.progress())
@@ -192,7 +195,7 @@ def test(
     def done(task: Task, error: str | None, code: int) -> None:
         name = task.source.name
         if as_json:
-            fields: dict[str, object] = {"input": "-" if task.source.path is None else name, "status": "failed"}
+            fields: dict[str, object] = {"input": task.source.exact_name, "status": "failed"}
             if error is None:
                 header, seconds = task.result
                 fields |= {"status": "ok", "input_size": header.size, "exact": header.exact}

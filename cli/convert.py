@@ -17,7 +17,7 @@ from .. import (
     OutputError,
     OutputFormatError,
 )
-from ..codec.file.container import MAGIC
+from ..codec.file.container import MAGIC, check_magic
 from . import api
 from .api import Progress
 from .headers import dimensions, is_plain_png
@@ -85,8 +85,13 @@ class Conversion(ABC):
         `output` is what `-o` names, if anything: its suffix says how to write it.
         """
 
+    @abstractmethod
+    def probe(self, head: bytes) -> None:
+        """Raises if the first bytes of an input say that it is no such file."""
+
     def foresee(self, head: bytes, output: Path | None) -> None:
         """Raises what can be known from the first bytes of an input to come."""
+        self.probe(head)
         self.check(head, output)
 
     @abstractmethod
@@ -142,15 +147,18 @@ class Compression(Conversion):
         """`photo.png.dz`."""
         return compressed_name(name)
 
-    def check(self, data: bytes, output: Path | None) -> None:
-        """Refuses .dz files."""
-        if data.startswith(MAGIC):
+    def probe(self, head: bytes) -> None:
+        """Refuses .dz files, and what is no image."""
+        if head.startswith(MAGIC):
             raise InputError("this is a densezip file already")
+        api.check_head(head)
+
+    def check(self, data: bytes, output: Path | None) -> None:
+        """Knows nothing more."""
 
     def foresee(self, head: bytes, output: Path | None) -> None:
         """Refuses what begins like no image, or is too large."""
-        self.check(head, output)
-        api.probe(head)
+        self.probe(head)
         width, height = dimensions(head) or (0, 0)
         if width * height > self.max_pixels:
             raise LimitError(
@@ -167,8 +175,7 @@ class Compression(Conversion):
         """The .dz file."""
         notices: list[str] = []
         made = api.compress(
-            data,
-            name=name,
+            api.Named(data, name),
             effort=self.effort,
             threads=threads,
             strip=self.strip,
@@ -180,10 +187,14 @@ class Compression(Conversion):
 
     def verify(self, written: bytes, data: bytes, result: Converted, threads: int, progress: Progress) -> None:
         """Decodes the file and compares with what went in; with --strip the pixels."""
-        if self.strip:
-            api.verify_stripped(written, data, threads=threads, max_pixels=self.max_pixels, progress=progress)
-        else:
-            api.verify(written, original=data, threads=threads, max_pixels=self.max_pixels, progress=progress)
+        api.verify(
+            written,
+            original=data,
+            pixels_only=bool(self.strip),
+            threads=threads,
+            max_pixels=self.max_pixels,
+            progress=progress,
+        )
 
     def stands_for(self, existing: bytes, data: bytes, output: Path | None, threads: int, progress: Progress) -> bool:
         """Whether it gives back this very source."""
@@ -227,6 +238,10 @@ class Decompression(Conversion):
     def name(self, name: str, data: bytes) -> str:
         """The source's name, or at least its suffix."""
         return decompressed_name(name, api.source_format(api.info(data)))
+
+    def probe(self, head: bytes) -> None:
+        """Refuses what is no .dz file."""
+        check_magic(head)
 
     def check(self, data: bytes, output: Path | None) -> None:
         """Refuses formats that are unknown or lossy."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .. import OutputError, UsageError
+from ..codec.file.inputs import most_bytes
 from .batch import run_batch
 from .console import Console
 from .convert import Conversion, Converted
@@ -120,7 +122,7 @@ class Job:
         """
         conversion, source = self.conversion, task.source
         status = source.status()
-        loaded = source.load() if conversion.named_by_content else None
+        loaded = self._load(source) if conversion.named_by_content else None
         name = conversion.name(source.relative.name, loaded.data if loaded is not None else b"")
         with task.turn():
             target = self.targets.claim(source, name)
@@ -135,10 +137,14 @@ class Job:
                 conversion.foresee(loaded.data if loaded is not None else source.head(), output)
             size = None if status is None else status.st_size
             return Outcome(conversion.word, target, f"would be written to {target.name}", size)
-        loaded = loaded or source.load()
+        loaded = loaded or self._load(source)
         conversion.check(loaded.data, output)
         with self.resources.share(conversion.memory(loaded.data)) as threads:
             return self._convert(task, loaded, target, output, threads)
+
+    def _load(self, source: Source) -> Loaded:
+        most = min(self.resources.longest, most_bytes(self.conversion.max_pixels))
+        return source.load(most, self.conversion.probe)
 
     def _existing(
         self, source: Source, status: os.stat_result | None, target: Target, loaded: Loaded | None
@@ -163,7 +169,7 @@ class Job:
     def _is_current(self, source: Source, status: os.stat_result | None, target: Target, loaded: Loaded | None) -> bool:
         """Whether the output seems to have been made from this input: it has the time of it, see `Targets.write`."""
         existing = target.existing
-        if status is None or existing is None or target.path is None:
+        if status is None or existing is None or target.path is None or not stat.S_ISREG(status.st_mode):
             return False
         time_of_source = status.st_mtime_ns
         if all(existing.st_mtime_ns != time_of_source - time_of_source % clock for clock in CLOCKS):
@@ -263,8 +269,8 @@ class Record:
     def _json(self, task: Task, outcome: Outcome | None, error: str | None, code: int) -> str:
         source = task.source
         fields: dict[str, object] = {
-            "input": "-" if source.path is None else source.name,
-            "output": None if outcome is None else outcome.target.name,
+            "input": source.exact_name,
+            "output": None if outcome is None else outcome.target.exact_name,
             "status": FAILED if outcome is None else outcome.status,
         }
         if self.options.dry_run:

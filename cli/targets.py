@@ -15,11 +15,12 @@ import click
 from .. import OutputError
 from .output import stdout_is_terminal, write_all, write_stdout
 from .partial import Partials
-from .sources import Source, same_file
+from .sources import Source, exact_name, same_file
 
 __all__ = ["STDOUT_FILES", "Target", "Targets"]
 
-STDOUT_FILES = frozenset(["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
+STDOUT = "-"
+STDOUT_FILES = frozenset([STDOUT, "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
 # Names for what is open already, be it a file: it is written to, and not replaced by a file of that name.
 OPEN_FILES = ("/dev/fd/", "/dev/stderr", "/proc/self/fd/")
 
@@ -42,6 +43,11 @@ class Target:
     def name(self) -> str:
         """The name to print."""
         return "standard output" if self.path is None else click.format_filename(self.path)
+
+    @property
+    def exact_name(self) -> str:
+        """The name for programs, see `sources.exact_name`; `-` is standard output."""
+        return STDOUT if self.path is None else exact_name(self.path)
 
     @property
     def is_file(self) -> bool:

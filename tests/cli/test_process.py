@@ -1,5 +1,6 @@
 """The command line as a process of its own: imports, signals, pipes, terminals, names that are not text."""
 
+import json
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import densezip
 import pytest
 from PIL import Image
 
@@ -191,7 +193,11 @@ def test_names_that_are_not_text_work_and_are_printable(tmp_path: Path) -> None:
     assert b"caf\xe9.png.dz" in os.listdir(os.fsencode(tmp_path))
     assert "caf�.png: " in done.stderr.decode()
     done = subprocess.run(command("info", "--json", b"caf\xe9.png.dz"), capture_output=True, cwd=tmp_path, check=True)
-    assert b'"file": ' in done.stdout
+    assert os.fsencode(json.loads(done.stdout)["file"]) == b"caf\xe9.png.dz"
+    done = subprocess.run(command("compress", "--json", b"caf\xe9.png"), capture_output=True, cwd=tmp_path, check=True)
+    found = json.loads(done.stdout)
+    with open(tmp_path / found["input"], "rb") as source, open(tmp_path / found["output"], "rb") as made:
+        assert densezip.export(made).data == source.read()
     failed = subprocess.run(
         command("compress", b"caf\xe9.png", "-o", "/dev/full"), capture_output=True, check=False, cwd=tmp_path
     )

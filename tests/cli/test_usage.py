@@ -81,7 +81,7 @@ def test_strip_takes_a_value_after_an_equals_sign_only(
     found: list[object] = []
     real = api.compress
 
-    def record(data: bytes, **options: Any) -> bytes:
+    def record(data: api.Named, **options: Any) -> bytes:
         found.append(options["strip"])
         return real(data, **options)
 
