@@ -151,21 +151,31 @@ def main() -> NoReturn:
             raise KeyboardInterrupt
         sys.exit(codes[signal.Signals(signum)])
 
+    code: Any = INTERRUPTED
+    with contextlib.suppress(KeyboardInterrupt):
+        # No partial file stays behind; what nohup or a shell's & ignores is still ignored.
+        for number in codes:
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, end)
+        code = _exit_code()
+    # What comes now comes too late, and must not interrupt the interpreter's own end, which would say so at length.
+    for number in codes:
+        signal.signal(number, signal.SIG_IGN)
+    if code in (BROKEN_PIPE, HANGUP, INTERRUPTED, TERMINATED):
+        # Threads may still be in compiled code, and the interpreter would wait for them at a normal exit.
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
+def _exit_code() -> Any:
     closed_streams_fail()
     if not sys.warnoptions:
         # What libraries think of an input is for programmers, who can ask for it with -W.
         warnings.simplefilter("ignore")
-    # No partial file stays behind; what nohup or a shell's & ignores is still ignored.
-    for number in codes:
-        if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, end)
     try:
         app.main(prog_name="densezip")
     except SystemExit as ending:
-        if ending.code in (BROKEN_PIPE, HANGUP, INTERRUPTED, TERMINATED):
-            # Threads may still be in compiled code, and the interpreter would wait for them at a normal exit.
-            for stream in (sys.stdout, sys.stderr):
-                with contextlib.suppress(OSError, ValueError, AttributeError):
-                    stream.flush()
-            os._exit(int(ending.code))
-        raise
+        return ending.code

@@ -136,7 +136,7 @@ def test_what_is_said_comes_in_the_order_of_the_files(
     real, others = api.compress, threading.Semaphore(0)
 
     def wait(data: api.Named, **options: Any) -> bytes:
-        if data == slow:
+        if data.getvalue() == slow:
             # The first is the last to be ready.
             for _ in range(4):
                 assert others.acquire(timeout=20)
