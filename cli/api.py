@@ -21,6 +21,7 @@ __all__ = [
     "export",
     "image_suffixes",
     "info",
+    "is_always_kept",
     "same_format",
     "source_format",
     "verify",
@@ -81,3 +82,11 @@ def check_head(head: bytes) -> None:
     from ..codec.images.imagefile import check_head
 
     check_head(head)
+
+
+def is_always_kept(head: bytes) -> bool:
+    """Whether the first bytes of an image file say that it is lossy, or is not decoded: its bytes are stored."""
+    from ..codec.images.imagefile import recognise
+
+    kind = recognise(head)
+    return kind is not None and (kind.opaque or kind.lossy)

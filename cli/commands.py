@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from .. import DEFAULT_EFFORT, Info
 from ..codec.file.container import check_magic
@@ -55,7 +56,7 @@ Examples:
     show_default=True,
     metavar="N",
     type=click.IntRange(1, 9),
-    help="1 is fast, 9 is small.",
+    help="1 is fast, 9 is small. If this is given, what is done already is done again where that took less effort.",
 )
 @strip_option
 @decoding_options
@@ -82,7 +83,8 @@ def compress(
     worked on at once, with the same results.
     """
     dropped: api.Strip = "all" if strip == "all" else strip is not None
-    conversion = Compression(max_pixels=max_pixels, effort=effort, strip=dropped)
+    asked = ctx.get_parameter_source("effort") is ParameterSource.COMMANDLINE
+    conversion = Compression(max_pixels=max_pixels, effort=effort, strip=dropped, effort_matters=asked)
     ctx.exit(convert_all(inputs, conversion, Console(quiet=quiet, verbose=verbose), Options(**options)))
 
 

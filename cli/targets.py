@@ -33,11 +33,13 @@ class Target:
         path: The file; `None` is standard output.
         stream: It is a device or a pipe, which is written to and stays what it is.
         existing: Status of the file that is there already.
+        outdated: That was made of the same input with other options: it may be replaced.
     """
 
     path: Path | None
     stream: bool = False
     existing: os.stat_result | None = None
+    outdated: bool = False
 
     @property
     def name(self) -> str:
@@ -224,9 +226,9 @@ class Targets:
             if (existing.st_dev, existing.st_ino) in self._written:
                 # Names that differ in case only are one file on some disks.
                 raise OutputError(f"{target.name} is the output of another input already: give one of them another -o")
-            if not self.force:
+            if not (self.force or target.outdated):
                 raise OutputError(f"{target.name} exists: give -f to overwrite it")
-            if guarded and (target.existing is None or not same_file(target.existing, existing)):
+            if (guarded or target.outdated) and (target.existing is None or not same_file(target.existing, existing)):
                 raise OutputError(f"{target.name} was written by somebody else meanwhile, and is kept")
             os.replace(partial, path)
             return
