@@ -44,6 +44,8 @@ Examples:
   densezip compress photo.png -o small.dz
   densezip compress -r album --output-dir packed --rm
   densezip compress -r -n album              what would be done
+  densezip compress --strip photo.jpg        without metadata
+  densezip compress -- -odd-name.png         a name with a dash in front
   cat photo.png | densezip compress - > photo.png.dz
 """,
 )
@@ -56,7 +58,7 @@ Examples:
     show_default=True,
     metavar="N",
     type=click.IntRange(1, 9),
-    help="1 is fast, 9 is small. If this is given, what is done already is done again where that took less effort.",
+    help="1 is fast, 9 is small. 1 to 3, 4 to 6 and 7 to 9 are the same.",
 )
 @strip_option
 @decoding_options
@@ -79,8 +81,10 @@ def compress(
 
     INPUT is an image file, a pattern such as '*.png', a folder (with -r) or - for standard input. The output is called
     as the input with .dz added and put beside it, the input is kept, and no file is overwritten without -f. Folders are
-    searched for image files by suffix; hidden files are left out. What is done already is skipped. Several files are
-    worked on at once, with the same results.
+    searched for image files by suffix; hidden files are left out.
+
+    What is up to date is skipped. It is made again where that was made with another --strip, or with less effort than
+    an -e that is given; any other file of that name needs -f.
     """
     dropped: api.Strip = "all" if strip == "all" else strip is not None
     asked = ctx.get_parameter_source("effort") is ParameterSource.COMMANDLINE
@@ -94,6 +98,7 @@ Examples:
   densezip decompress photo.png.dz           write photo.png
   densezip decompress photo.png.dz -o photo.tiff
   densezip decompress -r packed --output-dir album
+  densezip decompress --rm *.dz              back to images
   densezip decompress photo.png.dz -o - | display -
 """
 )
@@ -115,9 +120,10 @@ def decompress(
 ) -> None:
     """Make images from .dz files.
 
-    The source's own file comes back, under its name: the same bytes, or the same pixels and everything beside them. -o
-    with another suffix writes that format if it can hold the image without loss; what else it cannot hold is said, and
-    with --rm an error.
+    INPUT is a .dz file, a pattern such as '*.dz', a folder (with -r) or - for standard input. The file that went in
+    comes back, beside it and under its old name: the same bytes, or the same pixels and everything beside them. -o with
+    another suffix writes that format if it can hold the image without loss; what else it cannot hold is said, and with
+    --rm an error. What is up to date is skipped, and no file is overwritten without -f.
     """
     conversion = Decompression(max_pixels=max_pixels)
     ctx.exit(convert_all(inputs, conversion, Console(quiet=quiet, verbose=verbose), Options(**options)))
@@ -128,7 +134,8 @@ def decompress(
 Examples:
   densezip info photo.png.dz
   densezip info --json *.dz | jq .bpsp
-  densezip info -r packed
+  densezip info -v *.dz                everything about each
+  densezip info -r packed              a table
 """
 )
 @input_options
@@ -136,7 +143,10 @@ Examples:
 @click.option("-v", "--verbose", is_flag=True, help="Say everything about each of several files.")
 @click.pass_context
 def info(ctx: click.Context, /, *, inputs: tuple[str, ...], recursive: bool, as_json: bool, verbose: bool) -> None:
-    """Say what .dz files hold, from their headers."""
+    """Say what .dz files hold, from their headers.
+
+    Of one file everything is said, of several a line each and their sum. Nothing is decoded: `densezip test` does that.
+    """
     rows: list[tuple[str, Info]] = []
 
     def job(task: Task) -> Info:
@@ -165,6 +175,7 @@ def info(ctx: click.Context, /, *, inputs: tuple[str, ...], recursive: bool, as_
 Examples:
   densezip test photo.png.dz
   densezip test -q -r packed && echo all is well
+  densezip test --json -r packed | jq -r 'select(.status == "failed") | .input'
 """
 )
 @input_options
@@ -185,7 +196,10 @@ def test(
     quiet: bool,
     verbose: bool,
 ) -> None:
-    """Decode .dz files, check every checksum, and write nothing."""
+    """Decode .dz files, check every checksum, and write nothing.
+
+    A line says of each file that it is well, or on standard error what is wrong with it.
+    """
 
     def job(task: Task) -> tuple[Info, float]:
         data = task.source.load(min(resources.longest, most_bytes(max_pixels)), check_magic).data

@@ -168,7 +168,7 @@ class Compression(Conversion):
         """Knows nothing more."""
 
     def foresee(self, head: bytes, output: Path | None) -> str:
-        """Refuses what begins like no image, or is too large; of others than lossy ones nobody knows before the work."""
+        """Refuses what begins like no image, or is too large; of most others it is not known what they will be."""
         self.probe(head)
         width, height = dimensions(head) or (0, 0)
         if width * height > self.max_pixels:

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import click
 
-from .. import DensezipError, OutputError, __version__
+from .. import DensezipError, OutputError
 from .batch import BROKEN_PIPE, HANGUP, INTERRUPTED, TERMINATED
 from .commands import compress, decompress, info, test
 from .console import Console
@@ -22,6 +22,7 @@ from .output import closed_streams_fail, silence
 from .sample import inpaint, sample
 from .sources import DENSEZIP_SUFFIX
 from .train import train
+from .version import version_option
 
 __all__ = ["app", "main"]
 
@@ -71,6 +72,10 @@ class App(click.Group):
             ctx.exit(BROKEN_PIPE)
         return result
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Those for files first."""
+        return list(self.commands)
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -113,26 +118,39 @@ Examples:
   cat photo.png | densezip compress - > photo.png.dz
 
 \b
-Completion of commands and options by the tab key, for bash, zsh and fish:
+Completion of commands, options and files by the tab key:
   eval "$(_DENSEZIP_COMPLETE=bash_source densezip)"     in ~/.bashrc
   eval "$(_DENSEZIP_COMPLETE=zsh_source densezip)"      in ~/.zshrc
   _DENSEZIP_COMPLETE=fish_source densezip | source      in config.fish
 
 \b
-Exit codes: 0 all is well, 2 wrong command line, 3 input unreadable or
-corrupt, 4 limit exceeded, 5 output not written, 6 some of several files
-failed, 130 interrupted.
+Exit codes:
+  0    all is well
+  1    a fault of densezip; figures of `eval` that do not agree
+  2    wrong command line
+  3    input missing, unreadable or damaged
+  4    larger than --max-pixels, or than the memory allows
+  5    output not written
+  6    several files, and they did not all end alike: some failed
+  7    a file of densezip itself (weights, compiled core) is missing or damaged
+  129  ended by a closed terminal (SIGHUP)
+  130  ended by Ctrl-C (SIGINT)
+  141  ended by a closed pipe: nobody reads standard output any more
+  143  ended by a request (SIGTERM)
 """,
 )
-@click.version_option(__version__, "-V", "--version", prog_name="densezip", message="%(prog)s %(version)s")
 @click.pass_context
 def app(ctx: click.Context, /) -> None:
-    """Lossless image compression: smaller files, the same pixels."""
+    """Lossless image compression: smaller files, and the same files back.
+
+    `densezip COMMAND --help` has the options of a command, and examples.
+    """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help(), err=True)
         ctx.exit(click.UsageError.exit_code)
 
 
+version_option(app)
 for command in (compress, decompress, info, test, train, evaluate, models, sample, inpaint):
     app.add_command(command)
 
