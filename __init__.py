@@ -8,15 +8,15 @@
 Importing the package imports the standard library only; numpy, Pillow and the model come with the first image.
 """
 
+import _signal  # type: ignore[import-not-found]  # what signal is made of, without enumerations that take time
 import os
-import signal
 import sys
 
-if signal.getsignal(signal.SIGINT) is signal.default_int_handler and (
+if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler and (
     sys.argv[:1] == ["-m"] or os.path.basename((sys.argv or [""])[0]) in ("densezip", "densezip.exe")
 ):
     # This process is the command. While it is being loaded nothing is begun: a Ctrl-C ends it without a word.
-    signal.signal(signal.SIGINT, lambda number, frame: os._exit(128 + signal.SIGINT))
+    _signal.signal(_signal.SIGINT, lambda number, frame: os._exit(128 + number))
 
 from collections.abc import Callable
 from os import PathLike

@@ -13,7 +13,7 @@ from pathlib import Path
 from .. import OutputError, UsageError
 from ..codec.file.inputs import most_bytes
 from .batch import run_batch
-from .console import Console
+from .console import Console, shown
 from .convert import KEPT, Conversion, Converted
 from .output import print_line
 from .report import result_as_json, sizes_text, summary
@@ -328,7 +328,7 @@ def _read_back(path: Path) -> bytes:
                 os.fsync(file.fileno())
             return file.read()
     except OSError as error:
-        raise OutputError(f"cannot read {path}: {error.strerror or error}") from error
+        raise OutputError(f"cannot read {shown(path)}: {error.strerror or error}") from error
 
 
 def _remove(source: Source, status: os.stat_result | None) -> None:

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-import click
-
 from .. import InputError, UsageError
 from ..codec.file.inputs import HEAD_BYTES, read_file, read_stream
 from . import api
+from .console import shown
 
 __all__ = [
     "DENSEZIP_SUFFIX",
@@ -67,8 +66,8 @@ class Source:
 
     @property
     def name(self) -> str:
-        """The name to print: bytes that are not text become replacement characters."""
-        return "standard input" if self.path is None else click.format_filename(self.path)
+        """The name to print."""
+        return "standard input" if self.path is None else shown(self.path)
 
     @property
     def exact_name(self) -> str:

@@ -10,9 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import click
-
 from .. import OutputError
+from .console import shown
 from .output import stdout_is_terminal, write_all, write_stdout
 from .partial import Partials
 from .sources import Source, exact_name, same_file
@@ -44,7 +43,7 @@ class Target:
     @property
     def name(self) -> str:
         """The name to print."""
-        return "standard output" if self.path is None else click.format_filename(self.path)
+        return "standard output" if self.path is None else shown(self.path)
 
     @property
     def exact_name(self) -> str:
@@ -94,6 +93,7 @@ class Targets:
             return target
         if target.stream:
             return target
+        _check_name(path)
         with self._lock:
             earlier = self._claimed.setdefault(_key(path), source.name)
         if earlier != source.name:
@@ -244,13 +244,27 @@ class Targets:
         """Refuses a folder that cannot take a file; below `--output-dir`, missing ones are made later."""
         while self.folder is not None and not folder.exists() and folder != folder.parent:
             folder = folder.parent
-        name = click.format_filename(folder)
+        name = shown(folder)
         if not folder.exists():
             raise OutputError(f"there is no folder {name}")
         if not folder.is_dir():
             raise OutputError(f"{name} is not a folder")
         if not os.access(folder, os.W_OK | os.X_OK):
             raise OutputError(f"the folder {name} is read-only")
+
+
+def _check_name(path: Path) -> None:
+    """Refuses a name that no file can have, before the work for it.
+
+    Raises:
+        OutputError: It is too long, for one.
+    """
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return
+    except (OSError, ValueError) as error:
+        raise OutputError(f"cannot write {shown(path)}: {getattr(error, 'strerror', None) or error}") from error
 
 
 def sync_folder(folder: Path) -> None:
