@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import platform
-from importlib.metadata import PackageNotFoundError, version
-
 import click
 
 from .. import DensezipError, __version__
 from ..codec.file.container import FORMAT_VERSION, OLDEST_VERSION
-from ..codec.native import LEVELS, level
 
 __all__ = ["version_option"]
 
@@ -37,7 +33,11 @@ def _print(ctx: click.Context, param: click.Parameter, value: bool) -> None:
 
 
 def _facts() -> list[str]:
-    """What differs from one installation to another; no library is imported for it."""
+    """What differs from one installation to another; none of the libraries is imported for it."""
+    import platform
+
+    from ..codec.native import LEVELS, level
+
     try:
         core = {number: name for name, number in LEVELS.items()}.get(level(), "for any processor")
     except DensezipError as error:
@@ -51,6 +51,8 @@ def _facts() -> list[str]:
 
 
 def _installed(name: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version(name)
     except PackageNotFoundError:

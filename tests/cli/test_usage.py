@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 from densezip.cli import api, batch, version
 from densezip.cli.main import app
+from densezip.codec import native
 from densezip.codec.errors import NativeCoreError
 from densezip.models.photo import train
 from PIL import Image
@@ -140,7 +141,7 @@ def test_the_version_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> No
     def fail() -> int:
         raise NativeCoreError("the compiled core is missing")
 
-    monkeypatch.setattr(version, "level", fail)
+    monkeypatch.setattr(native, "level", fail)
     monkeypatch.setattr(version, "LIBRARIES", ("no-such-library",))
     result = run("--version")
     assert result.exit_code == 0

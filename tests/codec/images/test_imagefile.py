@@ -330,7 +330,7 @@ def test_warnings_of_libraries_reach_nobody_and_change_nothing(recwarn: pytest.W
     filters = warnings.filters[:]
     for action in ("error", "always"):
         with warnings.catch_warnings():
-            warnings.simplefilter(action)  # type: ignore[arg-type]
+            warnings.simplefilter(action)
             assert read(damaged, LIMIT).format == "JPEG"
     assert len(recwarn) == 0
     assert warnings.filters[:] == filters
