@@ -70,6 +70,11 @@ class App(click.Group):
         except BrokenPipeError:
             silence()
             ctx.exit(BROKEN_PIPE)
+        except KeyboardInterrupt:
+            # The terminal has shown ^C, and the prompt belongs on the next line.
+            if sys.stderr is not None and sys.stderr.isatty():
+                click.echo(err=True)
+            ctx.exit(INTERRUPTED)
         return result
 
     def list_commands(self, ctx: click.Context) -> list[str]:
