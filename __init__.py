@@ -8,10 +8,21 @@
 Importing the package imports the standard library only; numpy, Pillow and the model come with the first image.
 """
 
+import _signal  # type: ignore[import-not-found]  # what signal is made of, without enumerations that take time
+import os
+import sys
+
+if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler and (
+    sys.argv[:1] == ["-m"] or os.path.basename((sys.argv or [""])[0]) in ("densezip", "densezip.exe")
+):
+    # This process is the command. While it is being loaded nothing is begun: a Ctrl-C ends it without a word.
+    _signal.signal(_signal.SIGINT, lambda number, frame: os._exit(128 + number))
+
 from collections.abc import Callable
 from os import PathLike
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeAlias
 
+from .codec.arguments import check_callables, check_extension, check_number, check_strip
 from .codec.errors import (
     BadMagicError,
     ChecksumError,
@@ -32,9 +43,9 @@ from .codec.errors import (
     UsageError,
     WeightsError,
 )
-from .codec.file.container import Container, Header, Payload, parse
+from .codec.file.container import Container, Header, Payload, check_magic, parse
 from .codec.file.info import Info, describe
-from .codec.file.inputs import bytes_of, take_in
+from .codec.file.inputs import bytes_of, most_bytes, take_in
 
 if TYPE_CHECKING:
     import numpy as np
@@ -133,10 +144,11 @@ def compress(
         LimitError: more than `max_pixels` pixels.
         WeightsError: the weights of the model are missing or damaged.
     """
-    _check_number("effort", effort, 1, 9)
-    _check_numbers(threads, max_pixels)
-    if not (isinstance(strip, bool) or strip == "all"):
-        raise UsageError(f"strip={strip!r}: False, True or 'all'")
+    check_number("effort", effort, 1, 9)
+    check_number("threads", threads, 0)
+    check_number("max_pixels", max_pixels, 0)
+    check_strip(strip)
+    check_callables(progress=progress, notice=notice)
     taken = take_in(image, strip, max_pixels)
     from .codec.file.coding import encode_picture, keep, store
 
@@ -187,11 +199,12 @@ def decompress(
         An array where an array went in and where Pillow has no such mode (16-bit colour); else a PIL image.
 
     Raises:
+        UsageError: an argument out of range or of another type.
         FormatError: damaged, or not a .dz file (see its subclasses).
         LimitError: more than `max_pixels` pixels.
         UnsupportedImageError: the file was kept whole because its pixels cannot be read; `export` gives it back.
     """
-    container = _open(source, threads, max_pixels)
+    container = _open(source, threads, max_pixels, progress)
     from .codec.images.picture import to_image
 
     return to_image(_picture(container, _stored(container, max_pixels), threads, max_pixels, progress))
@@ -219,11 +232,13 @@ def export(
         The file, its extension, and what its format could not hold.
 
     Raises:
+        UsageError: an argument out of range or of another type.
         OutputFormatError: that format is unknown or cannot hold these pixels.
         FormatError: damaged, or not a .dz file (see its subclasses).
         LimitError: more than `max_pixels` pixels.
     """
-    container = _open(source, threads, max_pixels)
+    check_extension(extension)
+    container = _open(source, threads, max_pixels, progress)
     header = container.header
     from .codec.images.imagewrite import convert, format_of_extension, own_format
     from .codec.images.source import beyond, beyond_whole, put_together
@@ -258,7 +273,7 @@ def info(source: "File") -> Info:
     Raises:
         FormatError: damaged, or not a .dz file. Pixels are neither decoded nor checked: see `verify`.
     """
-    return describe(parse(bytes_of(source)[0]))
+    return describe(parse(bytes_of(source, sys.maxsize, check_magic)[0]))
 
 
 def verify(
@@ -286,9 +301,9 @@ def verify(
         ChecksumError: among them: `original` does not come back.
         LimitError: more than `max_pixels` pixels.
     """
-    container = _open(source, threads, max_pixels)
+    container = _open(source, threads, max_pixels, progress)
     header = container.header
-    wanted = None if original is None else bytes_of(original)[0]
+    wanted = None if original is None else bytes_of(original, most_bytes(max_pixels), len, "an original file")[0]
     from .codec.images.source import gives_back, put_together, same_pixels
 
     stored = _stored(container, max_pixels)
@@ -310,22 +325,12 @@ def verify(
     return describe(container)
 
 
-def _check_number(name: str, value: object, least: int, most: int | None = None) -> None:
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise UsageError(f"{name}={value!r}: an integer is wanted, not {type(value).__name__}")
-    if int(value) < least or (most is not None and int(value) > most):
-        raise UsageError(f"{name} {value}: from {least}" + ("" if most is None else f" to {most}"))
-
-
-def _check_numbers(threads: int, max_pixels: int) -> None:
-    _check_number("threads", threads, 0)
-    _check_number("max_pixels", max_pixels, 0)
-
-
-def _open(source: "File", threads: int, max_pixels: int) -> Container:
+def _open(source: "File", threads: int, max_pixels: int, progress: object) -> Container:
     """Parse, and refuse what is too large before anything is allocated."""
-    _check_numbers(threads, max_pixels)
-    container = parse(bytes_of(source)[0])
+    check_number("threads", threads, 0)
+    check_number("max_pixels", max_pixels, 0)
+    check_callables(progress=progress)
+    container = parse(bytes_of(source, most_bytes(max_pixels), check_magic)[0])
     width, height = container.header.width, container.header.height
     if width * height > max_pixels:
         raise LimitError(f"{width}x{height} is {width * height} pixels; the limit is {max_pixels} (--max-pixels)")

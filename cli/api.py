@@ -1,6 +1,6 @@
-"""What the command line asks of the public API, in one place.
+"""What the command line asks of the package: its public functions, and what little there is beyond them.
 
-Commands call `api.compress` and so on, and never the package itself: what they need beyond it is here and nowhere else.
+Formats are looked up in modules that take time to import, each when it is asked for.
 """
 
 from __future__ import annotations
@@ -9,26 +9,22 @@ from collections.abc import Callable
 from io import BytesIO
 from typing import Literal, TypeAlias
 
-from .. import Exported, Info, OutputFormatError, UnreadableImageError
-from .. import compress as _compress
-from .. import export as _export
-from .. import info as _info
-from .. import verify as _verify
+from .. import Info, OutputFormatError, compress, export, info, verify
 
 __all__ = [
-    "Exported",
+    "Named",
     "Progress",
     "Strip",
+    "check_head",
     "check_target",
     "compress",
     "export",
     "image_suffixes",
     "info",
-    "probe",
+    "is_always_kept",
     "same_format",
     "source_format",
     "verify",
-    "verify_stripped",
 ]
 
 Progress = Callable[[float], None]
@@ -42,68 +38,6 @@ class Named(BytesIO):
         """Wraps them."""
         super().__init__(data)
         self.name = name
-
-
-def compress(
-    data: bytes,
-    *,
-    name: str,
-    effort: int,
-    threads: int,
-    strip: Strip,
-    max_pixels: int,
-    progress: Progress,
-    notice: Callable[[str], None],
-) -> bytes:
-    """The bytes of a .dz file for the content of a file of some name."""
-    return _compress(
-        Named(data, name),
-        effort=effort,
-        threads=threads,
-        strip=strip,
-        max_pixels=max_pixels,
-        progress=progress,
-        notice=notice,
-    )
-
-
-def export(data: bytes, extension: str | None, *, threads: int, max_pixels: int, progress: Progress) -> Exported:
-    """An image file; without an extension the source's own."""
-    return _export(data, extension, threads=threads, max_pixels=max_pixels, progress=progress)
-
-
-def info(data: bytes) -> Info:
-    """What the header of a .dz file says."""
-    return _info(data)
-
-
-def verify(
-    data: bytes,
-    *,
-    original: bytes | None = None,
-    threads: int,
-    max_pixels: int,
-    progress: Progress | None = None,
-) -> Info:
-    """Decodes a .dz file and checks every checksum, and that all of `original` comes back.
-
-    Raises:
-        ChecksumError: Something else comes back, or only the pixels do.
-        FormatError: It is damaged.
-    """
-    return _verify(data, original=original, threads=threads, max_pixels=max_pixels, progress=progress)
-
-
-def verify_stripped(
-    data: bytes, original: bytes, *, threads: int, max_pixels: int, progress: Progress | None = None
-) -> None:
-    """Decodes a .dz file made without metadata, and compares its pixels with those of `original`.
-
-    Raises:
-        ChecksumError: They differ, or cannot be compared.
-        FormatError: It is damaged.
-    """
-    _verify(data, original=original, pixels_only=True, threads=threads, max_pixels=max_pixels, progress=progress)
 
 
 def source_format(header: Info) -> str:
@@ -139,13 +73,20 @@ def check_target(extension: str, header: Info) -> None:
         raise OutputFormatError("JPEG is lossy: it cannot hold this image")
 
 
-def probe(head: bytes) -> None:
+def check_head(head: bytes) -> None:
     """Refuses what is no image, from the first bytes of a file.
 
     Raises:
         UnreadableImageError: No format that is known begins like this.
     """
+    from ..codec.images.imagefile import check_head
+
+    check_head(head)
+
+
+def is_always_kept(head: bytes) -> bool:
+    """Whether the first bytes of an image file say that it is lossy, or is not decoded: its bytes are stored."""
     from ..codec.images.imagefile import recognise
 
-    if recognise(head) is None:
-        raise UnreadableImageError("an empty file" if not head else "not an image file that densezip knows")
+    kind = recognise(head)
+    return kind is not None and (kind.opaque or kind.lossy)

@@ -6,8 +6,11 @@ import time
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from .. import DEFAULT_EFFORT, Info
+from ..codec.file.container import check_magic
+from ..codec.file.inputs import most_bytes
 from . import api
 from .batch import run_batch
 from .console import Console
@@ -41,6 +44,8 @@ Examples:
   densezip compress photo.png -o small.dz
   densezip compress -r album --output-dir packed --rm
   densezip compress -r -n album              what would be done
+  densezip compress --strip photo.jpg        without metadata
+  densezip compress -- -odd-name.png         a name with a dash in front
   cat photo.png | densezip compress - > photo.png.dz
 """,
 )
@@ -53,7 +58,7 @@ Examples:
     show_default=True,
     metavar="N",
     type=click.IntRange(1, 9),
-    help="1 is fast, 9 is small.",
+    help="1 is fast, 9 is small. 1 to 3, 4 to 6 and 7 to 9 are the same.",
 )
 @strip_option
 @decoding_options
@@ -76,11 +81,14 @@ def compress(
 
     INPUT is an image file, a pattern such as '*.png', a folder (with -r) or - for standard input. The output is called
     as the input with .dz added and put beside it, the input is kept, and no file is overwritten without -f. Folders are
-    searched for image files by suffix; hidden files are left out. What is done already is skipped. Several files are
-    worked on at once, with the same results.
+    searched for image files by suffix; hidden files are left out.
+
+    What is up to date is skipped. It is made again where that was made with another --strip, or with less effort than
+    an -e that is given; any other file of that name needs -f.
     """
     dropped: api.Strip = "all" if strip == "all" else strip is not None
-    conversion = Compression(max_pixels=max_pixels, effort=effort, strip=dropped)
+    asked = ctx.get_parameter_source("effort") is ParameterSource.COMMANDLINE
+    conversion = Compression(max_pixels=max_pixels, effort=effort, strip=dropped, effort_matters=asked)
     ctx.exit(convert_all(inputs, conversion, Console(quiet=quiet, verbose=verbose), Options(**options)))
 
 
@@ -90,6 +98,7 @@ Examples:
   densezip decompress photo.png.dz           write photo.png
   densezip decompress photo.png.dz -o photo.tiff
   densezip decompress -r packed --output-dir album
+  densezip decompress --rm *.dz              back to images
   densezip decompress photo.png.dz -o - | display -
 """
 )
@@ -111,9 +120,10 @@ def decompress(
 ) -> None:
     """Make images from .dz files.
 
-    The source's own file comes back, under its name: the same bytes, or the same pixels and everything beside them. -o
-    with another suffix writes that format if it can hold the image without loss; what else it cannot hold is said, and
-    with --rm an error.
+    INPUT is a .dz file, a pattern such as '*.dz', a folder (with -r) or - for standard input. The file that went in
+    comes back, beside it and under its old name: the same bytes, or the same pixels and everything beside them. -o with
+    another suffix writes that format if it can hold the image without loss; what else it cannot hold is said, and with
+    --rm an error. What is up to date is skipped, and no file is overwritten without -f.
     """
     conversion = Decompression(max_pixels=max_pixels)
     ctx.exit(convert_all(inputs, conversion, Console(quiet=quiet, verbose=verbose), Options(**options)))
@@ -124,7 +134,8 @@ def decompress(
 Examples:
   densezip info photo.png.dz
   densezip info --json *.dz | jq .bpsp
-  densezip info -r packed
+  densezip info -v *.dz                everything about each
+  densezip info -r packed              a table
 """
 )
 @input_options
@@ -132,21 +143,25 @@ Examples:
 @click.option("-v", "--verbose", is_flag=True, help="Say everything about each of several files.")
 @click.pass_context
 def info(ctx: click.Context, /, *, inputs: tuple[str, ...], recursive: bool, as_json: bool, verbose: bool) -> None:
-    """Say what .dz files hold, from their headers."""
+    """Say what .dz files hold, from their headers.
+
+    Of one file everything is said, of several a line each and their sum. Nothing is decoded: `densezip test` does that.
+    """
     rows: list[tuple[str, Info]] = []
 
     def job(task: Task) -> Info:
-        return api.info(task.source.read())
+        return api.info(task.source.load(resources.longest, check_magic).data)
 
     def done(task: Task, error: str | None, code: int) -> None:
         if error is not None:
             return
         if as_json:
-            print_line(info_as_json(task.source.name, task.result))
+            print_line(info_as_json(task.source.exact_name, task.result))
         else:
             rows.append((task.source.name, task.result))
 
     sources = expand(inputs, recursive=recursive, suffixes=densezip_suffixes)
+    resources = Resources(1, None, len(sources))
     code = run_batch(sources, job, Console(), done)
     if rows and (len(sources) == 1 or verbose):
         print_line("\n\n".join(describe(name, header) for name, header in rows))
@@ -160,6 +175,7 @@ def info(ctx: click.Context, /, *, inputs: tuple[str, ...], recursive: bool, as_
 Examples:
   densezip test photo.png.dz
   densezip test -q -r packed && echo all is well
+  densezip test --json -r packed | jq -r 'select(.status == "failed") | .input'
 """
 )
 @input_options
@@ -180,10 +196,13 @@ def test(
     quiet: bool,
     verbose: bool,
 ) -> None:
-    """Decode .dz files, check every checksum, and write nothing."""
+    """Decode .dz files, check every checksum, and write nothing.
+
+    A line says of each file that it is well, or on standard error what is wrong with it.
+    """
 
     def job(task: Task) -> tuple[Info, float]:
-        data = task.source.read()
+        data = task.source.load(min(resources.longest, most_bytes(max_pixels)), check_magic).data
         with resources.share(decoding_memory(data, max_pixels)) as share:
             started = time.monotonic()
             header = api.verify(data, threads=share, max_pixels=max_pixels, progress=task.progress())
@@ -192,7 +211,7 @@ def test(
     def done(task: Task, error: str | None, code: int) -> None:
         name = task.source.name
         if as_json:
-            fields: dict[str, object] = {"input": "-" if task.source.path is None else name, "status": "failed"}
+            fields: dict[str, object] = {"input": task.source.exact_name, "status": "failed"}
             if error is None:
                 header, seconds = task.result
                 fields |= {"status": "ok", "input_size": header.size, "exact": header.exact}

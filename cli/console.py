@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import click
 
-__all__ = ["Console"]
+__all__ = ["Console", "shown"]
 
+# What a terminal obeys; the end of a line does no more than that.
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+ENDS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def shown(path: str | Path) -> str:
+    """The name of a file for people, in one line: what is no text, or no character, becomes a replacement character."""
+    return ENDS.sub("\N{REPLACEMENT CHARACTER}", click.format_filename(path))
 
 
 class Console:

@@ -17,15 +17,18 @@ from .. import (
     OutputError,
     OutputFormatError,
 )
-from ..codec.file.container import MAGIC
+from ..codec.file.container import MAGIC, check_magic
 from . import api
 from .api import Progress
 from .headers import dimensions
 from .names import compressed_name, decompressed_name
 from .sources import densezip_suffixes, image_suffixes
+from .standing import Made, Standing, standing_of
 
-__all__ = ["Compression", "Conversion", "Converted", "Decompression", "decoding_memory"]
+__all__ = ["KEPT", "Compression", "Conversion", "Converted", "Decompression", "decoding_memory"]
 
+# What the summary calls files whose bytes are stored.
+KEPT = "kept"
 # Bytes of memory at the most for each pixel, beside the files themselves: the image, its tiles at work, what helpers
 # take. Measured on photographs and drawings of several tiles: 44 and 41.
 ENCODING_BYTES = 56
@@ -60,6 +63,7 @@ class Conversion(ABC):
     Attributes:
         max_pixels: Larger images are refused.
         word: What the summary calls the files that were converted.
+        unforeseen: What it calls those that are to be converted, or kept as they are, which nobody knows before.
         named_by_content: Whether the name of the output depends on what is in the input.
         again: Whether making an output again that is there and right can give a better one.
     """
@@ -67,6 +71,7 @@ class Conversion(ABC):
     max_pixels: int = DEFAULT_MAX_PIXELS
 
     word: ClassVar[str]
+    unforeseen: ClassVar[str]
     named_by_content: ClassVar[bool]
     again: ClassVar[bool]
 
@@ -85,9 +90,15 @@ class Conversion(ABC):
         `output` is what `-o` names, if anything: its suffix says how to write it.
         """
 
-    def foresee(self, head: bytes, output: Path | None) -> None:
-        """Raises what can be known from the first bytes of an input to come."""
+    @abstractmethod
+    def probe(self, head: bytes) -> None:
+        """Raises if the first bytes of an input say that it is no such file."""
+
+    def foresee(self, head: bytes, output: Path | None) -> str:
+        """Raises what can be known from the first bytes of an input to come; else says what it would be."""
+        self.probe(head)
         self.check(head, output)
+        return self.word
 
     @abstractmethod
     def memory(self, data: bytes) -> int:
@@ -102,12 +113,14 @@ class Conversion(ABC):
         """Raises unless `written`, read back from the disk, is all that `data` was."""
 
     @abstractmethod
-    def stands_for(self, existing: bytes, data: bytes, output: Path | None, threads: int, progress: Progress) -> bool:
-        """Whether an output that is there already makes the input dispensable."""
+    def stands_for(
+        self, existing: bytes, data: bytes, output: Path | None, threads: int, progress: Progress, *, current: bool
+    ) -> bool:
+        """Whether an output that is there already makes the input dispensable; `current` if its standing is that."""
 
     @abstractmethod
-    def agrees(self, existing: bytes, head: bytes) -> bool:
-        """Whether an output that is there can be what the input, of which the first bytes are given, becomes."""
+    def standing(self, existing: bytes, source: Made) -> Standing:
+        """What an output that is there already is to the input."""
 
     def kept(self, header: Info) -> bool:
         """Whether the input's bytes were kept as they are."""
@@ -125,12 +138,15 @@ class Compression(Conversion):
     Attributes:
         effort: 1 (fast) to 9 (small).
         strip: Drop metadata.
+        effort_matters: Files that were coded with less are coded again.
     """
 
     effort: int = 5
+    effort_matters: bool = False
     strip: api.Strip = False
 
     word = "coded"
+    unforeseen = "coded or kept"
     named_by_content = False
     again = True
 
@@ -142,20 +158,24 @@ class Compression(Conversion):
         """`photo.png.dz`."""
         return compressed_name(name)
 
-    def check(self, data: bytes, output: Path | None) -> None:
-        """Refuses .dz files."""
-        if data.startswith(MAGIC):
+    def probe(self, head: bytes) -> None:
+        """Refuses .dz files, and what is no image."""
+        if head.startswith(MAGIC):
             raise InputError("this is a densezip file already")
+        api.check_head(head)
 
-    def foresee(self, head: bytes, output: Path | None) -> None:
-        """Refuses what begins like no image, or is too large."""
-        self.check(head, output)
-        api.probe(head)
+    def check(self, data: bytes, output: Path | None) -> None:
+        """Knows nothing more."""
+
+    def foresee(self, head: bytes, output: Path | None) -> str:
+        """Refuses what begins like no image, or is too large; of most others it is not known what they will be."""
+        self.probe(head)
         width, height = dimensions(head) or (0, 0)
         if width * height > self.max_pixels:
             raise LimitError(
                 f"{width}x{height} is {width * height} pixels; the limit is {self.max_pixels} (--max-pixels)"
             )
+        return KEPT if api.is_always_kept(head) else self.unforeseen
 
     def memory(self, data: bytes) -> int:
         """By the size in pixels."""
@@ -167,8 +187,7 @@ class Compression(Conversion):
         """The .dz file."""
         notices: list[str] = []
         made = api.compress(
-            data,
-            name=name,
+            api.Named(data, name),
             effort=self.effort,
             threads=threads,
             strip=self.strip,
@@ -180,28 +199,36 @@ class Compression(Conversion):
 
     def verify(self, written: bytes, data: bytes, result: Converted, threads: int, progress: Progress) -> None:
         """Decodes the file and compares with what went in; with --strip the pixels."""
-        if self.strip:
-            api.verify_stripped(written, data, threads=threads, max_pixels=self.max_pixels, progress=progress)
-        else:
-            api.verify(written, original=data, threads=threads, max_pixels=self.max_pixels, progress=progress)
+        api.verify(
+            written,
+            original=data,
+            pixels_only=bool(self.strip),
+            threads=threads,
+            max_pixels=self.max_pixels,
+            progress=progress,
+        )
 
-    def stands_for(self, existing: bytes, data: bytes, output: Path | None, threads: int, progress: Progress) -> bool:
-        """Whether it gives back this very source."""
+    def stands_for(
+        self, existing: bytes, data: bytes, output: Path | None, threads: int, progress: Progress, *, current: bool
+    ) -> bool:
+        """Whether it gives back this very source; with --strip, and if that is what it was made with, its pixels."""
         try:
-            api.verify(existing, original=data, threads=threads, max_pixels=self.max_pixels, progress=progress)
+            api.verify(
+                existing,
+                original=data,
+                pixels_only=current and bool(self.strip),
+                threads=threads,
+                max_pixels=self.max_pixels,
+                progress=progress,
+            )
         except DensezipError:
             return False
         return True
 
-    def agrees(self, existing: bytes, head: bytes) -> bool:
-        """Whether it is a whole .dz file of an image of that size."""
-        try:
-            header = api.info(existing)
-        except DensezipError:
-            return False
-        size = dimensions(head)
-        # A stored file may have no size of its own.
-        return size is None or not header.width or size == (header.width, header.height)
+    def standing(self, existing: bytes, source: Made) -> Standing:
+        """Whether it was made of an image of that size, with these options."""
+        effort = self.effort if self.effort_matters else None
+        return standing_of(existing, source, strip=self.strip, effort=effort, max_pixels=self.max_pixels)
 
     def kept(self, header: Info) -> bool:
         """Whether the bytes of the file are stored."""
@@ -217,6 +244,7 @@ class Decompression(Conversion):
     """From .dz files to image files."""
 
     word = "decoded"
+    unforeseen = word
     named_by_content = True
     again = False
 
@@ -227,6 +255,10 @@ class Decompression(Conversion):
     def name(self, name: str, data: bytes) -> str:
         """The source's name, or at least its suffix."""
         return decompressed_name(name, api.source_format(api.info(data)))
+
+    def probe(self, head: bytes) -> None:
+        """Refuses what is no .dz file."""
+        check_magic(head)
 
     def check(self, data: bytes, output: Path | None) -> None:
         """Refuses formats that are unknown or lossy."""
@@ -262,15 +294,18 @@ class Decompression(Conversion):
             kind = api.source_format(result.header)
             raise OutputError(f"the {kind} file that went in was lossy: --rm needs its own format")
 
-    def stands_for(self, existing: bytes, data: bytes, output: Path | None, threads: int, progress: Progress) -> bool:
+    def stands_for(
+        self, existing: bytes, data: bytes, output: Path | None, threads: int, progress: Progress, *, current: bool
+    ) -> bool:
         """Whether it is what would be written, and that holds everything."""
         made = self.convert(data, "", output, threads, progress)
         return made.data == existing and not made.lost and not (made.other_format and made.header.lossy_source)
 
-    def agrees(self, existing: bytes, head: bytes) -> bool:
+    def standing(self, existing: bytes, source: Made) -> Standing:
         """Whether it is an image of that size."""
-        header, size = api.info(head), dimensions(existing)
-        return size is None or not header.width or size == (header.width, header.height)
+        header, size = api.info(source.whole()), dimensions(existing)
+        fits = size is None or not header.width or size == (header.width, header.height)
+        return Standing.CURRENT if fits else Standing.OTHER
 
 
 def decoding_memory(data: bytes, max_pixels: int) -> int:

@@ -108,7 +108,7 @@ Examples:
 )
 @click.option("--json", "as_json", is_flag=True, help="A list of objects, for programs.")
 def models(as_json: bool) -> None:
-    """List every architecture and every checkpoint that comes with densezip."""
+    """List the models and checkpoints that come with densezip."""
     from ..models.shipped import entries
 
     found = entries()

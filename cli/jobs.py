@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .. import OutputError, UsageError
+from ..codec.file.inputs import most_bytes
 from .batch import run_batch
-from .console import Console
-from .convert import Conversion, Converted
+from .console import Console, shown
+from .convert import KEPT, Conversion, Converted
 from .output import print_line
 from .report import result_as_json, sizes_text, summary
 from .resources import Resources
 from .sources import Loaded, Source, expand, same_file
+from .standing import Made, Standing
 from .targets import STDOUT_FILES, Target, Targets
 from .task import Task
 
@@ -26,7 +29,7 @@ __all__ = ["Options", "convert_all"]
 VERIFYING_FROM = 0.5
 # Disks keep times to 100 ns, a microsecond, a second, or two.
 CLOCKS = (1, 100, 1000, 10**9, 2 * 10**9)
-KEPT, SKIPPED, FAILED = "kept", "skipped", "failed"
+SKIPPED, FAILED = "skipped", "failed"
 
 
 @dataclass(frozen=True)
@@ -120,67 +123,82 @@ class Job:
         """
         conversion, source = self.conversion, task.source
         status = source.status()
-        loaded = source.load() if conversion.named_by_content else None
+        loaded = self._load(source) if conversion.named_by_content else None
         name = conversion.name(source.relative.name, loaded.data if loaded is not None else b"")
         with task.turn():
             target = self.targets.claim(source, name)
         found = self._existing(source, status, target, loaded)
-        if found is not None:
+        if isinstance(found, Outcome):
             return found
+        target = found
         if self.options.remove and not target.is_file:
             raise OutputError("--rm needs a file for output: this one cannot be read again")
         output = None if self.options.output is None or target.path is None else target.path
         if self.options.dry_run:
-            if source.path is not None:
-                conversion.foresee(loaded.data if loaded is not None else source.head(), output)
+            word = conversion.unforeseen
+            # What comes out of a pipe would be missing when it is wanted.
+            if loaded is not None or (status is not None and stat.S_ISREG(status.st_mode)):
+                word = conversion.foresee(loaded.data if loaded is not None else source.head(), output)
             size = None if status is None else status.st_size
-            return Outcome(conversion.word, target, f"would be written to {target.name}", size)
-        loaded = loaded or source.load()
+            text = f"would be written to {target.name}" + ", made with other options" * target.outdated
+            return Outcome(word, target, text, size)
+        loaded = loaded or self._load(source)
         conversion.check(loaded.data, output)
         with self.resources.share(conversion.memory(loaded.data)) as threads:
             return self._convert(task, loaded, target, output, threads)
 
+    def _load(self, source: Source) -> Loaded:
+        most = min(self.resources.longest, most_bytes(self.conversion.max_pixels))
+        return source.load(most, self.conversion.probe)
+
     def _existing(
         self, source: Source, status: os.stat_result | None, target: Target, loaded: Loaded | None
-    ) -> Outcome | None:
-        """What follows from an output that is there already; `None` if the work has to be done.
+    ) -> Outcome | Target:
+        """What follows from an output that is there already; the target if the work has to be done.
 
         Raises:
             OutputError: It may not be replaced.
         """
         options = self.options
         if target.existing is None or target.path is None or options.force:
-            return None
+            return target
         if options.skip_existing:
             return Outcome(SKIPPED, target, f"skipped: {target.name} exists", _size(status), target.existing.st_size)
-        if not self._is_current(source, status, target, loaded):
+        standing = self._standing(source, status, target, loaded)
+        if standing is Standing.OUTDATED:
+            return replace(target, outdated=True)
+        if standing is Standing.OTHER:
             raise OutputError(f"{target.name} exists: give -f to overwrite it, or --skip-existing")
         if options.remove and not options.dry_run:
-            return None
+            return target
         text = f"skipped: {target.name} is up to date"
         return Outcome(SKIPPED, target, text, _size(status), target.existing.st_size)
 
-    def _is_current(self, source: Source, status: os.stat_result | None, target: Target, loaded: Loaded | None) -> bool:
-        """Whether the output seems to have been made from this input: it has the time of it, see `Targets.write`."""
+    def _standing(
+        self, source: Source, status: os.stat_result | None, target: Target, loaded: Loaded | None
+    ) -> Standing:
+        """What the output is to this input, if it has the time of it, see `Targets.write`."""
         existing = target.existing
-        if status is None or existing is None or target.path is None:
-            return False
+        if status is None or existing is None or target.path is None or not stat.S_ISREG(status.st_mode):
+            return Standing.OTHER
         time_of_source = status.st_mtime_ns
         if all(existing.st_mtime_ns != time_of_source - time_of_source % clock for clock in CLOCKS):
-            return False
+            return Standing.OTHER
         with contextlib.suppress(OSError):
-            head = loaded.data if loaded is not None else source.head()
-            return self.conversion.agrees(target.path.read_bytes(), head)
-        return False
+            head = source.head() if loaded is None else loaded.data
+            made = Made(head, status.st_size, lambda: (loaded or self._load(source)).data)
+            return self.conversion.standing(target.path.read_bytes(), made)
+        return Standing.OTHER
 
     def _convert(self, task: Task, loaded: Loaded, target: Target, output: Path | None, threads: int) -> Outcome:
         conversion, remove, existing = self.conversion, self.options.remove, target.existing
         begin = 0.0
-        if remove and existing is not None and target.path is not None:
+        if remove and existing is not None and target.path is not None and not target.outdated:
             # It may be the only copy of another picture, or the one that this source was changed from.
             begin = VERIFYING_FROM / 2
             old = _read_back(target.path)
-            if not conversion.stands_for(old, loaded.data, output, threads, task.progress(0, begin)):
+            report, current = task.progress(0, begin), not self.options.force
+            if not conversion.stands_for(old, loaded.data, output, threads, report, current=current):
                 raise OutputError(
                     f"{target.name} exists and does not give back this file: --rm does not replace what may be the "
                     "only copy of something else"
@@ -254,8 +272,9 @@ class Record:
         """All inputs have ended."""
         if self.files <= 1 or self.options.as_json:
             return
-        counted = [f"{self.counts[word]} {word}" for word in (self.conversion.word, KEPT, SKIPPED, FAILED)]
-        counted = [text for text in counted if not text.startswith("0 ")] or ["nothing done"]
+        # The words that there are, in an order that is always the same.
+        order = dict.fromkeys((self.conversion.word, self.conversion.unforeseen, KEPT, SKIPPED, FAILED))
+        counted = [f"{self.counts[word]} {word}" for word in order if self.counts[word]] or ["nothing done"]
         would = "would be: " if self.options.dry_run else ""
         sizes = f": {sizes_text(self.before, self.after)}" if self.before else ""
         self.console.status(f"{self.files} files: {would}{', '.join(counted)}{sizes}")
@@ -263,8 +282,8 @@ class Record:
     def _json(self, task: Task, outcome: Outcome | None, error: str | None, code: int) -> str:
         source = task.source
         fields: dict[str, object] = {
-            "input": "-" if source.path is None else source.name,
-            "output": None if outcome is None else outcome.target.name,
+            "input": source.exact_name,
+            "output": None if outcome is None else outcome.target.exact_name,
             "status": FAILED if outcome is None else outcome.status,
         }
         if self.options.dry_run:
@@ -309,7 +328,7 @@ def _read_back(path: Path) -> bytes:
                 os.fsync(file.fileno())
             return file.read()
     except OSError as error:
-        raise OutputError(f"cannot read {path}: {error.strerror or error}") from error
+        raise OutputError(f"cannot read {shown(path)}: {error.strerror or error}") from error
 
 
 def _remove(source: Source, status: os.stat_result | None) -> None:

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import click
 
-from .. import DensezipError, OutputError, __version__
+from .. import DensezipError, OutputError
 from .batch import BROKEN_PIPE, HANGUP, INTERRUPTED, TERMINATED
 from .commands import compress, decompress, info, test
 from .console import Console
@@ -23,6 +23,7 @@ from .sample import inpaint, sample
 from .shards import batch
 from .sources import DENSEZIP_SUFFIX
 from .train import train
+from .version import version_option
 
 __all__ = ["app", "main"]
 
@@ -70,7 +71,16 @@ class App(click.Group):
         except BrokenPipeError:
             silence()
             ctx.exit(BROKEN_PIPE)
+        except KeyboardInterrupt:
+            # The terminal has shown ^C, and the prompt belongs on the next line.
+            if sys.stderr is not None and sys.stderr.isatty():
+                click.echo(err=True)
+            ctx.exit(INTERRUPTED)
         return result
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Those for files first."""
+        return list(self.commands)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -114,26 +124,39 @@ Examples:
   cat photo.png | densezip compress - > photo.png.dz
 
 \b
-Completion of commands and options by the tab key, for bash, zsh and fish:
+Completion of commands, options and files by the tab key:
   eval "$(_DENSEZIP_COMPLETE=bash_source densezip)"     in ~/.bashrc
   eval "$(_DENSEZIP_COMPLETE=zsh_source densezip)"      in ~/.zshrc
   _DENSEZIP_COMPLETE=fish_source densezip | source      in config.fish
 
 \b
-Exit codes: 0 all is well, 2 wrong command line, 3 input unreadable or
-corrupt, 4 limit exceeded, 5 output not written, 6 some of several files
-failed, 130 interrupted.
+Exit codes:
+  0    all is well
+  1    a fault of densezip; figures of `eval` that do not agree
+  2    wrong command line
+  3    input missing, unreadable or damaged
+  4    larger than --max-pixels, or than the memory allows
+  5    output not written
+  6    several files, and they did not all end alike: some failed
+  7    a file of densezip itself (weights, compiled core) is missing or damaged
+  129  ended by a closed terminal (SIGHUP)
+  130  ended by Ctrl-C (SIGINT)
+  141  ended by a closed pipe: nobody reads standard output any more
+  143  ended by a request (SIGTERM)
 """,
 )
-@click.version_option(__version__, "-V", "--version", prog_name="densezip", message="%(prog)s %(version)s")
 @click.pass_context
 def app(ctx: click.Context, /) -> None:
-    """Lossless image compression: smaller files, the same pixels."""
+    """Lossless image compression: smaller files, and the same files back.
+
+    `densezip COMMAND --help` has the options of a command, and examples.
+    """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help(), err=True)
         ctx.exit(click.UsageError.exit_code)
 
 
+version_option(app)
 for command in (compress, decompress, info, test, train, evaluate, models, sample, inpaint, batch):
     app.add_command(command)
 
@@ -152,21 +175,31 @@ def main() -> NoReturn:
             raise KeyboardInterrupt
         sys.exit(codes[signal.Signals(signum)])
 
+    code: Any = INTERRUPTED
+    with contextlib.suppress(KeyboardInterrupt):
+        # No partial file stays behind; what nohup or a shell's & ignores is still ignored.
+        for number in codes:
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, end)
+        code = _exit_code()
+    # What comes now comes too late, and must not interrupt the interpreter's own end, which would say so at length.
+    for number in codes:
+        signal.signal(number, signal.SIG_IGN)
+    if code in (BROKEN_PIPE, HANGUP, INTERRUPTED, TERMINATED):
+        # Threads may still be in compiled code, and the interpreter would wait for them at a normal exit.
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
+def _exit_code() -> Any:
     closed_streams_fail()
     if not sys.warnoptions:
         # What libraries think of an input is for programmers, who can ask for it with -W.
         warnings.simplefilter("ignore")
-    # No partial file stays behind; what nohup or a shell's & ignores is still ignored.
-    for number in codes:
-        if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, end)
     try:
         app.main(prog_name="densezip")
     except SystemExit as ending:
-        if ending.code in (BROKEN_PIPE, HANGUP, INTERRUPTED, TERMINATED):
-            # Threads may still be in compiled code, and the interpreter would wait for them at a normal exit.
-            for stream in (sys.stdout, sys.stderr):
-                with contextlib.suppress(OSError, ValueError, AttributeError):
-                    stream.flush()
-            os._exit(int(ending.code))
-        raise
+        return ending.code

@@ -62,28 +62,28 @@ output_options = _together(
         "--output",
         metavar="FILE",
         type=FILE,
-        help="Write here; - is standard output. For one input. A device or a pipe is written to, through a link its "
-        "target.",
+        help="Write here, and not beside the input; - is standard output. For one input only. A device or a pipe is "
+        "written to, and through a link its target.",
     ),
     click.option(
         "--output-dir",
         metavar="DIR",
         type=click.Path(file_okay=False, path_type=Path),
-        help="Write below this folder, which is made as needed; with -r it mirrors the tree.",
+        help="Write into this folder, which is made as needed; with -r below it, as in the folders that were named.",
     ),
     FORCE,
     click.option(
         "--skip-existing",
         is_flag=True,
-        help="Leave inputs alone whose output exists, however old. Without this, those are skipped whose output has "
-        "the time that it was given when it was made from the input.",
+        help="Skip every input whose output exists. Without this, those are skipped whose output is up to date: it has "
+        "the input's time, which it got when it was made from that, and the image's size.",
     ),
     click.option(
         "--rm",
         "remove",
         is_flag=True,
-        help="Remove each source once its output was read back from the disk and found to give back everything. With "
-        "-f, an existing output is replaced only if it gives back this source.",
+        help="Remove each input once its output was read back from the disk and found to give back everything. With "
+        "-f, an existing output is replaced only if it gives back this input.",
     ),
     click.option("-n", "--dry-run", is_flag=True, help="Say what would be done, from headers; write nothing."),
 )
@@ -100,7 +100,10 @@ strip_option = click.option(
 )
 
 json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON object a line for each file, on standard output."
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print a JSON object for each file, one a line, on standard output, in place of messages.",
 )
 
 decoding_options = _together(
@@ -117,8 +120,8 @@ decoding_options = _together(
         "--memory",
         metavar="SIZE",
         type=MemorySize(),
-        help="Begin no further file that would take more than this, as 500M or 4G; by default half of the machine's "
-        "memory. One file always runs.",
+        help="Work on no more files at once than fit into this, as 500M or 4G; by default half of the machine's "
+        "memory. One file always runs, but for one that is longer than this and than that half.",
     ),
     click.option(
         "--max-pixels",
@@ -126,7 +129,7 @@ decoding_options = _together(
         show_default=True,
         metavar="N",
         type=click.IntRange(min=1),
-        help="Refuse larger images before memory is taken for them.",
+        help="Refuse images of more pixels before memory is taken for them, and files of over 8 bytes for each.",
     ),
 )
 
@@ -136,6 +139,6 @@ verbosity_options = _together(
         "-v",
         "--verbose",
         is_flag=True,
-        help="Say how each image was coded, whether file or picture is exact, and how long it took.",
+        help="Say of each file how it is coded, whether file or picture comes back exactly, and how long it took.",
     ),
 )

@@ -70,7 +70,10 @@ class Resources:
     def __init__(self, threads: int, memory: int | None, files: int) -> None:
         """Begins with nothing taken."""
         self.threads = threads or processors()
-        self.memory = memory or machine_memory() // 2
+        half = machine_memory() // 2
+        self.memory = memory or half
+        # No input may be longer: one file always runs, but for those that no memory of this machine can hold.
+        self.longest = max(self.memory, half)
         self.workers = max(1, min(self.threads, files))
         self._files = files
         self._running = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import stat
@@ -9,21 +10,30 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import click
+from typing import BinaryIO
 
 from .. import InputError, UsageError
+from ..codec.file.inputs import HEAD_BYTES, read_file, read_stream
 from . import api
+from .console import shown
 
-__all__ = ["DENSEZIP_SUFFIX", "STDIN", "Loaded", "Source", "densezip_suffixes", "expand", "image_suffixes", "same_file"]
+__all__ = [
+    "DENSEZIP_SUFFIX",
+    "STDIN",
+    "Loaded",
+    "Source",
+    "densezip_suffixes",
+    "exact_name",
+    "expand",
+    "image_suffixes",
+    "same_file",
+]
 
 Suffixes = Callable[[], frozenset[str]]
 
 DENSEZIP_SUFFIX = ".dz"
 
 STDIN = "-"
-# Enough for what the header of an image file says.
-HEAD_BYTES = 2**18
 
 
 @dataclass(frozen=True)
@@ -56,8 +66,13 @@ class Source:
 
     @property
     def name(self) -> str:
-        """The name to print: bytes that are not text become replacement characters."""
-        return "standard input" if self.path is None else click.format_filename(self.path)
+        """The name to print."""
+        return "standard input" if self.path is None else shown(self.path)
+
+    @property
+    def exact_name(self) -> str:
+        """The name for programs, see `exact_name`; `-` is standard input."""
+        return STDIN if self.path is None else exact_name(self.path)
 
     def status(self) -> os.stat_result | None:
         """Status of the file, whose time and permissions the output keeps; `None` for standard input.
@@ -74,46 +89,49 @@ class Source:
         except OSError as error:
             raise self._unreadable(error) from None
 
-    def read(self) -> bytes:
-        """The whole input.
-
-        Raises:
-            InputError: There is no such file, or it cannot be read.
-            UsageError: Standard input is a terminal.
-        """
-        return self.load().data
-
     def head(self) -> bytes:
         """The beginning of a file.
 
         Raises:
             InputError: There is no such file, or it cannot be read.
+            UsageError: Standard input is a terminal.
         """
-        return self.load(HEAD_BYTES).data
+        with self._open() as file:
+            return file.read(HEAD_BYTES)
 
-    def load(self, limit: int = -1) -> Loaded:
-        """The whole input, or the first `limit` bytes of it, and which file that was.
+    def load(self, most: int, probe: Callable[[bytes], object]) -> Loaded:
+        """The whole input, and which file that was.
+
+        Args:
+            most: Bytes; pipes and devices may have no end.
+            probe: Raises for first bytes with which there is no need to read the others.
 
         Raises:
             InputError: There is no such file, or it cannot be read.
+            LimitError: It is longer than `most`.
             UsageError: Standard input is a terminal.
         """
+        with self._open() as file:
+            if self.path is None:
+                return Loaded(read_stream(file.read, most, probe), None)
+            # Before the reading: what is written meanwhile makes it another file.
+            status = os.fstat(file.fileno())
+            return Loaded(read_file(file, most, probe), status)
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[BinaryIO]:
         if self.problem is not None:
             raise InputError(self.problem)
-        if self.path is None:
+        try:
+            if self.path is not None:
+                with open(self.path, "rb") as file:
+                    yield file
+                return
             if sys.stdin is None:
                 raise InputError("standard input is closed")
             if sys.stdin.isatty():
                 raise UsageError("standard input is a terminal: send a file to it, or name one")
-            try:
-                return Loaded(sys.stdin.buffer.read(limit), None)
-            except OSError as error:
-                raise InputError(f"cannot read: {error.strerror or error}") from error
-        try:
-            with open(self.path, "rb") as file:
-                # Before the reading: what is written meanwhile makes it another file.
-                status = os.fstat(file.fileno())
-                return Loaded(file.read(limit), status)
+            yield sys.stdin.buffer
         except OSError as error:
             raise self._unreadable(error) from error
 
@@ -121,6 +139,12 @@ class Source:
         if isinstance(error, FileNotFoundError):
             return InputError("no file matches" if glob.has_magic(str(self.path)) else "no such file")
         return InputError(f"cannot read: {error.strerror or error}")
+
+
+def exact_name(path: Path) -> str:
+    """The name of a file for programs: a byte that is not text is a lone surrogate, U+DC80 to U+DCFF, as in Python."""
+    name = os.fspath(path)
+    return name if name != STDIN else os.path.join(".", name)
 
 
 def same_file(first: os.stat_result, second: os.stat_result) -> bool:

@@ -10,16 +10,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import click
-
 from .. import OutputError
+from .console import shown
 from .output import stdout_is_terminal, write_all, write_stdout
 from .partial import Partials
-from .sources import Source, same_file
+from .sources import Source, exact_name, same_file
 
 __all__ = ["STDOUT_FILES", "Target", "Targets"]
 
-STDOUT_FILES = frozenset(["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
+STDOUT = "-"
+STDOUT_FILES = frozenset([STDOUT, "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
 # Names for what is open already, be it a file: it is written to, and not replaced by a file of that name.
 OPEN_FILES = ("/dev/fd/", "/dev/stderr", "/proc/self/fd/")
 
@@ -32,16 +32,23 @@ class Target:
         path: The file; `None` is standard output.
         stream: It is a device or a pipe, which is written to and stays what it is.
         existing: Status of the file that is there already.
+        outdated: That was made of the same input with other options: it may be replaced.
     """
 
     path: Path | None
     stream: bool = False
     existing: os.stat_result | None = None
+    outdated: bool = False
 
     @property
     def name(self) -> str:
         """The name to print."""
-        return "standard output" if self.path is None else click.format_filename(self.path)
+        return "standard output" if self.path is None else shown(self.path)
+
+    @property
+    def exact_name(self) -> str:
+        """The name for programs, see `sources.exact_name`; `-` is standard output."""
+        return STDOUT if self.path is None else exact_name(self.path)
 
     @property
     def is_file(self) -> bool:
@@ -86,6 +93,7 @@ class Targets:
             return target
         if target.stream:
             return target
+        _check_name(path)
         with self._lock:
             earlier = self._claimed.setdefault(_key(path), source.name)
         if earlier != source.name:
@@ -218,9 +226,9 @@ class Targets:
             if (existing.st_dev, existing.st_ino) in self._written:
                 # Names that differ in case only are one file on some disks.
                 raise OutputError(f"{target.name} is the output of another input already: give one of them another -o")
-            if not self.force:
+            if not (self.force or target.outdated):
                 raise OutputError(f"{target.name} exists: give -f to overwrite it")
-            if guarded and (target.existing is None or not same_file(target.existing, existing)):
+            if (guarded or target.outdated) and (target.existing is None or not same_file(target.existing, existing)):
                 raise OutputError(f"{target.name} was written by somebody else meanwhile, and is kept")
             os.replace(partial, path)
             return
@@ -236,13 +244,27 @@ class Targets:
         """Refuses a folder that cannot take a file; below `--output-dir`, missing ones are made later."""
         while self.folder is not None and not folder.exists() and folder != folder.parent:
             folder = folder.parent
-        name = click.format_filename(folder)
+        name = shown(folder)
         if not folder.exists():
             raise OutputError(f"there is no folder {name}")
         if not folder.is_dir():
             raise OutputError(f"{name} is not a folder")
         if not os.access(folder, os.W_OK | os.X_OK):
             raise OutputError(f"the folder {name} is read-only")
+
+
+def _check_name(path: Path) -> None:
+    """Refuses a name that no file can have, before the work for it.
+
+    Raises:
+        OutputError: It is too long, for one.
+    """
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return
+    except (OSError, ValueError) as error:
+        raise OutputError(f"cannot write {shown(path)}: {getattr(error, 'strerror', None) or error}") from error
 
 
 def sync_folder(folder: Path) -> None:

@@ -128,6 +128,7 @@ def _density_model(name: str) -> click.Command:
 
     @click.command(
         name=name,
+        short_help=f"Train {name}.",
         help=f"Train {name}; writes best.safetensors, last.safetensors, curve.csv and curve.png.",
         epilog=f"""\b
 --data takes

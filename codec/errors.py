@@ -136,6 +136,8 @@ class LimitError(DensezipError):
 class NativeCoreError(DensezipError):
     """The compiled core is missing, cannot be loaded or is of another build."""
 
+    exit_code = 7
+
 
 class OutputError(DensezipError):
     """An output file cannot be written, or exists and may not be replaced."""

@@ -39,6 +39,7 @@ __all__ = [
     "Header",
     "Payload",
     "boxes",
+    "check_magic",
     "parse",
     "serialise",
 ]
@@ -248,6 +249,17 @@ def _image_fields(header: Header, tiled: bool) -> bytes:
     return bytes(body + header.checksum + header.source_checksum)
 
 
+def check_magic(head: bytes | memoryview) -> None:
+    """Refuse what is no .dz file from its first bytes.
+
+    Raises:
+        BadMagicError: no .dz file begins like this.
+    """
+    magic = bytes(head[: len(MAGIC)])
+    if magic != MAGIC[: len(magic)]:
+        raise BadMagicError(f"not a densezip file: it begins with {magic.hex(' ')}, not {MAGIC.hex(' ')}")
+
+
 def parse(data: bytes | bytearray | memoryview) -> Container:
     """Read a .dz file's header and find its tiles, whose CRCs are checked when they are taken.
 
@@ -262,9 +274,7 @@ def parse(data: bytes | bytearray | memoryview) -> Container:
         HeaderError: the header says something impossible.
     """
     view = memoryview(data).cast("B")
-    magic = bytes(view[: len(MAGIC)])
-    if magic != MAGIC[: len(magic)]:
-        raise BadMagicError(f"not a densezip file: it begins with {magic.hex(' ')}, not {MAGIC.hex(' ')}")
+    check_magic(view)
     if len(view) <= len(MAGIC):
         raise TruncatedError(f"the file ends after {len(view)} bytes, inside its first field")
     version = view[len(MAGIC)]

@@ -1,14 +1,25 @@
 """What is handed in to be compressed: a path, bytes, an open file, an image or an array; and .dz files to be read."""
 
 import io
+import os
+import stat
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from ..errors import UnreadableImageError, UnsupportedImageError, UsageError
+from ..errors import LimitError, UnreadableImageError, UnsupportedImageError, UsageError
 
-__all__ = ["Input", "bytes_of", "take_in"]
+__all__ = ["HEAD_BYTES", "Input", "bytes_of", "most_bytes", "read_file", "read_stream", "take_in"]
+
+# Enough for what the header of an image file says.
+HEAD_BYTES = 2**18
+CHUNK_BYTES = 2**20
+# What a file may have beside its samples.
+MOST_BESIDE = 2**26
+FILE = "a .dz file: its path, its bytes or a file object"
+IMAGE = "a path, bytes, a file object, an array or an image"
 
 
 @dataclass(frozen=True)
@@ -34,43 +45,109 @@ class Input:
     left_out: tuple[str, ...] = ()
 
 
-def bytes_of(source: object) -> tuple[bytes, str]:
+def most_bytes(max_pixels: int) -> int:
+    """Of the longest file that is read where images may have so many pixels: four samples of 16 bits, and metadata."""
+    return 8 * max_pixels + MOST_BESIDE
+
+
+def read_file(file: BinaryIO, most: int, probe: Callable[[bytes], object]) -> bytes:
+    """What is in a file of the system, from its beginning, or comes out of a pipe or a device.
+
+    Args:
+        file: open for reading bytes.
+        most: bytes; a pipe may have no end.
+        probe: raises for first bytes with which there is no need to read the others.
+
+    Raises:
+        LimitError: it is longer than `most`.
+        OSError: it cannot be read.
+    """
+    status = os.fstat(file.fileno())
+    if not stat.S_ISREG(status.st_mode):
+        return read_stream(file.read, most, probe)
+    if status.st_size > most:
+        raise _too_long(most)
+    probe(file.read(HEAD_BYTES))
+    file.seek(0)
+    # In one piece; somebody may be writing more of it.
+    data = file.read(status.st_size)
+    return data + read_stream(file.read, most - len(data))
+
+
+def read_stream(read: Callable[[int], Any], most: int, probe: Callable[[bytes], object] | None = None) -> bytes:
+    """Everything that `read` gives, asked for a number of bytes again and again; it may give fewer each time.
+
+    Args:
+        read: as that of a file object.
+        most: bytes; there may be no end.
+        probe: raises for first bytes with which there is no need to read the others.
+
+    Raises:
+        LimitError: there are more than `most`.
+        UsageError: it gives something else.
+    """
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        part = read(HEAD_BYTES - size if size < HEAD_BYTES else CHUNK_BYTES)
+        if not isinstance(part, bytes | bytearray | memoryview):
+            raise UsageError(f"a file object that gives {type(part).__name__}: wanted bytes")
+        parts.append(bytes(part))
+        size += len(parts[-1])
+        if probe is not None and (not part or size >= HEAD_BYTES):
+            probe(b"".join(parts))
+            probe = None
+        if not part:
+            return b"".join(parts)
+        if size > most:
+            raise _too_long(most)
+
+
+def _too_long(most: int) -> LimitError:
+    return LimitError(f"longer than {most} bytes, a limit that follows from --max-pixels and the memory")
+
+
+def bytes_of(source: object, most: int, probe: Callable[[bytes], object], wanted: str = FILE) -> tuple[bytes, str]:
     """The content of a file, and its suffix without a dot in small letters, where a path gives one.
 
     Args:
-        source: a path, anything with the buffer protocol, or a file object that is open for reading bytes.
+        source: a path, bytes, or a file object that is open for reading bytes.
+        most: bytes of a file.
+        probe: raises for first bytes with which there is no need to read the others.
+        wanted: what such a source is called in errors.
 
     Raises:
         UsageError: none of these.
         UnreadableImageError: it cannot be read.
+        LimitError: it is longer than `most`.
     """
     if isinstance(source, bytes):
         return source, ""
     if isinstance(source, bytearray | memoryview):
         return bytes(source), ""
-    if isinstance(source, str | PathLike):
-        try:
-            path = Path(fspath(source))
-            return path.read_bytes(), path.suffix.lower().removeprefix(".")
-        except TypeError:
-            raise UsageError(f"a path of bytes, {source!r}: decode it with os.fsdecode") from None
-        except (OSError, ValueError) as error:
-            raise UnreadableImageError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    if isinstance(source, io.TextIOBase):
-        raise UsageError("a file object open for text: open it for bytes, as open(path, 'rb') does")
-    read = getattr(source, "read", None)
-    if not callable(read):
-        raise UsageError(
-            f"an input of type {type(source).__name__}: wanted a path, bytes, a file object, an array or an image"
-        )
     try:
-        data = read()
+        if isinstance(source, str | PathLike):
+            path = Path(_path(source))
+            with open(path, "rb") as file:
+                return read_file(file, most, probe), path.suffix.lower().removeprefix(".")
+        read = getattr(source, "read", None)
+        if isinstance(source, io.TextIOBase):
+            raise UsageError("a file object open for text: open it for bytes, as open(path, 'rb') does")
+        if isinstance(source, type) or not callable(read):
+            raise UsageError(f"an input of type {type(source).__name__}: wanted {wanted}")
+        # What is in memory already is not read in parts.
+        data = read() if isinstance(source, io.BytesIO) else read_stream(read, most, probe)
     except (OSError, ValueError) as error:
         raise UnreadableImageError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    if not isinstance(data, bytes | bytearray | memoryview):
-        raise UsageError(f"a file object that gives {type(data).__name__}: wanted bytes")
     name = getattr(source, "name", "")
-    return bytes(data), Path(name).suffix.lower().removeprefix(".") if isinstance(name, str) else ""
+    return data, Path(name).suffix.lower().removeprefix(".") if isinstance(name, str) else ""
+
+
+def _path(source: str | PathLike[Any]) -> str:
+    name = fspath(source)
+    if not isinstance(name, str):
+        raise UsageError(f"a path of bytes, {name!r}: decode it with os.fsdecode")
+    return name
 
 
 def take_in(image: object, strip: bool | str, max_pixels: int) -> Input:
@@ -105,11 +182,10 @@ def take_in(image: object, strip: bool | str, max_pixels: int) -> Input:
         if strip:
             return Input(picture.stripped(look=strip is True))
         return Input(picture, left_out=left_out(image, picture))
-    data, suffix = bytes_of(image)
+    data, suffix = bytes_of(image, most_bytes(max_pixels), imagefile.check_head, IMAGE)
     kind = imagefile.recognise(data)
     if kind is None:
-        imagefile.read(data, max_pixels)  # raises, and says what it is
-        raise UnreadableImageError("no image file that is known")
+        raise imagefile.no_image(data)
     # A raw picture may well be called .tif: a file that is kept whole keeps its suffix, too.
     fitting = imagefile.extensions() if kind.opaque else kind.extensions
     extension = suffix if suffix in fitting else kind.extensions[0]

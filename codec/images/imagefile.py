@@ -21,7 +21,7 @@ from .png import png
 from .png.contents import text_of
 from .tiff import tiff
 
-__all__ = ["FORMATS", "InputImage", "Kind", "check_pixels", "extensions", "read", "recognise"]
+__all__ = ["FORMATS", "InputImage", "Kind", "check_head", "check_pixels", "extensions", "no_image", "read", "recognise"]
 
 # Formats that are read: (Pillow's names, the extensions that a file may carry; the first is the default).
 # `opaque.OPAQUE` has those that are kept whole.
@@ -83,6 +83,16 @@ def recognise(data: bytes) -> Kind | None:
     return Kind(name, FORMATS[name][1], opaque=False, lossy=name in LOSSY) if name else None
 
 
+def check_head(head: bytes) -> None:
+    """Refuse what is no image file from its first bytes, behind which there may be more.
+
+    Raises:
+        UnreadableImageError: no image file that is known begins like this.
+    """
+    if recognise(head) is None and not tga.begins_like_tga(head):
+        raise no_image(head)
+
+
 def read(data: bytes, max_pixels: int) -> InputImage:
     """Read an image file.
 
@@ -97,7 +107,7 @@ def read(data: bytes, max_pixels: int) -> InputImage:
     """
     found = recognise(data)
     if found is None:
-        raise UnreadableImageError(_no_image(data))
+        raise no_image(data)
     if found.opaque and found.name != "JPEG-LS":
         raise UnsupportedImageError(f"{found.name} files are not decoded")
     kind = "JPEG" if found.name == "JPEG-LS" else found.name
@@ -136,13 +146,14 @@ def _sniff(data: bytes) -> str | None:
     return "TGA" if tga.is_tga(data) else None
 
 
-def _no_image(data: bytes) -> str:
+def no_image(data: bytes) -> UnreadableImageError:
+    """What to say of a file that is not recognised, from its first bytes."""
     if not data:
-        return "an empty file"
+        return UnreadableImageError("an empty file")
     for magic, kind in NOT_IMAGES:
         if data.startswith(magic):
-            return f"a {kind} file: not an image file"
-    return f"not an image file that densezip knows ({', '.join((*FORMATS, *OPAQUE))})"
+            return UnreadableImageError(f"a {kind} file: not an image file")
+    return UnreadableImageError(f"not an image file that densezip knows ({', '.join((*FORMATS, *OPAQUE))})")
 
 
 def _reason(error: Exception) -> str:

@@ -193,12 +193,12 @@ def test_files_that_appear_or_change_meanwhile_are_kept(
     source, target = paint(), tmp_path / "photo.png.dz"
     original = api.compress
 
-    def interfere(data: bytes, **options: Any) -> bytes:
+    def interfere(data: api.Named, **options: Any) -> bytes:
         if not target.exists():
             target.write_bytes(b"precious")
         return original(data, **options)
 
-    def edit(data: bytes, **options: Any) -> bytes:
+    def edit(data: api.Named, **options: Any) -> bytes:
         source.write_bytes(b"edited")
         return original(data, **options)
 
@@ -280,7 +280,7 @@ def test_one_bad_file_does_not_stop_the_others(paint: Paint, tmp_path: Path) -> 
 def test_a_fault_of_ours_is_one_line_and_does_not_stop_the_others(
     paint: Paint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def crash(data: bytes, **options: object) -> bytes:
+    def crash(data: api.Named, **options: object) -> bytes:
         raise ZeroDivisionError("by zero")
 
     monkeypatch.setattr(api, "compress", crash)
@@ -321,7 +321,7 @@ def test_info_gives_a_line_of_json_for_each_file(packed: Path) -> None:
     line, again = run("info", "--json", packed, "-", stdin=data).output.splitlines()
     fields = json.loads(line)
     assert fields.pop("file") == str(packed)
-    assert json.loads(again)["file"] == "standard input"
+    assert json.loads(again)["file"] == "-"
     assert fields["size"] == len(data)
     assert (fields["width"], fields["height"], fields["mode"]) == (13, 7, "P")
     assert {"bpsp", "ratio", "model", "model_digest", "portable", "tiles", "payload", "metadata"} <= set(fields)

@@ -114,12 +114,23 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(paint: Paint, tmp_
     assert lines[1] == f"{tmp_path}/new.png: would be written to {tmp_path}/new.png.dz"
     assert lines[2].startswith(f"densezip: {tmp_path}/old.png: {tmp_path}/old.png.dz exists")
     assert lines[3].startswith(f"densezip: {tmp_path}/wrong.png: not an image file")
-    assert lines[4] == "4 files: would be: 1 coded, 1 skipped, 2 failed"
+    assert lines[4] == "4 files: would be: 1 coded or kept, 1 skipped, 2 failed"
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
     found = objects(run("compress", "--dry-run", "--json", "-r", tmp_path))
-    assert [entry["status"] for entry in found] == ["skipped", "coded", "failed", "failed"]
+    assert [entry["status"] for entry in found] == ["skipped", "coded or kept", "failed", "failed"]
     assert all(entry["dry_run"] for entry in found)
     assert run("compress", "-n", "--max-pixels", "90", tmp_path / "new.png").exit_code == 4
+
+
+def test_a_dry_run_says_what_is_known_only(paint: Paint, tmp_path: Path) -> None:
+    paint("a.png")
+    Image.linear_gradient("L").resize((16, 16)).save(tmp_path / "b.jpg")
+    (tmp_path / "c.jp2").write_bytes(b"\xff\x4f\xff\x51" + bytes(99))
+    found = objects(run("compress", "-n", "--json", "-r", tmp_path))
+    assert [entry["status"] for entry in found] == ["coded or kept", "kept", "kept"]
+    assert run("compress", "-n", "-r", tmp_path).stderr.endswith("3 files: would be: 1 coded or kept, 2 kept\n")
+    found = objects(run("compress", "--json", "-r", tmp_path))
+    assert [entry["status"] for entry in found] == ["coded", "kept", "kept"]
 
 
 def test_a_dry_run_of_decompressing_goes_by_the_headers(packed: Path, tmp_path: Path) -> None:

@@ -146,8 +146,8 @@ def test_names_that_a_disk_takes_for_one_are_told_by_the_file(
     first, second = paint("a.png"), paint("b.png", shade=9)
     original = api.compress
 
-    def alias(data: bytes, **options: Any) -> bytes:
-        if data == second.read_bytes():
+    def alias(data: api.Named, **options: Any) -> bytes:
+        if data.getvalue() == second.read_bytes():
             # As if the disk took both names for one.
             os.link(tmp_path / "a.png.dz", tmp_path / "b.png.dz")
         return original(data, **options)

@@ -233,3 +233,43 @@ def test_a_format_that_cannot_hold_the_image_is_refused(tmp_path: Path) -> None:
     result = run("decompress", tmp_path / "photo.png.dz", "-o", tmp_path / "photo.ppm")
     assert result.exit_code == 5
     assert not (tmp_path / "photo.ppm").exists()
+
+
+def test_names_are_one_line_of_plain_text(paint: Paint, tmp_path: Path) -> None:
+    # A name could end a line, and go on with what looks like a message; or have a terminal do something.
+    source = paint("a\nb\x1b[31m\x9b\u2028.png")
+    shown = f"{tmp_path}/a\ufffdb\ufffd[31m\ufffd\ufffd.png"
+    for command, name in (("compress", source), ("info", f"{source}.dz"), ("test", f"{source}.dz")):
+        result = run(command, name)
+        assert result.exit_code == 0
+        assert shown in result.output
+        assert not any(mark in result.output for mark in ("a\nb", "\x1b", "\x9b", "\u2028"))
+    assert run("compress", "--json", "-f", source).output.count("\n") == 1
+
+
+def test_a_name_that_is_too_long_is_refused_before_the_work(
+    paint: Paint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = paint("n" * 249 + ".png")
+
+    def never(*args: object, **options: object) -> bytes:
+        raise AssertionError("the file was coded")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("densezip.cli.api.compress", never)
+        result = run("compress", "--rm", source)
+    assert result.exit_code == 5
+    assert "too long" in result.stderr
+    assert run("compress", source, "-o", tmp_path / ("n" * 252 + ".dz")).exit_code == 0
+    assert source.exists()
+
+
+def test_a_folder_that_is_none_is_one_line_and_an_error(paint: Paint, tmp_path: Path) -> None:
+    source = paint()
+    no_folder = tmp_path / "file"
+    no_folder.write_bytes(b"")
+    for name in (no_folder / "a.dz", tmp_path / "no" / "a.dz"):
+        result = run("compress", source, "-o", name)
+        assert result.exit_code == 5
+        assert result.stderr.count("\n") == 1
+    assert run("compress", source, "--output-dir", no_folder).exit_code == 2

@@ -32,7 +32,7 @@ class Meeting:
         self._real = api.compress
         monkeypatch.setattr(api, "compress", self)
 
-    def __call__(self, data: bytes, **options: Any) -> bytes:
+    def __call__(self, data: api.Named, **options: Any) -> bytes:
         with self._changed:
             self._now += 1
             self.most = max(self.most, self._now)
@@ -135,8 +135,8 @@ def test_what_is_said_comes_in_the_order_of_the_files(
     slow = (tmp_path / "0.png").read_bytes()
     real, others = api.compress, threading.Semaphore(0)
 
-    def wait(data: bytes, **options: Any) -> bytes:
-        if data == slow:
+    def wait(data: api.Named, **options: Any) -> bytes:
+        if data.getvalue() == slow:
             # The first is the last to be ready.
             for _ in range(4):
                 assert others.acquire(timeout=20)
@@ -161,8 +161,8 @@ def test_one_fault_does_not_stop_the_other_threads(
     names = [paint(f"{number}.png", shade=number) for number in range(5)]
     bad, real = names[2].read_bytes(), api.compress
 
-    def crash(data: bytes, **options: Any) -> bytes:
-        if data == bad:
+    def crash(data: api.Named, **options: Any) -> bytes:
+        if data.getvalue() == bad:
             raise ZeroDivisionError("by zero")
         return real(data, **options)
 
@@ -199,7 +199,7 @@ def test_an_interrupt_ends_all_threads_at_once(paint: Paint, tmp_path: Path) -> 
         "import os, signal, time, densezip.cli.api as api\n"
         "real = api.compress\n"
         "def slow(data, **options):\n"
-        "    if data == open('3.png', 'rb').read():\n        return real(data, **options)\n"
+        "    if data.getvalue() == open('3.png', 'rb').read():\n        return real(data, **options)\n"
         "    os.write(1, b'.')\n    time.sleep(60)\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "api.compress = slow\nfrom densezip.cli.main import main; main()"

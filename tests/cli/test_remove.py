@@ -86,9 +86,9 @@ def test_a_source_that_was_replaced_meanwhile_is_kept(
     status = source.stat()
     original = api.compress
 
-    def replace(data: bytes, **options: Any) -> bytes:
+    def replace(data: api.Named, **options: Any) -> bytes:
         # Another file of the same size and time under the same name.
-        changed = bytearray(data)
+        changed = bytearray(data.getvalue())
         changed[-20] ^= 1
         twin = tmp_path / "twin"
         twin.write_bytes(changed)

@@ -2,16 +2,21 @@
 
 import inspect
 import os
+import platform
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import densezip
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from densezip.cli import api
+from densezip.cli import api, batch, version
 from densezip.cli.main import app
+from densezip.codec import native
+from densezip.codec.errors import NativeCoreError
 from densezip.models.photo import train
 from PIL import Image
 
@@ -81,7 +86,7 @@ def test_strip_takes_a_value_after_an_equals_sign_only(
     found: list[object] = []
     real = api.compress
 
-    def record(data: bytes, **options: Any) -> bytes:
+    def record(data: api.Named, **options: Any) -> bytes:
         found.append(options["strip"])
         return real(data, **options)
 
@@ -103,7 +108,7 @@ def test_the_help_says_what_strip_drops() -> None:
 def test_the_package_is_the_command() -> None:
     command = [sys.executable, "-m", "densezip", "--version"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout == f"densezip {densezip.__version__}\n"
+    assert done.stdout.startswith(f"densezip {densezip.__version__}\n")
 
 
 def test_shells_complete_commands_options_and_files() -> None:
@@ -126,7 +131,32 @@ def test_shells_complete_commands_options_and_files() -> None:
 
 @pytest.mark.parametrize("option", ["-V", "--version"])
 def test_version_is_the_packages(option: str) -> None:
-    assert run(option).output == f"densezip {densezip.__version__}\n"
+    first, *others = run(option).output.splitlines()
+    assert first == f"densezip {densezip.__version__}"
+    for fact in (platform.python_version(), np.__version__, "core: ", "versions 2 to 4"):
+        assert any(fact in line for line in others)
+
+
+def test_the_version_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> int:
+        raise NativeCoreError("the compiled core is missing")
+
+    monkeypatch.setattr(native, "level", fail)
+    monkeypatch.setattr(version, "LIBRARIES", ("no-such-library",))
+    result = run("--version")
+    assert result.exit_code == 0
+    assert "core: the compiled core is missing\n" in result.output
+    assert "no-such-library missing" in result.output
+
+
+def test_the_help_lists_every_exit_code() -> None:
+    def codes(kind: type[densezip.DensezipError]) -> set[int]:
+        return {kind.exit_code}.union(*map(codes, kind.__subclasses__()))
+
+    listed = {int(code) for code in re.findall(r"^ +(\d+)  ", run("--help").output.partition("Exit codes:")[2], re.M)}
+    signals = {batch.BROKEN_PIPE, batch.HANGUP, batch.INTERRUPTED, batch.TERMINATED}
+    assert listed == {0, batch.PARTIAL} | signals | codes(densezip.DensezipError)
+    assert NativeCoreError.exit_code == densezip.WeightsError.exit_code == 7
 
 
 def test_training_without_torch_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,13 +85,24 @@ class Layout:
 
 def is_tga(data: bytes) -> bool:
     """Whether a file may be a TGA file: there are no magic bytes, but few headers make sense."""
+    if not begins_like_tga(data):
+        return False
     try:
         layout = _parse(data)
-    except UnreadableImageError:
-        return False
     except UnsupportedImageError:
         return True
     return layout.runs or len(data) - layout.offset >= layout.row * layout.height
+
+
+def begins_like_tga(head: bytes) -> bool:
+    """Whether a file of which these are the first bytes may be a TGA file."""
+    try:
+        _parse(head)
+    except UnreadableImageError:
+        return False
+    except UnsupportedImageError:
+        pass
+    return True
 
 
 def read(data: bytes, max_pixels: int) -> Picture:

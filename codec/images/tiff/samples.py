@@ -11,10 +11,12 @@ from ...errors import UnreadableImageError, UnsupportedImageError
 from ..picture import Array
 from .dirs import Tiff
 from .encoders import habit_of
+from .jpeg import decode_jpeg, tables
 from .layout import (
     CCITT,
     CCITT_FAX_3,
     CCITT_FAX_4,
+    JPEG,
     LZMA,
     LZW,
     NONE,
@@ -208,11 +210,16 @@ def gather(tiff: Tiff, layout: Layout) -> Array:
     out = cast(
         Array, np.empty((layout.height, layout.width, layout.channels), np.uint16 if layout.bits == 16 else np.uint8)
     )
+    shared = tables(tiff) if layout.compression == JPEG else b""
     for index in range(layout.segments):
         plane, top, left, rows, columns, _ = layout.box(index)
         stream = tiff.data[offsets[index] : offsets[index] + counts[index]]
-        plain = layout.compression == NONE
-        raw = stream[: raw_bytes(layout, index)] if plain else decode(stream, layout, index)
+        if layout.compression == NONE:
+            raw = stream[: raw_bytes(layout, index)]
+        elif layout.compression == JPEG:
+            raw = decode_jpeg(stream, shared, layout, index)
+        else:
+            raw = decode(stream, layout, index)
         if len(raw) < raw_bytes(layout, index):
             raise UnreadableImageError(
                 f"a damaged TIFF file: strip or tile {index} has {len(raw)} of {raw_bytes(layout, index)} bytes"

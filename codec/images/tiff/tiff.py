@@ -1,20 +1,13 @@
 """TIFF files: exact samples, or the reason why not.
 
-The file is taken apart here, strip by strip or tile by tile; libraries only undo the compression of each. JPEG in TIFF,
-which is lossy, is left to Pillow.
+The file is taken apart here, strip by strip or tile by tile; libraries only undo the compression of each.
 """
 
-import struct
-from io import BytesIO
-
-from PIL import Image
-
-from ...errors import UnreadableImageError
 from ..modes import Chunk
-from ..picture import Array, Picture, from_pil
-from .dirs import Tiff, parse
+from ..picture import Picture
+from .dirs import parse
 from .layout import JPEG, layout
-from .meta import ORIENTATION, chunks, lost_of_exif
+from .meta import chunks, lost_of_exif
 from .remainder import join, skeleton, split
 from .samples import gather, interpret
 from .unheld import beyond
@@ -40,10 +33,8 @@ def read(data: bytes, max_pixels: int) -> tuple[Picture, bool]:
     """
     tiff = parse(data)
     found = layout(tiff, max_pixels)
-    if found.compression == JPEG:
-        pixels, mode = _read_jpeg(tiff)
-        return Picture(pixels, mode, found.bits, chunks(tiff)), True
-    return Picture(interpret(gather(tiff, found), found), found.mode, found.bits, chunks(tiff)), False
+    picture = Picture(interpret(gather(tiff, found), found), found.mode, found.bits, chunks(tiff))
+    return picture, found.compression == JPEG
 
 
 def metadata(data: bytes) -> tuple[Chunk, ...]:
@@ -53,18 +44,3 @@ def metadata(data: bytes) -> tuple[Chunk, ...]:
         UnreadableImageError: damaged or cut short.
     """
     return chunks(parse(data))
-
-
-def _read_jpeg(tiff: Tiff) -> tuple[Array, str]:
-    """Pillow reads it, and would turn the pixels: it gets a copy that says that they are upright."""
-    data = tiff.data
-    entry = tiff.find(ORIENTATION)
-    if entry is not None and tiff.number(ORIENTATION, 1) != 1:
-        upright = bytearray(data)
-        upright[entry.place : entry.place + entry.length] = struct.pack(tiff.order + "H", 1).ljust(entry.length, b"\0")
-        data = bytes(upright)
-    with Image.open(BytesIO(data), formats=["TIFF"]) as image:
-        picture = from_pil(image)
-    if picture.pixels.dtype.itemsize != 1:
-        raise UnreadableImageError("a TIFF file with JPEG of more than 8 bits")
-    return picture.pixels, picture.mode

@@ -313,3 +313,24 @@ def test_lossy_files_are_known_as_such() -> None:
     assert read(file_of(picture("RGB"), "WEBP", quality=80), LIMIT).lossy
     assert read(file_of(picture("RGBA"), "WEBP", quality=80), LIMIT).lossy
     assert not read(file_of(picture("RGBA"), "WEBP", lossless=True, exif=EXIF), LIMIT).lossy
+
+
+def test_warnings_of_libraries_reach_nobody_and_change_nothing(recwarn: pytest.WarningsRecorder) -> None:
+    exif = Image.Exif()
+    exif.update({0x010E: "a hill in the morning", 0x0112: 6})
+    data = file_of(picture("RGB"), "JPEG", exif=exif)
+    damaged = data.replace(b"\x00\x02\x01\x0e", b"\x00\x09\x01\x0e").replace(b"\x02\x00\x0e\x01", b"\x09\x00\x0e\x01")
+    assert damaged != data
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        with Image.open(BytesIO(damaged)) as image:
+            image.getexif().items()
+    assert len(recwarn) > 0
+    recwarn.clear()
+    filters = warnings.filters[:]
+    for action in ("error", "always"):
+        with warnings.catch_warnings():
+            warnings.simplefilter(action)
+            assert read(damaged, LIMIT).format == "JPEG"
+    assert len(recwarn) == 0
+    assert warnings.filters[:] == filters
