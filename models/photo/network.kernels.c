@@ -322,18 +322,18 @@ LEARN(4, 2) LEARN(4, 1)
         break;                                                                                \
     }
 
-/* The rows of pixels, n numbers each, in pairs of pixels. */
-INLINE void pair_pixels(const int16_t *x, int64_t n, int32_t *out) {
-    for (int64_t p = 0; p < BATCH; p += 2, x += 2 * n)
-        for (int64_t i = 0; i < n; i++) *out++ = (int32_t)((uint16_t)x[i] | (uint32_t)x[n + i] << 16);
+/* n numbers of each pixel, in pairs of pixels. */
+INLINE void pair_pixels(const int16_t *x, int64_t x_step, int64_t n, int32_t *out) {
+    for (int64_t p = 0; p < BATCH; p += 2, x += 2 * x_step)
+        for (int64_t i = 0; i < n; i++) *out++ = (int32_t)((uint16_t)x[i] | (uint32_t)x[x_step + i] << 16);
 }
 
 /* Learn a layer's weights and bias from its inputs x and the gradients of its outputs, `slope`. */
-static void learn_layer(const Engine *e, int64_t number, const int16_t *x, float rate) {
+static void learn_layer(const Engine *e, int64_t number, const int16_t *x, int64_t x_step, float rate) {
     const Layer layer = layer_at(e, number);
     const int16_t *slope = e->slope;
-    pair_pixels(x, layer.rows, e->paired_units);
-    pair_pixels(slope, layer.columns, e->paired_slopes);
+    pair_pixels(x, x_step, layer.rows, e->paired_units);
+    pair_pixels(slope, layer.columns, layer.columns, e->paired_slopes);
     const Lesson a = {e->paired_units, e->paired_slopes, layer.rows, layer.columns, layer.first, layer.pair, rate};
     int64_t column = 0;
     while (column < layer.columns) {
@@ -406,16 +406,16 @@ void DZ_KERNEL(photo_train)(const Engine *e, float rate) {
         for (int64_t i = 0; i < BATCH * e->outputs; i += FLOATS)
             *(ShortsAt *)(e->slope + i) = __builtin_convertvector(rounded(load_floats(g + i), GRADIENT_PLACES), Shorts);
         back(e, number + 1, hidden, e->zero, 0, middle);
-        learn_layer(e, number + 1, unit, rate);
+        learn_layer(e, number + 1, unit, hidden, rate);
         gate(e, middle, unit, BATCH * hidden);
         back(e, number, units, c ? stream : e->zero, c ? units : 0, stream);
-        learn_layer(e, number, e->join + at * e->joined, rate);
+        learn_layer(e, number, e->join + at * e->joined, e->joined, rate);
     }
     for (int64_t layer = e->layers - 1; layer > 0; layer--) {
         gate(e, stream, e->branch + layer * size, BATCH * units);
         back(e, layer, units, stream, units, stream);
-        learn_layer(e, layer, e->stream + (layer - 1) * size, rate);
+        learn_layer(e, layer, e->stream + (layer - 1) * size, units, rate);
     }
     gate(e, stream, e->stream, BATCH * units);
-    learn_layer(e, 0, e->input, rate);
+    learn_layer(e, 0, e->input, e->input_rows, rate);
 }
