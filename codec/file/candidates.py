@@ -40,7 +40,7 @@ SMALL_FILE = 96
 # In pictures of no more pixels than the first, models of lower efforts are tried beside the effort's own; in those of
 # no more than the second nothing is spared: estimates are wrong where headers are a part of the size.
 LESSER_PIXELS = 2**14
-TINY_PIXELS = 2**12
+TINY_PIXELS = 2**11
 # WebP is tried in full on so many pixels, or, where it gets by with so many bytes, on as many as one tile of it has.
 FULL_PIXELS = 2**20
 FULL_BYTES = 2**20

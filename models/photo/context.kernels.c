@@ -6,7 +6,8 @@
 #include "engine.h"
 
 #define ACTIVITY_FLOOR 0.4
-#define INPUT_LIMIT 8.0f
+#define INPUT_SCALE 1024.0f
+#define INPUT_LIMIT 8192.0f
 #define NEAR 6
 #define SEEN 14
 #define EXPERTS_SEEN 2
@@ -59,10 +60,12 @@ INLINE void put_four(float *to, Four value) {
     *(QuadAt *)to = __builtin_convertvector(value, Quad);
 }
 
-/* Clamp n floats, and those behind them in their vector, to the limit of the network's inputs. */
-INLINE void clamp(float *x, int64_t n) {
-    for (int64_t i = 0; i < n; i += FLOATS)
-        store_floats(x + i, below_floats(above_floats(load_floats(x + i), -INPUT_LIMIT), INPUT_LIMIT));
+/* Round n floats, and those behind them in their vector, to the network's inputs: integers within the limit. */
+INLINE void round_inputs(const float *x, int64_t n, int32_t *out) {
+    for (int64_t i = 0; i < n; i += FLOATS) {
+        const Floats bound = below_floats(above_floats(load_floats(x + i) * INPUT_SCALE, -INPUT_LIMIT), INPUT_LIMIT);
+        *(IntsAt *)(out + i) = (Ints)(bound + 0x1.8p23f) - 0x4B400000; /* half way to even ones */
+    }
 }
 
 /* Let the experts learn the pixel before (y, x), predict this one, and write the trunk's inputs to row b. */
@@ -127,18 +130,20 @@ void DZ_KERNEL(photo_look)(Engine *e, int64_t y, int64_t x, int64_t b) {
     put_four(out, activity / (activity + 4.0)), out += 4;
     put_four(out, activity / (activity + 16.0)), out += 4;
     put_four(out, 2.0 * activity / (activity + wide) - 1.0), out += 4;
-    clamp(e->look, out - e->look);
+    int32_t *inputs = (int32_t *)e->look;
+    round_inputs(e->look, out - e->look, inputs);
     /* From all channels of an input to all inputs of a channel. */
     const int64_t each = e->inputs / channels;
-    float *row = e->input + b * e->input_rows;
+    int16_t *row = e->input + b * e->input_rows;
     int64_t i = 0;
     for (; i + 4 <= each; i += 4) {
         Quad quads[4];
         transpose_quads(e->look + 4 * i, 4, quads);
-        for (int64_t c = 0; c < channels; c++) *(QuadAt *)(row + c * each + i) = quads[c];
+        for (int64_t c = 0; c < channels; c++)
+            *(FourShortsAt *)(row + c * each + i) = __builtin_convertvector((FourInts)quads[c], FourShorts);
     }
     for (; i < each; i++)
-        for (int64_t c = 0; c < channels; c++) row[c * each + i] = e->look[4 * i + c];
+        for (int64_t c = 0; c < channels; c++) row[c * each + i] = (int16_t)inputs[4 * i + c];
 
     double noise = 0.0;
     for (int64_t c = 0; c < channels; c++) {
@@ -151,7 +156,8 @@ void DZ_KERNEL(photo_look)(Engine *e, int64_t y, int64_t x, int64_t b) {
 
 /* Condition the predictions of channel c on the channels before it, to `centre`; the extra inputs of its head go to
    `extras`, and their number is returned. */
-int64_t DZ_KERNEL(photo_condition)(const Engine *e, int64_t y, int64_t x, int64_t c, int64_t b, float *extras) {
+int64_t DZ_KERNEL(photo_condition)(const Engine *e, int64_t y, int64_t x, int64_t c, int64_t b,
+                                    int16_t *extras) {
     const int64_t experts = e->experts, channels = e->channels;
     const double *values = values_at(e, y, x + PAD), west = values[c - 4];
     const double *raw = e->raw + c * MOST_EXPERTS, *error = e->error;
@@ -177,7 +183,7 @@ int64_t DZ_KERNEL(photo_condition)(const Engine *e, int64_t y, int64_t x, int64_
     }
     own[experts * BATCH_ROWS] = blend;
     if (c == 0) return 0;
-    float extra[64];
+    float extra[64] = {};
     int64_t i = 0;
     double scale = 1.0 / e->activity[c * BATCH_ROWS + b];
     for (int64_t k = 0; k < experts; k++) extra[i++] = (float)((centre[k] - blend) * scale);
@@ -187,10 +193,9 @@ int64_t DZ_KERNEL(photo_condition)(const Engine *e, int64_t y, int64_t x, int64_
         extra[i++] = (float)((values[q] - e->centre[(q * (experts + 1) + experts) * BATCH_ROWS + b]) * scale);
         extra[i++] = (float)((values[q] - values[q - 4]) * scale);
     }
-    for (int64_t n = 0; n < i; n++) {
-        const float bounded = extra[n] > -INPUT_LIMIT ? extra[n] : -INPUT_LIMIT;
-        extras[n] = bounded < INPUT_LIMIT ? bounded : INPUT_LIMIT;
-    }
+    int32_t numbers[64];
+    round_inputs(extra, i, numbers);
+    for (int64_t n = 0; n < i; n++) extras[n] = (int16_t)numbers[n];
     return i;
 }
 

@@ -32,12 +32,17 @@
 
 typedef float Floats __attribute__((vector_size(VECTOR)));
 typedef int32_t Ints __attribute__((vector_size(VECTOR)));
+typedef uint32_t Uints __attribute__((vector_size(VECTOR)));
+typedef int16_t Shorts __attribute__((vector_size(VECTOR / 2))); /* as many as of floats */
 typedef double Doubles __attribute__((vector_size(VECTOR)));
 typedef int64_t Longs __attribute__((vector_size(VECTOR)));
 typedef uint64_t Words __attribute__((vector_size(VECTOR)));
 typedef double Four __attribute__((vector_size(32))); /* one pixel's channels; those that it does not have are idle */
 
 typedef float FloatsAt __attribute__((vector_size(VECTOR), aligned(4), may_alias));
+typedef int32_t IntsAt __attribute__((vector_size(VECTOR), aligned(4), may_alias));
+typedef int16_t ShortsAt __attribute__((vector_size(VECTOR / 2), aligned(2), may_alias));
+typedef int32_t PairAt __attribute__((aligned(2), may_alias));
 typedef double DoublesAt __attribute__((vector_size(VECTOR), aligned(8), may_alias));
 typedef double FourAt __attribute__((vector_size(32), aligned(8), may_alias));
 
@@ -92,6 +97,9 @@ INLINE Floats below_floats(Floats x, float bound) { return select_floats(x < bou
 /* Vectors of four floats, and the transposition of four of them. */
 typedef float Quad __attribute__((vector_size(16)));
 typedef float QuadAt __attribute__((vector_size(16), aligned(4), may_alias));
+typedef int32_t FourInts __attribute__((vector_size(16)));
+typedef int16_t FourShorts __attribute__((vector_size(8)));
+typedef int16_t FourShortsAt __attribute__((vector_size(8), aligned(2), may_alias));
 
 INLINE void transpose_quads(const float *from, int64_t from_step, Quad *to) {
     const Quad a = *(const QuadAt *)from, b = *(const QuadAt *)(from + from_step);
@@ -157,20 +165,24 @@ typedef struct {
     double *activity;         /* [C, BATCH_ROWS] */
     float *look;              /* scratch: four times the inputs, padded to vectors */
 
-    const int64_t *place;     /* [M, 4] of each layer: first weight, rows, columns, first bias */
+    const int64_t *place;     /* [M, 5] of each layer: first weight, rows, columns, first bias, first pair */
     float *parameters, *mean, *square; /* flat; the latter are Adam's moments */
-    float *transposed;        /* scratch for one layer */
-    float *input;             /* [BATCH_ROWS, input_rows] */
-    float *branch;            /* [layers, BATCH_ROWS, H] what a layer adds */
-    float *stream;            /* [layers, BATCH_ROWS, H] the sum after it */
-    float *join;              /* [C, BATCH_ROWS, joined] inputs of the heads */
-    float *middle_units;      /* [C, BATCH_ROWS, hidden] */
+    int32_t *rounded;         /* of each layer: its weights, two rows in one; its biases */
+    int32_t *transposed;      /* scratch for one layer */
+    int16_t *input;           /* [BATCH_ROWS, input_rows] */
+    int16_t *branch;          /* [layers, BATCH_ROWS, H] what a layer adds */
+    int16_t *stream;          /* [layers, BATCH_ROWS, H] the sum after it */
+    int16_t *join;            /* [C, BATCH_ROWS, joined] inputs of the heads */
+    int16_t *middle_units;    /* [C, BATCH_ROWS, hidden] */
+    int32_t *partial;         /* [C, hidden] sums of the hidden layers over the trunk's output, for one pixel */
     float *out;               /* [C, BATCH_ROWS, outputs] */
     float *out_gradient;      /* [C, BATCH_ROWS, outputs] */
-    float *middle_gradient;   /* [BATCH_ROWS, hidden] */
-    float *stream_gradient;   /* [BATCH_ROWS, H] */
-    float *branch_gradient;   /* [BATCH_ROWS, H] */
-    float *zero;              /* zeros, a bias that is not there */
+    int32_t *middle_gradient; /* [BATCH_ROWS, hidden] */
+    int32_t *stream_gradient; /* [BATCH_ROWS, H] */
+    int16_t *slope;           /* [BATCH_ROWS, columns] gradients of one layer's outputs */
+    int32_t *paired_units;    /* [BATCH / 2, rows] inputs of one layer, two pixels in one */
+    int32_t *paired_slopes;   /* [BATCH / 2, columns] */
+    int32_t *zero;            /* zeros, a bias that is not there */
 
     const int64_t *size;      /* [C] of the alphabets */
     const int64_t *value;     /* [C, symbols] ascending */
@@ -210,7 +222,7 @@ void DZ_KERNEL(photo_learn)(const Engine *e, int64_t y, int64_t x, const double 
 
 /* context.kernels.c */
 void DZ_KERNEL(photo_look)(Engine *e, int64_t y, int64_t x, int64_t b);
-int64_t DZ_KERNEL(photo_condition)(const Engine *e, int64_t y, int64_t x, int64_t c, int64_t b, float *extras);
+int64_t DZ_KERNEL(photo_condition)(const Engine *e, int64_t y, int64_t x, int64_t c, int64_t b, int16_t *extras);
 void DZ_KERNEL(photo_reveal)(const Engine *e, int64_t y, int64_t x, int64_t c, int64_t b, double value);
 void DZ_KERNEL(photo_end_row)(const Engine *e, int64_t y);
 

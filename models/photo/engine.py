@@ -37,6 +37,7 @@ _ROWS = 8
 _MOST = 8
 _MOST_FED = 3
 _LONGEST = 256
+_WEIGHT_PLACES, _SUM_PLACES = 12, 22
 
 PRIOR_VARIANCE = 0.01
 """Variance of a regression weight before anything was seen."""
@@ -54,8 +55,9 @@ _ARRAYS = (
     "neighbour", "count", "used", "start", "fed", "memory", "covariance", "diagonal",
     "weight", "coupling", "gain", "regressor", "fed_regressor", "values", "variance", "past",
     "raw", "error", "trust", "centre", "activity", "look", "place", "parameters",
-    "mean", "square", "transposed", "input", "branch", "stream", "join", "middle_units",
-    "out", "out_gradient", "middle_gradient", "stream_gradient", "branch_gradient", "zero", "size", "value",
+    "mean", "square", "rounded", "transposed", "input", "branch", "stream", "join",
+    "middle_units", "partial", "out", "out_gradient", "middle_gradient", "stream_gradient", "slope", "paired_units",
+    "paired_slopes", "zero", "size", "value",
     "edge", "symbol", "lower", "upper", "probability", "rank", "split", "spread",
     "counter", "cell", "by_node", "by_spread", "by_depth", "stretch", "squash", "step", "coder",
 )  # fmt: skip
@@ -146,36 +148,50 @@ def _context_arrays(spec: ModelSpec, shape: NetShape, width: int) -> dict[str, N
 
 def _network_arrays(shape: NetShape, parameters: NDArray[Any], square: NDArray[Any]) -> dict[str, NDArray[Any]]:
     """A network that starts from copies of the flat `parameters` and, for Adam, of the flat second moments `square`."""
-    place, at = [], 0
+    place, at, pair = [], 0, 0
     for inputs, columns in shape.matrices().values():
         rows = padded(inputs, ROW_MULTIPLE)
-        place.append((at, rows, columns, at + rows * columns))
+        place.append((at, rows, columns, at + rows * columns, pair))
         at += rows * columns + columns
+        pair += rows // 2 * columns + columns
     if parameters.shape != (at,) or square.shape != (at,):
         raise ValueError(f"{parameters.size} weights and {square.size} moments for a network of {at}")
 
-    def batch(*size: int, before: tuple[int, ...] = ()) -> NDArray[np.float32]:
-        return np.zeros((*before, _BATCH_ROWS, *size), np.float32)
+    def batch(*size: int, before: tuple[int, ...] = (), dtype: Any = np.int16) -> NDArray[Any]:
+        return np.zeros((*before, _BATCH_ROWS, *size), dtype)
 
     c, out = (shape.channels,), padded(3 * shape.components)
+    most = [max(column) for column in zip(*place, strict=True)]
     return {
         "place": np.array(place, np.int64),
         "parameters": parameters,
         "mean": np.zeros(at, np.float32),
         "square": square,
-        "transposed": np.zeros(max(rows * columns for _, rows, columns, _ in place), np.float32),
+        "rounded": np.concatenate([_rounded(parameters, *each[:4]) for each in place]),
+        "transposed": np.zeros(max(rows // 2 * columns for _, rows, columns, *_ in place), np.int32),
         "input": batch(padded(shape.inputs, ROW_MULTIPLE)),
         "branch": batch(shape.width, before=(shape.layers,)),
         "stream": batch(shape.width, before=(shape.layers,)),
         "join": batch(padded(shape.width + max(shape.extras), ROW_MULTIPLE), before=c),
         "middle_units": batch(shape.hidden, before=c),
-        "out": batch(out, before=c),
-        "out_gradient": batch(out, before=c),
-        "middle_gradient": batch(shape.hidden),
-        "stream_gradient": batch(shape.width),
-        "branch_gradient": batch(shape.width),
-        "zero": np.zeros(max(shape.width, shape.hidden), np.float32),
+        "partial": np.zeros((*c, shape.hidden), np.int32),
+        "out": batch(out, before=c, dtype=np.float32),
+        "out_gradient": batch(out, before=c, dtype=np.float32),
+        "middle_gradient": batch(shape.hidden, dtype=np.int32),
+        "stream_gradient": batch(shape.width, dtype=np.int32),
+        "slope": batch(most[2]),
+        "paired_units": np.zeros((BATCH // 2, most[1]), np.int32),
+        "paired_slopes": np.zeros((BATCH // 2, most[2]), np.int32),
+        "zero": np.zeros(most[2], np.int32),
     }
+
+
+def _rounded(parameters: NDArray[Any], first: int, rows: int, columns: int, bias: int) -> NDArray[np.int32]:
+    """A layer's weights as integers, two rows in one, and its biases."""
+    weights = np.rint(np.clip(parameters[first:bias] * np.float32(2**_WEIGHT_PLACES), -32767, 32767)).astype(np.int32)
+    low, high = weights.reshape(rows // 2, 2, columns).swapaxes(0, 1)
+    biases = np.clip(parameters[bias : bias + columns] * np.float32(2**_SUM_PLACES), -(2.0**30), 2.0**30)
+    return np.concatenate([(low & 0xFFFF | high << 16).ravel(), biases.astype(np.int32)])
 
 
 def _zeros(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:

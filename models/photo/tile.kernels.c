@@ -13,8 +13,11 @@
 /* Most bytes that a sample takes: eight bits of probability 2^-28, and what the coder holds back. */
 #define SAMPLE_BYTES 37
 
+/* Of the network's inputs. */
+#define INPUT_STEP (1.0f / 1024.0f)
+
 /* The extra inputs of a head stand behind the trunk's output. */
-INLINE float *extras_at(const Engine *e, int64_t c, int64_t b) {
+INLINE int16_t *extras_at(const Engine *e, int64_t c, int64_t b) {
     return e->join + (c * BATCH_ROWS + b) * e->joined + e->units;
 }
 
@@ -121,10 +124,10 @@ static __attribute__((noinline)) void observe_rows(Engine *e, const uint16_t *sy
             const uint16_t *own = symbols + (y * e->width + x) * channels;
             see(e, own, y, x, 0);
             if (!keep[y]) continue;
-            for (int64_t i = 0; i < e->inputs; i++) *trunk++ = e->input[i];
+            for (int64_t i = 0; i < e->inputs; i++) *trunk++ = (float)e->input[i] * INPUT_STEP;
             for (int64_t c = 0; c < channels; c++) {
                 const int64_t size = c ? experts + (experts + 2) * c : 0;
-                for (int64_t i = 0; i < size; i++) *extras++ = extras_at(e, c, 0)[i];
+                for (int64_t i = 0; i < size; i++) *extras++ = (float)extras_at(e, c, 0)[i] * INPUT_STEP;
                 const double *centres = e->centre + c * (experts + 1) * BATCH_ROWS, value = own[c];
                 for (int64_t j = 0; j < components; j++) {
                     const double centre = centres[j % (experts + 1) * BATCH_ROWS];

@@ -38,13 +38,6 @@ def _clamp(x: float) -> float:
     return min(max(x, -8.0), 8.0)
 
 
-def _affine(x: Array, weight: Array, bias: Array) -> Array:
-    total = bias.copy()
-    for xi, row in zip(x, weight, strict=True):
-        total += xi * row
-    return total
-
-
 def _eight(a: Array, b: Array) -> float:
     products = np.zeros(-(-a.size // 8) * 8)
     products[: a.size] = a * b
@@ -52,6 +45,15 @@ def _eight(a: Array, b: Array) -> float:
     for part in products.reshape(-1, 8):
         sums += part
     return float(np.add.accumulate(sums)[-1])
+
+
+def _whole(x: Array, places: int) -> Array:
+    """The integers of 16 bits nearest to so many binary places of x."""
+    return np.rint(np.clip(x.astype(F) * F(2.0**places), F(-32767), F(32767))).astype(np.int32)
+
+
+def _shorter(x: Array, places: int) -> Array:
+    return np.clip((x + (1 << (places - 1))) >> places, -32767, 32767)
 
 
 class _Network:
@@ -67,58 +69,71 @@ class _Network:
                 y = weights.square[used].reshape(shape).copy()
                 self.moments.setdefault(name, []).append([np.zeros_like(y), y])
                 at += size
+        self.round()
         self.batch: list[dict[str, Array]] = []
         self.pixels = 0
 
+    def round(self) -> None:
+        self.rounded = {
+            name: (_whole(w, 12).astype(np.int64), np.trunc(np.clip(b * F(2.0**22), -(2.0**30), 2.0**30)).astype(np.int64))
+            for name, (w, b) in self.layers.items()
+        }
+
+    def sums(self, name: str, x: Array) -> Array:
+        weight, bias = self.rounded[name]
+        return (bias + x @ weight).astype(np.int32)
+
+    def units(self, name: str, x: Array) -> Array:
+        return _shorter(np.maximum(self.sums(name, x), 0).astype(np.int64), 12)
+
     def trunk(self, inputs: Array) -> Array:
-        seen = {"x0": inputs.astype(F)}
+        seen = {"x0": _whole(inputs, 10).astype(np.int64)}
         self.batch.append(seen)
-        h = np.zeros(0, F)
+        h = np.zeros(0, np.int64)
         for layer in range(self.shape.layers):
-            x = seen[f"x{layer}"]
-            seen[f"r{layer}"] = np.maximum(_affine(x, *self.layers[f"trunk.{layer}"]), F(0))
-            h = seen[f"r{layer}"] if layer == 0 else h + seen[f"r{layer}"]
+            seen[f"r{layer}"] = self.units(f"trunk.{layer}", seen[f"x{layer}"])
+            h = seen[f"r{layer}"] if layer == 0 else np.minimum(h + seen[f"r{layer}"], 32767)
             seen[f"x{layer + 1}"] = h
         return h
 
     def head(self, c: int, h: Array, extras: Array) -> Array:
         seen = self.batch[-1]
-        seen[f"u{c}"] = np.concatenate([h, extras.astype(F)])
-        seen[f"v{c}"] = np.maximum(_affine(seen[f"u{c}"], *self.layers[f"head.{c}.hidden"]), F(0))
-        return _affine(seen[f"v{c}"], *self.layers[f"head.{c}.out"])
+        seen[f"u{c}"] = np.concatenate([h, _whole(extras, 10)])
+        seen[f"v{c}"] = self.units(f"head.{c}.hidden", seen[f"u{c}"])
+        return self.sums(f"head.{c}.out", seen[f"v{c}"]).astype(F) * F(2.0**-22)
 
     def learn(self) -> None:
         self.pixels += 1
         if self.pixels % BATCH:
             return
-        shape, total = self.shape, {name: [np.zeros_like(p) for p in pair] for name, pair in self.layers.items()}
+        shape, total = self.shape, {name: [np.zeros_like(p) for p in pair] for name, pair in self.rounded.items()}
 
         def add(name: str, x: Array, g: Array) -> None:
             total[name][0] += x[:, None] * g
             total[name][1] += g
 
         for seen in self.batch:
-            stream = np.zeros(shape.width, F)
+            stream = np.zeros(shape.width, np.int64)
             for c in range(shape.channels):
-                add(f"head.{c}.out", seen[f"v{c}"], seen[f"g{c}"])
-                weight = self.layers[f"head.{c}.out"][0]
-                g = _affine(seen[f"g{c}"], weight.T, np.zeros(shape.hidden, F)) * (seen[f"v{c}"] > 0)
+                out = _whole(seen[f"g{c}"], 13).astype(np.int64)
+                add(f"head.{c}.out", seen[f"v{c}"], out)
+                g = _shorter(self.rounded[f"head.{c}.out"][0] @ out, 12) * (seen[f"v{c}"] > 0)
                 add(f"head.{c}.hidden", seen[f"u{c}"], g)
-                stream = _affine(g, self.layers[f"head.{c}.hidden"][0][: shape.width].T, stream)
+                stream += self.rounded[f"head.{c}.hidden"][0][: shape.width] @ g
             for layer in range(shape.layers - 1, -1, -1):
-                g = stream * (seen[f"r{layer}"] > 0)
+                g = _shorter(stream, 12) * (seen[f"r{layer}"] > 0)
                 add(f"trunk.{layer}", seen[f"x{layer}"], g)
-                if layer:
-                    stream = _affine(g, self.layers[f"trunk.{layer}"][0].T, stream)
+                stream = stream + self.rounded[f"trunk.{layer}"][0] @ g if layer else stream
         start, end, half = self.rho
         rho = F(end + (start - end) * half / (half + self.pixels))
         for name, pair in self.layers.items():
-            for theta, gamma, (m, y) in zip(pair, total[name], self.moments[name], strict=True):
-                mean = gamma * F(2.0**-7)
+            for number, (theta, gamma, (m, y)) in enumerate(zip(pair, total[name], self.moments[name], strict=True)):
+                mean = gamma.astype(np.int32).astype(F) * F(2.0 ** (-20 if number else -30))
                 m[...] = m * F(0.9) + mean * F(1 - 0.9) + F(1e-30)
                 y[...] = y * F(0.99) + mean * mean * F(1 - 0.99) + F(1e-30)
                 theta[...] = theta - rho * m / (np.sqrt(y) + F(1e-7))
         self.batch.clear()
+        self.round()
 
 
 class _Expert:

@@ -16,6 +16,7 @@ from leaves import dead_leaves
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+TOLERANCE = 0.05  # of gradients by rounded units and rounded gradients of outputs, over their size
 NETWORKS = [(name, group) for name in MODELS for group in GROUPS]
 
 
@@ -64,11 +65,12 @@ def _torch_net(weights: PhotoWeights) -> Any:
     from densezip.models.photo.torchnet import PhotoNet
 
     net = PhotoNet(weights.shape)
-    for (name, (rows, columns)), (at, _, _, bias) in zip(
+    for (name, (rows, columns)), (at, _, _, bias, _) in zip(
         weights.shape.matrices().items(), _places(weights), strict=True
     ):
         key = name.replace(".", "_")
-        net.weight[key].data = torch.from_numpy(_part(weights.parameters, at, rows, columns).copy())
+        rounded = np.rint(_part(weights.parameters, at, rows, columns) * 4096) / np.float32(4096)
+        net.weight[key].data = torch.from_numpy(rounded)
         net.bias[key].data = torch.from_numpy(weights.parameters[bias : bias + columns].copy())
     return net
 
@@ -83,9 +85,9 @@ def _part(flat: Floats, at: int, rows: int, columns: int) -> Floats:
 
 def _inputs(session: Session, weights: PhotoWeights) -> tuple[Floats, list[Floats]]:
     """Inputs of the trunk and extra inputs of the heads but the first, of the last batch."""
-    shape, joined = weights.shape, session.arrays["join"]
+    shape, joined = weights.shape, session.arrays["join"] * np.float32(2.0**-10)
     extras = [joined[c, :BATCH, shape.width : shape.width + shape.extras[c]] for c in range(1, shape.channels)]
-    return session.arrays["input"][:BATCH, : shape.inputs], extras
+    return session.arrays["input"][:BATCH, : shape.inputs] * np.float32(2.0**-10), extras
 
 
 @pytest.mark.parametrize(("name", "group"), NETWORKS)
@@ -111,9 +113,10 @@ def test_compiled_forward_equals_torch(name: str, group: str) -> None:
         expected = _torch_net(weights)(torch.from_numpy(trunk), [torch.from_numpy(e) for e in extras])
     used = 3 * weights.shape.components
     for c, out in enumerate(expected):
-        np.testing.assert_allclose(
-            session.arrays["out"][c, :BATCH, :used], out.reshape(BATCH, used).numpy(), rtol=1e-5, atol=1e-5
-        )
+        error = session.arrays["out"][c, :BATCH, :used] - out.reshape(BATCH, used).numpy()
+        # Units are rounded.
+        assert np.abs(error).max() < 0.03
+        assert np.sqrt(np.square(error).mean()) < 0.004
 
 
 @pytest.mark.parametrize(("name", "group"), NETWORKS)
@@ -137,17 +140,18 @@ def test_compiled_gradients_equal_autograd(name: str, group: str) -> None:
         distance, activity, end = (torch.from_numpy(a[-BATCH:, c]) for a in (seen.distance, seen.activity, seen.end))
         loss = loss + mixture_nats(out, distance, activity, end < 0, end > 0).sum()
     loss.backward()
-    for (layer, (rows, columns)), (at, padded_rows, _, bias) in zip(
+    for (layer, (rows, columns)), (at, padded_rows, _, bias, _) in zip(
         weights.shape.matrices().items(), _places(weights), strict=True
     ):
         key = layer.replace(".", "_")
         found = _part(gradients, at, padded_rows, columns)
         expected = net.weight[key].grad.numpy()
         size = np.abs(expected).max() + 1e-3
-        np.testing.assert_allclose(found[:rows], expected, rtol=1e-3, atol=1e-4 * size, err_msg=layer)
+        assert np.sqrt(np.square(found[:rows] - expected).sum()) < TOLERANCE * np.sqrt(np.square(expected).sum()), layer
+        np.testing.assert_allclose(found[:rows], expected, atol=TOLERANCE * size, err_msg=layer)
         assert (np.abs(found[rows:]) < 1e-20).all(), f"{layer}: the padding learns"
         found_bias = gradients[bias : bias + columns]
-        np.testing.assert_allclose(found_bias, net.bias[key].grad.numpy(), rtol=1e-3, atol=1e-4 * size, err_msg=layer)
+        np.testing.assert_allclose(found_bias, net.bias[key].grad.numpy(), atol=TOLERANCE * size, err_msg=layer)
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -156,12 +160,11 @@ def test_a_step_is_adam_without_bias_correction(group: str) -> None:
     weights = _frozen("photo-5", group, rate=0.001)
     arrays, one = _coded(weights, _picture(group, 1)).arrays, np.float32
     for c in range(weights.shape.channels):
-        at, rows, columns, bias = (int(n) for n in arrays["place"][weights.shape.layers + 2 * c + 1])
+        at, rows, columns, bias, _ = (int(n) for n in arrays["place"][weights.shape.layers + 2 * c + 1])
         own = slice(at, bias + columns)
-        g = np.zeros((rows + 1, columns), one)
-        for unit, out in zip(arrays["middle_units"][c, :BATCH], arrays["out_gradient"][c, :BATCH], strict=True):
-            g += np.append(unit, one(1))[:, None] * out
-        mean_gradient = g.ravel() * one(1 / BATCH)
+        units = np.append(arrays["middle_units"][c, :BATCH].astype(int), np.full((BATCH, 1), 2**10), 1)
+        slopes = np.rint(arrays["out_gradient"][c, :BATCH].clip(-3.999, 3.999) * one(2**13)).astype(int)
+        mean_gradient = (units.T @ slopes).ravel().astype(one) * one(2.0**-30)
         mean = mean_gradient * one(1.0 - 0.9) + one(1e-30)
         square = weights.square[own] * one(0.99) + (mean_gradient * mean_gradient) * one(1.0 - 0.99) + one(1e-30)
         np.testing.assert_array_equal(arrays["mean"][own], mean)
