@@ -54,11 +54,6 @@ void DZ_KERNEL(photo_end_row)(const Engine *e, int64_t y) {
     }
 }
 
-/* Write four numbers as floats, rounded to nearest. */
-INLINE void put_four(float *to, Four value) {
-    *(QuadAt *)to = __builtin_convertvector(value, Quad);
-}
-
 /* Clamp n floats, and those behind them in their vector, to the limit of the network's inputs. */
 INLINE void clamp(float *x, int64_t n) {
     for (int64_t i = 0; i < n; i += FLOATS)
@@ -69,16 +64,13 @@ INLINE void clamp(float *x, int64_t n) {
 void DZ_KERNEL(photo_look)(Engine *e, int64_t y, int64_t x, int64_t b) {
     const int64_t channels = e->channels, experts = e->experts, at = x + PAD;
     if (x == 0) begin_row(e, y);
-    double *z = e->regressor + (e->pixels & 1) * e->largest, *before = e->regressor + (~e->pixels & 1) * e->largest;
+    float *z = e->regressor;
+    if (x > 0)
+        DZ_KERNEL(photo_learn)(e, y, x - 1, z);
+    else if (y > 0)
+        DZ_KERNEL(photo_learn)(e, y - 1, e->width - 1, z);
     DZ_KERNEL(photo_regressors)(e, y, x, e->seen, z);
-    if (!e->pending)
-        DZ_KERNEL(photo_begin)(e, z);
-    else if (x > 0)
-        DZ_KERNEL(photo_learn)(e, y, x - 1, before, z);
-    else
-        DZ_KERNEL(photo_learn)(e, y - 1, e->width - 1, before, z);
-    e->pending = 1;
-    DZ_KERNEL(photo_predict)(e, z);
+    DZ_KERNEL(photo_predict)(e, y, x, z);
 
     const double *near[SEEN];
     for (int p = 0; p < SEEN; p++) near[p] = past_at(e, y + PLACE[p][0], at + PLACE[p][1]);
@@ -114,7 +106,7 @@ void DZ_KERNEL(photo_look)(Engine *e, int64_t y, int64_t x, int64_t b) {
     const Four scale = 1.0 / activity;
     float *out = e->look;
     put_four(out, -blend * scale), out += 4;
-    for (int64_t n = 0; n < e->reach; n++) put_four(out, (load_four(z + n * channels) - blend) * scale), out += 4;
+    for (int64_t n = 0; n < e->reach; n++) put_four(out, (widen_four(z + n * channels) - blend) * scale), out += 4;
     for (int64_t k = 0; k < experts; k++) put_four(out, (raw[k] - blend) * scale), out += 4;
     for (int p = 0; p < SEEN; p++) {
         put_four(out, load_four(near[p] + BLENDED) * scale), out += 4;
