@@ -6,6 +6,9 @@
 #include "engine.h"
 
 #define ACTIVITY_FLOOR 0.4
+#define LEVEL_FLOOR 0.0625    /* where nothing is ever wrong, all phases are alike */
+#define LEVEL_RATE 0x1p-12
+#define SHARED_COUPLING 0.25
 #define INPUT_LIMIT 8.0f
 #define NEAR 6
 #define SEEN 14
@@ -16,7 +19,7 @@ static const int8_t PLACE[SEEN][2] = {{0, -1}, {-1, 0}, {-1, -1}, {-1, 1}, {0, -
                                       {-1, -2}, {-2, -1}, {-2, 1}, {0, -3}, {-2, 2}, {-2, -2}, {-3, 0}};
 static const double WEIGHT[NEAR] = {2.0, 2.0, 1.0, 1.0, 1.0, 1.0};
 
-/* Doubles that `past` holds of one pixel, and what they are. */
+/* Doubles that `past` holds of one pixel, and what they are: errors, and their mean size over the level of its phase. */
 #define RECORD(e) ((2 + (e)->experts) * 4)
 #define BLENDED 0
 #define ABSOLUTE 4
@@ -74,15 +77,19 @@ void DZ_KERNEL(photo_look)(Engine *e, int64_t y, int64_t x, int64_t b) {
 
     const double *near[SEEN];
     for (int p = 0; p < SEEN; p++) near[p] = past_at(e, y + PLACE[p][0], at + PLACE[p][1]);
+    const double *level = e->level;
+    const Four all = load_four(level) + load_four(level + 4) + load_four(level + 8) + load_four(level + 12);
+    const Four ratio = load_four(level + 4 * phase_of(y, x)) / (all * 0.25);
+    store_four(e->ratio, ratio);
     Four activity = {};
     for (int p = 0; p < NEAR; p++) activity += WEIGHT[p] * load_four(near[p] + ABSOLUTE);
-    activity = activity * 0.125 + ACTIVITY_FLOOR;
+    activity = (activity * 0.125 + ACTIVITY_FLOOR) * ratio;
     Four far = {};
     const double *above = past_at(e, y - 1, at) + ABSOLUTE, *above2 = past_at(e, y - 2, at) + ABSOLUTE;
     const double *here = past_at(e, y, at) + ABSOLUTE;
     for (int64_t d = -4; d < 5; d++) far += load_four(above + d * RECORD(e)) + load_four(above2 + d * RECORD(e));
     for (int64_t d = 1; d < 5; d++) far += load_four(here - d * RECORD(e));
-    const Four wide = far * (1.0 / 22.0) + ACTIVITY_FLOOR;
+    const Four wide = (far * (1.0 / 22.0) + ACTIVITY_FLOOR) * ratio;
 
     Four raw[MOST_EXPERTS], trust[MOST_EXPERTS], total = {}, blend = {};
     for (int64_t k = 0; k < experts; k++) {
@@ -147,7 +154,10 @@ int64_t DZ_KERNEL(photo_condition)(const Engine *e, int64_t y, int64_t x, int64_
     const int64_t experts = e->experts, channels = e->channels;
     const double *values = values_at(e, y, x + PAD), west = values[c - 4];
     const double *raw = e->raw + c * MOST_EXPERTS, *error = e->error;
-#define COUPLING(a, b) load_doubles(e->coupling + ((a) * channels + (b)) * MOST_EXPERTS + k)
+    const int64_t size = channels * channels * MOST_EXPERTS;
+    const double *shared = e->coupling, *own_phase = shared + (1 + phase_of(y, x)) * size;
+#define AT(a, b) (((a) * channels + (b)) * MOST_EXPERTS + k)
+#define COUPLING(a, b) (SHARED_COUPLING * load_doubles(shared + AT(a, b)) + load_doubles(own_phase + AT(a, b)))
     double centre[MOST_EXPERTS], blend = 0.0;
     for (int64_t k = 0; k < experts; k += DOUBLES) {
         Doubles shift = {};
@@ -200,6 +210,9 @@ void DZ_KERNEL(photo_reveal)(const Engine *e, int64_t y, int64_t x, int64_t c, i
         total += __builtin_fabs(failed);
     }
     values[c] = value;
-    past[ABSOLUTE + c] = total / (double)e->experts;
+    const double mean = total / (double)e->experts, ratio = e->ratio[c];
+    past[ABSOLUTE + c] = mean / ratio;
+    double *level = e->level + 4 * phase_of(y, x) + c;
+    *level += ((mean * ratio / e->activity[c * BATCH_ROWS + b] + LEVEL_FLOOR) - *level) * LEVEL_RATE;
     past[BLENDED + c] = value - centre[e->experts * BATCH_ROWS];
 }

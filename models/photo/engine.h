@@ -122,6 +122,8 @@ INLINE Four widen_four(const float *from) { return __builtin_convertvector(*(con
 #define STAGE_INPUTS 8   /* of the last stage: the mixture, a bias and the contexts */
 #define MOST_HISTORIES 4 /* contexts */
 
+INLINE int64_t phase_of(int64_t y, int64_t x) { return (y & 1) << 1 | (x & 1); }
+
 /* C channels, K experts, J components, S = width + 2 PAD columns, H units, E extra inputs. */
 typedef struct {
     int64_t width, span, channels, experts, reach, components;
@@ -150,15 +152,17 @@ typedef struct {
     float *gain;              /* [K, PHASES, largest] */
     float *diagonal;          /* [K, PHASES, largest] of each covariance with what is pending, to the same bits */
     float *weight;            /* [K, PHASES, C, largest] */
-    double *coupling;         /* [C, C, MOST_EXPERTS] */
+    double *coupling;         /* [1 + PHASES, C, C, MOST_EXPERTS] of all pixels, and of those of each phase */
     float *regressor;         /* [largest] of this pixel */
     float *fed_regressor;     /* [MOST_FED, largest] */
 
     double *values;           /* [ROWS, S, 4] samples */
     double *variance;         /* [ROWS, S] of the noise, for the experts */
-    double *past;             /* [ROWS, S, 2 + K, 4] error of the blend, mean |error|, error of each expert */
+    double *past;             /* [ROWS, S, 2 + K, 4] error of the blend, mean |error| / ratio, error of each expert */
     double *raw;              /* [4, MOST_EXPERTS] predictions relative to the west pixel */
     double *error;            /* [4, MOST_EXPERTS] errors of `raw` */
+    double *level;            /* [PHASES, 4] mean |error| over what the errors near by let expect */
+    double *ratio;            /* [4] of the level of this pixel's phase to that of all */
     double *trust;            /* [MOST_EXPERTS, 4] */
     double *centre;           /* [C, K + 1, BATCH_ROWS] predictions in sample values and their blend, of the batch */
     double *activity;         /* [C, BATCH_ROWS] */

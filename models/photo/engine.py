@@ -54,7 +54,7 @@ _RATES = ("middle", "rate_start", "rate_end", "rate_half")
 _ARRAYS = (
     "neighbour", "count", "used", "start", "fed", "parting", "parted", "memory", "covariance",
     "scale", "gain", "diagonal", "weight", "coupling", "regressor", "fed_regressor", "values", "variance", "past",
-    "raw", "error", "trust", "centre", "activity", "look", "place", "parameters",
+    "raw", "error", "level", "ratio", "trust", "centre", "activity", "look", "place", "parameters",
     "mean", "square", "transposed", "input", "branch", "stream", "join", "middle_units",
     "out", "out_gradient", "middle_gradient", "stream_gradient", "branch_gradient", "zero", "size", "value",
     "edge", "symbol", "lower", "upper", "probability", "rank", "split", "spread",
@@ -113,8 +113,8 @@ def _expert_arrays(specs: tuple[ExpertSpec, ...], channels: int, reach: int) -> 
         matrices = covariance[start[k] : start[k] + size[k]].reshape(_PHASES, n, n)
         matrices[:, *np.diag_indices(used[k])] = PRIOR_VARIANCE
         diagonal[k, :, : used[k]] = PRIOR_VARIANCE
-    coupling = np.full((channels, channels, _MOST), _COUPLING_PRIOR)
-    coupling[np.diag_indices(channels)] = 1.0
+    coupling = np.full((1 + _PHASES, channels, channels, _MOST), _COUPLING_PRIOR)
+    coupling[:, *np.diag_indices(channels)] = 1.0
     return {
         "neighbour": neighbours(max(reach, *(s.neighbours for s in specs))),
         "count": count,
@@ -144,6 +144,8 @@ def _context_arrays(spec: ModelSpec, shape: NetShape, width: int) -> dict[str, N
         "past": np.zeros((_ROWS, span, 2 + k, 4)),
         "raw": np.zeros((4, _MOST)),
         "error": np.ones((4, _MOST)),  # the experts that there are not keep it: no denormal numbers arise
+        "level": np.ones((_PHASES, 4)),
+        "ratio": np.ones(4),
         "trust": np.zeros((_MOST, 4)),
         "centre": np.zeros((c, k + 1, _BATCH_ROWS)),
         "activity": np.ones((c, _BATCH_ROWS)),

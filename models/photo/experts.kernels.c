@@ -99,7 +99,7 @@ void DZ_KERNEL(photo_regressors)(const Engine *e, int64_t y, int64_t x, int64_t 
 
 /* Number of the state of expert k for the pixel (y, x). */
 INLINE int64_t state_of(const Engine *e, int64_t k, int64_t y, int64_t x) {
-    return k * PHASES + (((y & 1) << 1 | (x & 1)) & e->parted[k]);
+    return k * PHASES + (phase_of(y, x) & e->parted[k]);
 }
 
 INLINE float *weight_of(const Engine *e, int64_t state, int64_t c) {
@@ -164,12 +164,11 @@ static void part(const Engine *e, int64_t k) {
     e->parted[k] = PHASES - 1;
 }
 
-/* Decayed sums of products of the channels' errors of all experts. */
-static void couple(const Engine *e, double variance) {
+/* Decayed sums of products of the channels' errors of all experts, over all pixels or those of one phase. */
+static void couple(const Engine *e, double *sum, double variance) {
     const double confidence = 1.0 / variance;
     for (int64_t a = 0; a < e->channels; a++)
-        for (int64_t b = 0; b < e->channels; b++) {
-            double *sum = e->coupling + (a * e->channels + b) * MOST_EXPERTS;
+        for (int64_t b = 0; b < e->channels; b++, sum += MOST_EXPERTS) {
             const double *left = e->error + a * MOST_EXPERTS, *right = e->error + b * MOST_EXPERTS;
             const double floor = a == b ? COUPLING_FLOOR : 0.0;
             for (int64_t k = 0; k < MOST_EXPERTS; k += DOUBLES) {
@@ -205,5 +204,6 @@ void DZ_KERNEL(photo_learn)(const Engine *e, int64_t y, int64_t x, const float *
         }
         if (e->pixels == e->parting[k]) part(e, k);
     }
-    couple(e, here);
+    couple(e, e->coupling, here);
+    couple(e, e->coupling + (1 + phase_of(y, x)) * e->channels * e->channels * MOST_EXPERTS, here);
 }
