@@ -18,7 +18,6 @@
 #define BIAS 0.3f
 #define LOGIT_LIMIT 11.99f
 #define AMBIGUITIES 16
-#define PHASES 4
 #define SPREADS 8
 
 typedef float Inputs __attribute__((vector_size(4 * STAGE_INPUTS)));

@@ -17,16 +17,15 @@ DZ_EXPORT int64_t DZ_KERNEL(dz_photo_find)(const Engine *e, int64_t c, int64_t b
     return symbol;
 }
 
-/* Let expert 0 learn n samples [n, largest] of one noise variance, whose targets are [n, C]. */
-DZ_EXPORT void DZ_KERNEL(dz_photo_fit)(const Engine *e, const double *sample, const double *target, int64_t n,
+/* Let the first state of expert 0 learn n samples [n, largest] of one noise variance, whose targets are [n, C]. */
+DZ_EXPORT void DZ_KERNEL(dz_photo_fit)(const Engine *e, const float *sample, const double *target, int64_t n,
                                        double variance) {
     const Mode mode = ieee_mode();
     for (int64_t i = 0; i < n; i++, sample += e->largest, target += e->channels) {
         double error[4];
-        DZ_KERNEL(photo_begin)(e, sample);
-        DZ_KERNEL(photo_predict)(e, sample);
+        DZ_KERNEL(photo_predict)(e, 0, 0, sample);
         for (int64_t c = 0; c < e->channels; c++) error[c] = target[c] - e->raw[c * MOST_EXPERTS];
-        DZ_KERNEL(photo_update)(e, 0, sample, error, 1, variance, sample);
+        DZ_KERNEL(photo_update)(e, 0, 0, sample, error, 1, variance);
     }
     restore_mode(mode);
 }

@@ -6,6 +6,9 @@
 #include "engine.h"
 
 #define ACTIVITY_FLOOR 0.4
+#define LEVEL_FLOOR 0.0625    /* where nothing is ever wrong, all phases are alike */
+#define LEVEL_RATE 0x1p-12
+#define SHARED_COUPLING 0.25
 #define INPUT_SCALE 1024.0f
 #define INPUT_LIMIT 8192.0f
 #define NEAR 6
@@ -17,7 +20,7 @@ static const int8_t PLACE[SEEN][2] = {{0, -1}, {-1, 0}, {-1, -1}, {-1, 1}, {0, -
                                       {-1, -2}, {-2, -1}, {-2, 1}, {0, -3}, {-2, 2}, {-2, -2}, {-3, 0}};
 static const double WEIGHT[NEAR] = {2.0, 2.0, 1.0, 1.0, 1.0, 1.0};
 
-/* Doubles that `past` holds of one pixel, and what they are. */
+/* Doubles that `past` holds of one pixel, and what they are: errors, and their mean size over the level of its phase. */
 #define RECORD(e) ((2 + (e)->experts) * 4)
 #define BLENDED 0
 #define ABSOLUTE 4
@@ -55,11 +58,6 @@ void DZ_KERNEL(photo_end_row)(const Engine *e, int64_t y) {
     }
 }
 
-/* Write four numbers as floats, rounded to nearest. */
-INLINE void put_four(float *to, Four value) {
-    *(QuadAt *)to = __builtin_convertvector(value, Quad);
-}
-
 /* Round n floats, and those behind them in their vector, to the network's inputs: integers within the limit. */
 INLINE void round_inputs(const float *x, int64_t n, int32_t *out) {
     for (int64_t i = 0; i < n; i += FLOATS) {
@@ -72,28 +70,29 @@ INLINE void round_inputs(const float *x, int64_t n, int32_t *out) {
 void DZ_KERNEL(photo_look)(Engine *e, int64_t y, int64_t x, int64_t b) {
     const int64_t channels = e->channels, experts = e->experts, at = x + PAD;
     if (x == 0) begin_row(e, y);
-    double *z = e->regressor + (e->pixels & 1) * e->largest, *before = e->regressor + (~e->pixels & 1) * e->largest;
+    float *z = e->regressor;
+    if (x > 0)
+        DZ_KERNEL(photo_learn)(e, y, x - 1, z);
+    else if (y > 0)
+        DZ_KERNEL(photo_learn)(e, y - 1, e->width - 1, z);
     DZ_KERNEL(photo_regressors)(e, y, x, e->seen, z);
-    if (!e->pending)
-        DZ_KERNEL(photo_begin)(e, z);
-    else if (x > 0)
-        DZ_KERNEL(photo_learn)(e, y, x - 1, before, z);
-    else
-        DZ_KERNEL(photo_learn)(e, y - 1, e->width - 1, before, z);
-    e->pending = 1;
-    DZ_KERNEL(photo_predict)(e, z);
+    DZ_KERNEL(photo_predict)(e, y, x, z);
 
     const double *near[SEEN];
     for (int p = 0; p < SEEN; p++) near[p] = past_at(e, y + PLACE[p][0], at + PLACE[p][1]);
+    const double *level = e->level;
+    const Four all = load_four(level) + load_four(level + 4) + load_four(level + 8) + load_four(level + 12);
+    const Four ratio = load_four(level + 4 * phase_of(y, x)) / (all * 0.25);
+    store_four(e->ratio, ratio);
     Four activity = {};
     for (int p = 0; p < NEAR; p++) activity += WEIGHT[p] * load_four(near[p] + ABSOLUTE);
-    activity = activity * 0.125 + ACTIVITY_FLOOR;
+    activity = (activity * 0.125 + ACTIVITY_FLOOR) * ratio;
     Four far = {};
     const double *above = past_at(e, y - 1, at) + ABSOLUTE, *above2 = past_at(e, y - 2, at) + ABSOLUTE;
     const double *here = past_at(e, y, at) + ABSOLUTE;
     for (int64_t d = -4; d < 5; d++) far += load_four(above + d * RECORD(e)) + load_four(above2 + d * RECORD(e));
     for (int64_t d = 1; d < 5; d++) far += load_four(here - d * RECORD(e));
-    const Four wide = far * (1.0 / 22.0) + ACTIVITY_FLOOR;
+    const Four wide = (far * (1.0 / 22.0) + ACTIVITY_FLOOR) * ratio;
 
     Four raw[MOST_EXPERTS], trust[MOST_EXPERTS], total = {}, blend = {};
     for (int64_t k = 0; k < experts; k++) {
@@ -117,7 +116,7 @@ void DZ_KERNEL(photo_look)(Engine *e, int64_t y, int64_t x, int64_t b) {
     const Four scale = 1.0 / activity;
     float *out = e->look;
     put_four(out, -blend * scale), out += 4;
-    for (int64_t n = 0; n < e->reach; n++) put_four(out, (load_four(z + n * channels) - blend) * scale), out += 4;
+    for (int64_t n = 0; n < e->reach; n++) put_four(out, (widen_four(z + n * channels) - blend) * scale), out += 4;
     for (int64_t k = 0; k < experts; k++) put_four(out, (raw[k] - blend) * scale), out += 4;
     for (int p = 0; p < SEEN; p++) {
         put_four(out, load_four(near[p] + BLENDED) * scale), out += 4;
@@ -161,7 +160,10 @@ int64_t DZ_KERNEL(photo_condition)(const Engine *e, int64_t y, int64_t x, int64_
     const int64_t experts = e->experts, channels = e->channels;
     const double *values = values_at(e, y, x + PAD), west = values[c - 4];
     const double *raw = e->raw + c * MOST_EXPERTS, *error = e->error;
-#define COUPLING(a, b) load_doubles(e->coupling + ((a) * channels + (b)) * MOST_EXPERTS + k)
+    const int64_t size = channels * channels * MOST_EXPERTS;
+    const double *shared = e->coupling, *own_phase = shared + (1 + phase_of(y, x)) * size;
+#define AT(a, b) (((a) * channels + (b)) * MOST_EXPERTS + k)
+#define COUPLING(a, b) (SHARED_COUPLING * load_doubles(shared + AT(a, b)) + load_doubles(own_phase + AT(a, b)))
     double centre[MOST_EXPERTS], blend = 0.0;
     for (int64_t k = 0; k < experts; k += DOUBLES) {
         Doubles shift = {};
@@ -213,6 +215,9 @@ void DZ_KERNEL(photo_reveal)(const Engine *e, int64_t y, int64_t x, int64_t c, i
         total += __builtin_fabs(failed);
     }
     values[c] = value;
-    past[ABSOLUTE + c] = total / (double)e->experts;
+    const double mean = total / (double)e->experts, ratio = e->ratio[c];
+    past[ABSOLUTE + c] = mean / ratio;
+    double *level = e->level + 4 * phase_of(y, x) + c;
+    *level += ((mean * ratio / e->activity[c * BATCH_ROWS + b] + LEVEL_FLOOR) - *level) * LEVEL_RATE;
     past[BLENDED + c] = value - centre[e->experts * BATCH_ROWS];
 }

@@ -112,18 +112,25 @@ INLINE void transpose_quads(const float *from, int64_t from_step, Quad *to) {
     to[3] = __builtin_shufflevector(ef, gh, 2, 3, 6, 7);
 }
 
+/* Four numbers as floats, rounded to nearest, and floats as numbers. */
+INLINE void put_four(float *to, Four value) { *(QuadAt *)to = __builtin_convertvector(value, Quad); }
+INLINE Four widen_four(const float *from) { return __builtin_convertvector(*(const QuadAt *)from, Four); }
+
 #define BATCH 128      /* pixels between two steps of learning */
 #define BATCH_ROWS 136 /* rows of the batch's buffers: blocks of up to eight pixels may reach past the last one */
 #define PAD 10         /* columns kept to the left and right of every row */
 #define ROWS 8         /* rows kept in the ring buffers, a power of two */
 #define MOST_EXPERTS 8
 #define MOST_COMPONENTS 8
+#define PHASES 4 /* of a place: (x mod 2) + 2 (y mod 2) */
 #define MOST_FED 3
 #define PRECISION 28
 #define WHOLE ((int64_t)1 << PRECISION)
 #define DEPTHS 8         /* bits of a sample that is coded bit by bit */
 #define STAGE_INPUTS 8   /* of the last stage: the mixture, a bias and the contexts */
 #define MOST_HISTORIES 4 /* contexts */
+
+INLINE int64_t phase_of(int64_t y, int64_t x) { return (y & 1) << 1 | (x & 1); }
 
 /* C channels, K experts, J components, S = width + 2 PAD columns, H units, E extra inputs. */
 typedef struct {
@@ -132,34 +139,38 @@ typedef struct {
     int64_t places;      /* neighbours listed */
     int64_t seen;        /* of these, those that the largest expert or the network uses */
     int64_t fed_places;  /* those that the largest expert uses which is fed */
-    int64_t largest;     /* doubles of a vector of regressors */
+    int64_t largest;     /* floats of a vector of regressors */
     int64_t symbols;     /* stride of the alphabets' tables */
     int64_t histories;   /* contexts of the last stage; 0: samples are coded as the mixture says */
     int64_t lines;       /* of counters, for each context */
     int64_t pixels;      /* done */
-    int64_t pending;     /* 0: nothing yet; 1: the experts are still to learn the last pixel */
     double middle;       /* of the sample range */
     double rate_start, rate_end, rate_half;
 
     const int64_t *neighbour; /* [places, 2] (dy, dx), nearest first */
-    const int64_t *count;     /* [K] regressors, padded to eight */
+    const int64_t *count;     /* [K] regressors, padded to sixteen */
     const int64_t *used;      /* [K] regressors */
-    const int64_t *start;     /* [K] first element of the covariance */
+    const int64_t *start;     /* [K] first element of the covariances */
     const int64_t *fed;       /* [K] */
+    const int64_t *parting;   /* [K] pixels after which each phase has a state of its own; 0: never */
+    int64_t *parted;          /* [K] bits of the phase that tell the states apart: 0 before that, then 3 */
     const double *memory;     /* [K] */
-    double *covariance;       /* K matrices [N, N] */
-    double *diagonal;         /* [K, largest] of each covariance, to the same bits */
-    double *weight;           /* [K, C, largest] */
-    double *coupling;         /* [C, C, MOST_EXPERTS] */
-    double *gain;             /* [K, largest] covariance times the regressors of the sample that is learnt next */
-    double *regressor;        /* [2, largest] of this pixel and of the one before, in turn */
-    double *fed_regressor;    /* [MOST_FED, largest] */
+    float *covariance;        /* for each expert PHASES matrices [N, N], without what is pending */
+    float *scale;             /* [K, PHASES] pending: a covariance is still to become (P - gain gainT) * scale */
+    float *gain;              /* [K, PHASES, largest] */
+    float *diagonal;          /* [K, PHASES, largest] of each covariance with what is pending, to the same bits */
+    float *weight;            /* [K, PHASES, C, largest] */
+    double *coupling;         /* [1 + PHASES, C, C, MOST_EXPERTS] of all pixels, and of those of each phase */
+    float *regressor;         /* [largest] of this pixel */
+    float *fed_regressor;     /* [MOST_FED, largest] */
 
     double *values;           /* [ROWS, S, 4] samples */
     double *variance;         /* [ROWS, S] of the noise, for the experts */
-    double *past;             /* [ROWS, S, 2 + K, 4] error of the blend, mean |error|, error of each expert */
+    double *past;             /* [ROWS, S, 2 + K, 4] error of the blend, mean |error| / ratio, error of each expert */
     double *raw;              /* [4, MOST_EXPERTS] predictions relative to the west pixel */
     double *error;            /* [4, MOST_EXPERTS] errors of `raw` */
+    double *level;            /* [PHASES, 4] mean |error| over what the errors near by let expect */
+    double *ratio;            /* [4] of the level of this pixel's phase to that of all */
     double *trust;            /* [MOST_EXPERTS, 4] */
     double *centre;           /* [C, K + 1, BATCH_ROWS] predictions in sample values and their blend, of the batch */
     double *activity;         /* [C, BATCH_ROWS] */
@@ -213,12 +224,11 @@ typedef struct {
 } Mixture;
 
 /* experts.kernels.c */
-void DZ_KERNEL(photo_regressors)(const Engine *e, int64_t y, int64_t x, int64_t places, double *z);
-void DZ_KERNEL(photo_predict)(const Engine *e, const double *z);
-void DZ_KERNEL(photo_begin)(const Engine *e, const double *z);
-void DZ_KERNEL(photo_update)(const Engine *e, int64_t k, const double *z, const double *error, int64_t stride,
-                             double variance, const double *next);
-void DZ_KERNEL(photo_learn)(const Engine *e, int64_t y, int64_t x, const double *z, const double *next);
+void DZ_KERNEL(photo_regressors)(const Engine *e, int64_t y, int64_t x, int64_t places, float *z);
+void DZ_KERNEL(photo_predict)(const Engine *e, int64_t y, int64_t x, const float *z);
+void DZ_KERNEL(photo_update)(const Engine *e, int64_t k, int64_t state, const float *z, const double *error,
+                             int64_t stride, double variance);
+void DZ_KERNEL(photo_learn)(const Engine *e, int64_t y, int64_t x, const float *z);
 
 /* context.kernels.c */
 void DZ_KERNEL(photo_look)(Engine *e, int64_t y, int64_t x, int64_t b);

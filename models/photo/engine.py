@@ -36,6 +36,7 @@ _BATCH_ROWS = 136
 _ROWS = 8
 _MOST = 8
 _MOST_FED = 3
+_PHASES = 4
 _LONGEST = 256
 _WEIGHT_PLACES, _SUM_PLACES = 12, 22
 
@@ -48,13 +49,13 @@ _COUPLING_PRIOR = 0.9
 _NUMBERS = (
     "width", "span", "channels", "experts", "reach", "components", "layers", "units",
     "hidden", "inputs", "input_rows", "joined", "outputs", "places", "seen", "fed_places",
-    "largest", "symbols", "histories", "lines", "pixels", "pending",
+    "largest", "symbols", "histories", "lines", "pixels",
 )  # fmt: skip
 _RATES = ("middle", "rate_start", "rate_end", "rate_half")
 _ARRAYS = (
-    "neighbour", "count", "used", "start", "fed", "memory", "covariance", "diagonal",
-    "weight", "coupling", "gain", "regressor", "fed_regressor", "values", "variance", "past",
-    "raw", "error", "trust", "centre", "activity", "look", "place", "parameters",
+    "neighbour", "count", "used", "start", "fed", "parting", "parted", "memory", "covariance",
+    "scale", "gain", "diagonal", "weight", "coupling", "regressor", "fed_regressor", "values", "variance", "past",
+    "raw", "error", "level", "ratio", "trust", "centre", "activity", "look", "place", "parameters",
     "mean", "square", "rounded", "transposed", "input", "branch", "stream", "join",
     "middle_units", "partial", "out", "out_gradient", "middle_gradient", "stream_gradient", "slope", "paired_units",
     "paired_slopes", "zero", "size", "value",
@@ -102,31 +103,37 @@ def neighbours(count: int) -> NDArray[np.int64]:
 def _expert_arrays(specs: tuple[ExpertSpec, ...], channels: int, reach: int) -> dict[str, NDArray[Any]]:
     """Fresh experts for an image of `channels`, with room for the `reach` neighbours that the network sees."""
     used = np.array([s.neighbours * channels for s in specs], np.int64)
-    count = np.array([padded(int(n), 8) for n in used], np.int64)
-    start = np.cumsum(count**2) - count**2
+    count = np.array([padded(int(n)) for n in used], np.int64)
+    size = _PHASES * count**2
+    start = np.cumsum(size) - size
     # What stands behind the regressors has no influence, but is written and read: a whole pixel, and the padding.
-    largest = padded(max(reach * channels, int(used.max())) + 4, 8)
-    covariance, diagonal = np.zeros(int((count**2).sum())), np.zeros((len(specs), largest))
+    largest = padded(max(reach * channels, int(used.max())) + 4)
+    states = (len(specs), _PHASES)
+    covariance, diagonal = np.zeros(int(size.sum()), np.float32), np.zeros((*states, largest), np.float32)
     for k, n in enumerate(count):
         # The rows of the padding are zero and stay so.
-        covariance[start[k] : start[k] + n * n].reshape(n, n)[np.diag_indices(used[k])] = PRIOR_VARIANCE
-        diagonal[k, : used[k]] = PRIOR_VARIANCE
-    coupling = np.full((channels, channels, _MOST), _COUPLING_PRIOR)
-    coupling[np.diag_indices(channels)] = 1.0
+        matrices = covariance[start[k] : start[k] + size[k]].reshape(_PHASES, n, n)
+        matrices[:, *np.diag_indices(used[k])] = PRIOR_VARIANCE
+        diagonal[k, :, : used[k]] = PRIOR_VARIANCE
+    coupling = np.full((1 + _PHASES, channels, channels, _MOST), _COUPLING_PRIOR)
+    coupling[:, *np.diag_indices(channels)] = 1.0
     return {
         "neighbour": neighbours(max(reach, *(s.neighbours for s in specs))),
         "count": count,
         "used": used,
         "start": start,
         "fed": np.array([s.fed for s in specs], np.int64),
+        "parting": np.array([s.parting for s in specs], np.int64),
+        "parted": np.zeros(len(specs), np.int64),
         "memory": np.array([s.memory for s in specs]),
         "covariance": covariance,
+        "scale": np.ones(states, np.float32),
+        "gain": np.zeros((*states, largest), np.float32),
         "diagonal": diagonal,
-        "weight": np.zeros((len(specs), channels, largest)),
+        "weight": np.zeros((*states, channels, largest), np.float32),
         "coupling": coupling,
-        "gain": np.zeros((len(specs), largest)),
-        "regressor": np.zeros((2, largest)),
-        "fed_regressor": np.zeros((_MOST_FED, largest)),
+        "regressor": np.zeros(largest, np.float32),
+        "fed_regressor": np.zeros((_MOST_FED, largest), np.float32),
     }
 
 
@@ -139,6 +146,8 @@ def _context_arrays(spec: ModelSpec, shape: NetShape, width: int) -> dict[str, N
         "past": np.zeros((_ROWS, span, 2 + k, 4)),
         "raw": np.zeros((4, _MOST)),
         "error": np.ones((4, _MOST)),  # the experts that there are not keep it: no denormal numbers arise
+        "level": np.ones((_PHASES, 4)),
+        "ratio": np.ones(4),
         "trust": np.zeros((_MOST, 4)),
         "centre": np.zeros((c, k + 1, _BATCH_ROWS)),
         "activity": np.ones((c, _BATCH_ROWS)),

@@ -1,99 +1,91 @@
 /* Linear experts that learn inside the image: weighted recursive least squares (RLS) over causal neighbours.
 
-   The experts' products are the larger part of the work. A sample's product with the covariance is taken in the same
-   pass in which the covariance learns the sample before: so each covariance is read and written once a sample. */
+   An expert has one state, or, from a certain pixel on, one for each of the four phases (x mod 2, y mod 2): where colours
+   were stored at half resolution or a sensor saw one colour a pixel, the places of the four kinds differ.
+
+   The experts' products are the larger part of the work. What a sample changes in its state's covariance is left to the
+   pass in which the next sample of that state is multiplied with it: so each covariance is read and written once a
+   sample. Covariances, weights and regressors, which are whole numbers, are floats. */
 
 #include "engine.h"
 
 #define COUPLING_MEMORY 0.998
 #define COUPLING_FLOOR 1e-4
-#define PRIOR_VARIANCE 0.01
+#define PRIOR_VARIANCE 0.01f
+#define SUMS 16 /* in which inner products are taken */
 
 static const int8_t FEED[MOST_FED][2] = {{-1, 6}, {-2, 5}, {-3, 4}};
 
-/* Inner product in eight partial sums, of the products whose index is l modulo 8, which are then added in order. */
-INLINE double dot(const double *a, const double *b, int64_t length) {
-    Doubles sum[8 / DOUBLES] = {};
-    for (int64_t i = 0; i < length; i += 8)
-        UNROLL for (int k = 0; k < 8 / DOUBLES; k++)
-            sum[k] += load_doubles(a + i + k * DOUBLES) * load_doubles(b + i + k * DOUBLES);
-    double total = sum[0][0];
-    UNROLL for (int l = 1; l < 8; l++) total += sum[l / DOUBLES][l % DOUBLES];
-    return total;
+/* The total of sixteen sums: in halves. */
+INLINE float total(Floats *sum) {
+    UNROLL for (int half = SUMS / FLOATS / 2; half > 0; half /= 2)
+        UNROLL for (int k = 0; k < half; k++) sum[k] += sum[k + half];
+    float lane[FLOATS];
+    store_floats(lane, sum[0]);
+    UNROLL for (int half = FLOATS / 2; half > 0; half /= 2)
+        UNROLL for (int l = 0; l < half; l++) lane[l] += lane[l + half];
+    return lane[0];
+}
+
+/* Inner product in sums of the products whose index is l modulo 16. */
+INLINE float dot(const float *a, const float *b, int64_t length) {
+    Floats sum[SUMS / FLOATS] = {};
+    for (int64_t i = 0; i < length; i += SUMS)
+        UNROLL for (int k = 0; k < SUMS / FLOATS; k++)
+            sum[k] += load_floats(a + i + k * FLOATS) * load_floats(b + i + k * FLOATS);
+    return total(sum);
 }
 
 /* The same with a vector of ones. */
-INLINE double sum_of(const double *a, int64_t length) {
-    Doubles sum[8 / DOUBLES] = {};
-    for (int64_t i = 0; i < length; i += 8)
-        UNROLL for (int k = 0; k < 8 / DOUBLES; k++) sum[k] += load_doubles(a + i + k * DOUBLES);
-    double total = sum[0][0];
-    UNROLL for (int l = 1; l < 8; l++) total += sum[l / DOUBLES][l % DOUBLES];
-    return total;
+INLINE float sum_of(const float *a, int64_t length) {
+    Floats sum[SUMS / FLOATS] = {};
+    for (int64_t i = 0; i < length; i += SUMS)
+        UNROLL for (int k = 0; k < SUMS / FLOATS; k++) sum[k] += load_floats(a + i + k * FLOATS);
+    return total(sum);
 }
 
-/* V vectors of columns of a pass over a matrix: m = (m - g gT) * scale where there is a g, and out = x m, the rows added
-   in their order. */
+/* V vectors of columns of a pass over a matrix: m = (m - g gT) * scale, and out = x m, the rows added in their order. */
 #define PASS(V)                                                                                            \
-    static void pass_##V(double *m, int64_t n, const double *g, int64_t column, double scale, const double *x, \
-                         double *out) {                                                                    \
-        Doubles sum[V] = {}, own[V];                                                                       \
-        UNROLL for (int k = 0; k < V; k++) own[k] = load_doubles(g + column + k * DOUBLES);                \
-        double *row = m + column;                                                                          \
-        for (int64_t i = 0; i < n; i++, row += n) {                                                        \
-            const double gi = g[i], xi = x[i];                                                             \
+    static void pass_##V(float *m, int64_t n, int64_t rows, const float *g, int64_t column, float scale,   \
+                         const float *x, float *out) {                                                     \
+        Floats sum[V] = {}, own[V];                                                                        \
+        UNROLL for (int k = 0; k < V; k++) own[k] = load_floats(g + column + k * FLOATS);                  \
+        float *row = m + column;                                                                           \
+        for (int64_t i = 0; i < rows; i++, row += n) {                                                     \
+            const float gi = g[i], xi = x[i];                                                              \
             UNROLL for (int k = 0; k < V; k++) {                                                           \
-                const Doubles value = (load_doubles(row + k * DOUBLES) - gi * own[k]) * scale;             \
-                store_doubles(row + k * DOUBLES, value);                                                   \
+                const Floats value = (load_floats(row + k * FLOATS) - gi * own[k]) * scale;                \
+                store_floats(row + k * FLOATS, value);                                                     \
                 sum[k] += xi * value;                                                                      \
             }                                                                                              \
         }                                                                                                  \
-        UNROLL for (int k = 0; k < V; k++) store_doubles(out + column + k * DOUBLES, sum[k]);              \
-    }
-
-#define TIMES(V)                                                                                           \
-    static void times_##V(const double *m, int64_t n, int64_t column, const double *x, double *out) {      \
-        Doubles sum[V] = {};                                                                               \
-        const double *row = m + column;                                                                    \
-        for (int64_t i = 0; i < n; i++, row += n) {                                                        \
-            const double xi = x[i];                                                                        \
-            UNROLL for (int k = 0; k < V; k++) sum[k] += xi * load_doubles(row + k * DOUBLES);             \
-        }                                                                                                  \
-        UNROLL for (int k = 0; k < V; k++) store_doubles(out + column + k * DOUBLES, sum[k]);              \
+        UNROLL for (int k = 0; k < V; k++) store_floats(out + column + k * FLOATS, sum[k]);                \
     }
 
 PASS(1) PASS(2) PASS(3) PASS(4)
-TIMES(1) TIMES(4)
 #if VECTOR == 64
-PASS(5) PASS(8) PASS(11)
+PASS(6)
 #endif
 
-/* out = x m, the rows added in their order. */
-static void product(const double *m, int64_t n, const double *x, double *out) {
-    int64_t column = 0;
-    for (; n - column >= 4 * DOUBLES; column += 4 * DOUBLES) times_4(m, n, column, x, out);
-    for (; column < n; column += DOUBLES) times_1(m, n, column, x, out);
-}
-
-/* m = (m - g gT) * scale, then out = x m. What is symmetric stays so to the last bit. */
-static void downdate_and_product(double *m, int64_t n, const double *g, double scale, const double *x, double *out) {
+/* m = (m - g gT) * scale, then out = x m, of a matrix whose rows from `rows` on are zero. What is symmetric stays so to
+   the last bit. */
+static void downdate_and_product(float *m, int64_t n, int64_t rows, const float *g, float scale, const float *x,
+                                 float *out) {
     int64_t column = 0;
     while (column < n) {
-        const int64_t left = (n - column) / DOUBLES;
+        const int64_t left = (n - column) / FLOATS;
 #if VECTOR == 64
-        if (left >= 11) { pass_11(m, n, g, column, scale, x, out); column += 11 * DOUBLES; continue; }
-        if (left >= 8) { pass_8(m, n, g, column, scale, x, out); column += 8 * DOUBLES; continue; }
-        if (left >= 5) { pass_5(m, n, g, column, scale, x, out); column += 5 * DOUBLES; continue; }
+        if (left == 6) { pass_6(m, n, rows, g, column, scale, x, out); break; }
 #endif
-        if (left >= 4) { pass_4(m, n, g, column, scale, x, out); column += 4 * DOUBLES; }
-        else if (left >= 3) { pass_3(m, n, g, column, scale, x, out); column += 3 * DOUBLES; }
-        else if (left >= 2) { pass_2(m, n, g, column, scale, x, out); column += 2 * DOUBLES; }
-        else { pass_1(m, n, g, column, scale, x, out); column += DOUBLES; }
+        if (left >= 4) { pass_4(m, n, rows, g, column, scale, x, out); column += 4 * FLOATS; }
+        else if (left >= 3) { pass_3(m, n, rows, g, column, scale, x, out); column += 3 * FLOATS; }
+        else if (left >= 2) { pass_2(m, n, rows, g, column, scale, x, out); column += 2 * FLOATS; }
+        else { pass_1(m, n, rows, g, column, scale, x, out); column += FLOATS; }
     }
 }
 
 /* Write the differences of `places` neighbours to the west pixel, for each neighbour each channel; 0 above the image. */
-void DZ_KERNEL(photo_regressors)(const Engine *e, int64_t y, int64_t x, int64_t places, double *z) {
+void DZ_KERNEL(photo_regressors)(const Engine *e, int64_t y, int64_t x, int64_t places, float *z) {
     const int64_t channels = e->channels;
     const double *column = e->values + (x + PAD) * 4;
     const Four west = load_four(column + (y & (ROWS - 1)) * e->span * 4 - 4);
@@ -101,63 +93,82 @@ void DZ_KERNEL(photo_regressors)(const Engine *e, int64_t y, int64_t x, int64_t 
         const int64_t dy = e->neighbour[2 * n], dx = e->neighbour[2 * n + 1];
         const Four there = load_four(column + (((y + dy) & (ROWS - 1)) * e->span + dx) * 4);
         /* The idle channels are written too, over what the next neighbour or the room behind the last one holds. */
-        store_four(z + n * channels, y + dy >= 0 ? there - west : (Four){});
+        put_four(z + n * channels, y + dy >= 0 ? there - west : (Four){});
     }
 }
 
-/* Every expert's prediction of the pixel with the regressors z, relative to the west pixel, to `raw`. */
-void DZ_KERNEL(photo_predict)(const Engine *e, const double *z) {
+/* Number of the state of expert k for the pixel (y, x). */
+INLINE int64_t state_of(const Engine *e, int64_t k, int64_t y, int64_t x) {
+    return k * PHASES + (phase_of(y, x) & e->parted[k]);
+}
+
+INLINE float *weight_of(const Engine *e, int64_t state, int64_t c) {
+    return e->weight + (state * e->channels + c) * e->largest;
+}
+
+/* Every expert's prediction of the pixel (y, x) with the regressors z, relative to the west pixel, to `raw`. */
+void DZ_KERNEL(photo_predict)(const Engine *e, int64_t y, int64_t x, const float *z) {
     for (int64_t k = 0; k < e->experts; k++)
         for (int64_t c = 0; c < e->channels; c++)
-            e->raw[c * MOST_EXPERTS + k] = dot(e->weight + (k * e->channels + c) * e->largest, z, e->count[k]);
+            e->raw[c * MOST_EXPERTS + k] = (double)dot(weight_of(e, state_of(e, k, y, x), c), z, e->count[k]);
 }
 
-/* The products of all covariances with the regressors of the first pixel, before anything is learnt. */
-void DZ_KERNEL(photo_begin)(const Engine *e, const double *z) {
-    for (int64_t k = 0; k < e->experts; k++)
-        product(e->covariance + e->start[k], e->count[k], z, e->gain + k * e->largest);
-}
-
-/* One RLS step of expert k on the sample z, whose product with the covariance is in `gain`, with the errors
-   error[c * stride]; `next` is the sample that this expert learns after it. */
-void DZ_KERNEL(photo_update)(const Engine *e, int64_t k, const double *z, const double *error, int64_t stride,
-                             double variance, const double *next) {
-    const int64_t n = e->count[k];
-    double *matrix = e->covariance + e->start[k], *gain = e->gain + k * e->largest;
-    double *diagonal = e->diagonal + k * e->largest;
-    const double power = dot(gain, z, n);
-    if (!(power >= 0.0)) { /* lost to rounding, or not a number: this covariance starts again */
-        for (int64_t i = 0; i < n * n; i++) matrix[i] = 0.0;
-        for (int64_t i = 0; i < e->used[k]; i++) matrix[i * (n + 1)] = diagonal[i] = PRIOR_VARIANCE;
-        product(matrix, n, next, gain);
+/* One RLS step of a state of expert k on the sample z with the errors error[c * stride]. */
+void DZ_KERNEL(photo_update)(const Engine *e, int64_t k, int64_t state, const float *z, const double *error,
+                             int64_t stride, double variance) {
+    const int64_t n = e->count[k], used = e->used[k];
+    float *matrix = e->covariance + e->start[k] + (state & (PHASES - 1)) * n * n;
+    float *pending = e->gain + state * e->largest, *diagonal = e->diagonal + state * e->largest;
+    float gain[256];
+    downdate_and_product(matrix, n, used, pending, e->scale[state], z, gain);
+    const float power = dot(gain, z, n);
+    if (!(power >= 0.0f)) { /* lost to rounding, or not a number: this covariance starts again */
+        for (int64_t i = 0; i < n * n; i++) matrix[i] = 0.0f;
+        for (int64_t i = 0; i < used; i++) matrix[i * (n + 1)] = diagonal[i] = PRIOR_VARIANCE;
+        for (int64_t i = 0; i < n; i++) pending[i] = 0.0f;
+        e->scale[state] = 1.0f;
         return;
     }
-    const double memory = e->memory[k], inverse = 1.0 / (memory * variance + power);
+    const double memory = e->memory[k], inverse = 1.0 / (memory * variance + (double)power);
     for (int64_t c = 0; c < e->channels; c++) {
-        const double step = error[c * stride] * inverse;
-        double *weight = e->weight + (k * e->channels + c) * e->largest;
-        for (int64_t i = 0; i < n; i += DOUBLES)
-            store_doubles(weight + i, load_doubles(weight + i) + step * load_doubles(gain + i));
+        const float step = (float)(error[c * stride] * inverse);
+        float *weight = weight_of(e, state, c);
+        for (int64_t i = 0; i < n; i += FLOATS)
+            store_floats(weight + i, load_floats(weight + i) + step * load_floats(gain + i));
     }
     /* Where the mean variance has come back to that of the prior times 100, nothing is forgotten. */
-    const double scale = sum_of(diagonal, n) < (double)e->used[k] ? 1.0 / memory : 1.0;
-    const double root = __builtin_sqrt(inverse);
-    for (int64_t i = 0; i < n; i += DOUBLES) {
-        const Doubles g = load_doubles(gain + i) * root;
-        store_doubles(gain + i, g);
-        store_doubles(diagonal + i, (load_doubles(diagonal + i) - g * g) * scale);
+    const float scale = sum_of(diagonal, n) < (float)used ? (float)(1.0 / memory) : 1.0f;
+    const float root = (float)__builtin_sqrt(inverse);
+    for (int64_t i = 0; i < n; i += FLOATS) {
+        const Floats g = load_floats(gain + i) * root;
+        store_floats(pending + i, g);
+        store_floats(diagonal + i, (load_floats(diagonal + i) - g * g) * scale);
     }
-    double product_of_next[256];
-    downdate_and_product(matrix, n, gain, scale, next, product_of_next);
-    for (int64_t i = 0; i < n; i += DOUBLES) store_doubles(gain + i, load_doubles(product_of_next + i));
+    e->scale[state] = scale;
 }
 
-/* Decayed sums of products of the channels' errors of all experts. */
-static void couple(const Engine *e, double variance) {
+/* Give each phase a state of its own, all of which begin as the one that has learnt so far. */
+static void part(const Engine *e, int64_t k) {
+    const int64_t size = e->count[k] * e->count[k];
+    float *matrix = e->covariance + e->start[k];
+    for (int64_t p = 1; p < PHASES; p++) {
+        const int64_t from = k * PHASES, to = from + p;
+        for (int64_t i = 0; i < size; i++) matrix[p * size + i] = matrix[i];
+        for (int64_t i = 0; i < e->channels * e->largest; i++) weight_of(e, to, 0)[i] = weight_of(e, from, 0)[i];
+        for (int64_t i = 0; i < e->largest; i++) {
+            e->gain[to * e->largest + i] = e->gain[from * e->largest + i];
+            e->diagonal[to * e->largest + i] = e->diagonal[from * e->largest + i];
+        }
+        e->scale[to] = e->scale[from];
+    }
+    e->parted[k] = PHASES - 1;
+}
+
+/* Decayed sums of products of the channels' errors of all experts, over all pixels or those of one phase. */
+static void couple(const Engine *e, double *sum, double variance) {
     const double confidence = 1.0 / variance;
     for (int64_t a = 0; a < e->channels; a++)
-        for (int64_t b = 0; b < e->channels; b++) {
-            double *sum = e->coupling + (a * e->channels + b) * MOST_EXPERTS;
+        for (int64_t b = 0; b < e->channels; b++, sum += MOST_EXPERTS) {
             const double *left = e->error + a * MOST_EXPERTS, *right = e->error + b * MOST_EXPERTS;
             const double floor = a == b ? COUPLING_FLOOR : 0.0;
             for (int64_t k = 0; k < MOST_EXPERTS; k += DOUBLES) {
@@ -167,36 +178,32 @@ static void couple(const Engine *e, double variance) {
         }
 }
 
-/* Let every expert learn the pixel (y, x), whose regressors are z and whose errors are known, and those it is fed;
-   `next` are the regressors of the pixel after it. */
-void DZ_KERNEL(photo_learn)(const Engine *e, int64_t y, int64_t x, const double *z, const double *next) {
-    const double *sample[MOST_FED], *values[MOST_FED];
-    double variance[MOST_FED];
-    int64_t number[MOST_FED], samples = 0;
+/* Let every expert learn the pixel (y, x), the last of `pixels`, whose regressors are z and whose errors are known, and
+   those it is fed. */
+void DZ_KERNEL(photo_learn)(const Engine *e, int64_t y, int64_t x, const float *z) {
+    int64_t fed_y[MOST_FED], fed_x[MOST_FED], number[MOST_FED], samples = 0;
     for (int64_t f = 0; f < MOST_FED && e->fed_places > 0; f++) {
         const int64_t fy = y + FEED[f][0], fx = x + FEED[f][1];
         if (fy < 0 || fx >= e->width) continue;
-        double *own = e->fed_regressor + samples * e->largest;
-        DZ_KERNEL(photo_regressors)(e, fy, fx, e->fed_places, own);
-        const int64_t at = (fy & (ROWS - 1)) * e->span + fx + PAD;
-        sample[samples] = own;
-        values[samples] = e->values + at * 4;
-        variance[samples] = e->variance[at];
+        DZ_KERNEL(photo_regressors)(e, fy, fx, e->fed_places, e->fed_regressor + samples * e->largest);
+        fed_y[samples] = fy, fed_x[samples] = fx;
         number[samples++] = f;
     }
     const double here = e->variance[(y & (ROWS - 1)) * e->span + x + PAD];
     for (int64_t k = 0; k < e->experts; k++) {
-        int64_t own = 0;
-        while (own < samples && number[own] < e->fed[k]) own++;
-        DZ_KERNEL(photo_update)(e, k, z, e->error + k, MOST_EXPERTS, here, own > 0 ? sample[0] : next);
-        for (int64_t s = 0; s < own; s++) {
+        DZ_KERNEL(photo_update)(e, k, state_of(e, k, y, x), z, e->error + k, MOST_EXPERTS, here);
+        for (int64_t s = 0; s < samples && number[s] < e->fed[k]; s++) {
+            const int64_t at = (fed_y[s] & (ROWS - 1)) * e->span + fed_x[s] + PAD;
+            const int64_t state = state_of(e, k, fed_y[s], fed_x[s]);
+            const float *own = e->fed_regressor + s * e->largest;
+            const double *values = e->values + at * 4;
             double error[4];
-            for (int64_t c = 0; c < e->channels; c++) {
-                const double target = values[s][c] - values[s][c - 4];
-                error[c] = target - dot(e->weight + (k * e->channels + c) * e->largest, sample[s], e->count[k]);
-            }
-            DZ_KERNEL(photo_update)(e, k, sample[s], error, 1, variance[s], s + 1 < own ? sample[s + 1] : next);
+            for (int64_t c = 0; c < e->channels; c++)
+                error[c] = (values[c] - values[c - 4]) - (double)dot(weight_of(e, state, c), own, e->count[k]);
+            DZ_KERNEL(photo_update)(e, k, state, own, error, 1, e->variance[at]);
         }
+        if (e->pixels == e->parting[k]) part(e, k);
     }
-    couple(e, here);
+    couple(e, e->coupling, here);
+    couple(e, e->coupling + (1 + phase_of(y, x)) * e->channels * e->channels * MOST_EXPERTS, here);
 }

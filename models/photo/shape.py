@@ -88,11 +88,19 @@ class NetShape:
 
 
 class ExpertSpec(NamedTuple):
-    """One expert: neighbours used (of all channels), forgetting factor, samples of rows above that it is fed again."""
+    """One linear expert.
+
+    Attributes:
+        neighbours: used of all channels.
+        memory: forgetting factor.
+        fed: samples of rows above that it learns again.
+        parting: pixels after which each of the four phases (x mod 2, y mod 2) has a state of its own; 0 for never.
+    """
 
     neighbours: int
     memory: float
     fed: int
+    parting: int = 0
 
 
 @dataclass(frozen=True)

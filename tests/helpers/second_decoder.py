@@ -6,6 +6,7 @@ engine; if the two disagree, one of them is not what the format says.
 
 from __future__ import annotations
 
+import copy
 import zlib
 from typing import Any
 
@@ -38,13 +39,15 @@ def _clamp(x: float) -> float:
     return min(max(x, -8.0), 8.0)
 
 
-def _eight(a: Array, b: Array) -> float:
-    products = np.zeros(-(-a.size // 8) * 8)
-    products[: a.size] = a * b
-    sums = np.zeros(8)
-    for part in products.reshape(-1, 8):
+def _sixteen(products: Array) -> Array:
+    parts = np.zeros((-(-products.size // 16), 16), F)
+    parts.ravel()[: products.size] = products
+    sums = np.zeros(16, F)
+    for part in parts:
         sums += part
-    return float(np.add.accumulate(sums)[-1])
+    while sums.size > 1:
+        sums = sums[: sums.size // 2] + sums[sums.size // 2 :]
+    return sums[0]
 
 
 def _whole(x: Array, places: int) -> Array:
@@ -136,34 +139,49 @@ class _Network:
         self.round()
 
 
-class _Expert:
-    def __init__(self, spec: Any, channels: int, places: list[tuple[int, int]]) -> None:
-        self.places, self.mu, self.fed = places[: spec.neighbours], spec.memory, spec.fed
-        n = spec.neighbours * channels
-        self.u, self.p = np.zeros((channels, n)), 0.01 * np.eye(n)
-        self.s = np.full((channels, channels), 0.9)
-        np.fill_diagonal(self.s, 1.0)
+class _Rls:
+    """Weights and covariance of an expert, or of one of its phases."""
+
+    def __init__(self, mu: float, channels: int, n: int) -> None:
+        self.mu, self.u = mu, np.zeros((channels, n), F)
+        self.p = F(0.01) * np.eye(n, dtype=F)
 
     def predict(self, z: Array) -> Array:
-        return np.array([_eight(u, z) for u in self.u])
+        return np.array([float(_sixteen(u * z)) for u in self.u])
 
     def learn(self, z: Array, errors: Array, v: float) -> None:
-        g = np.zeros(z.size)
+        g = np.zeros(z.size, F)
         for zi, row in zip(z, self.p, strict=True):
             g += zi * row
-        q = _eight(g, z)
+        q = _sixteen(g * z)
         if not q >= 0:
-            self.p = 0.01 * np.eye(z.size)
+            self.p = F(0.01) * np.eye(z.size, dtype=F)
             return
-        h = 1 / (self.mu * v + q)
-        self.u += (errors * h)[:, None] * g
-        trace = _eight(self.p.diagonal(), np.ones(z.size))
-        g *= np.sqrt(h)
-        self.p = (self.p - g[:, None] * g) * (1 / self.mu if trace < z.size else 1.0)
+        h = 1 / (self.mu * v + float(q))
+        self.u += (errors * h).astype(F)[:, None] * g
+        s = F(1 / self.mu) if _sixteen(self.p.diagonal()) < z.size else F(1)
+        g *= F(np.sqrt(h))
+        self.p = (self.p - g[:, None] * g) * s
 
-    def couple(self, errors: Array, v: float) -> None:
-        self.s = 0.998 * self.s + errors[:, None] * errors * (1 / v)
-        self.s[np.diag_indices_from(self.s)] += 0.0001
+
+class _Expert:
+    def __init__(self, spec: Any, channels: int, places: list[tuple[int, int]]) -> None:
+        self.places, self.fed, self.parting = places[: spec.neighbours], spec.fed, spec.parting
+        self.states = [_Rls(spec.memory, channels, spec.neighbours * channels)]
+        self.s = np.full((5, channels, channels), 0.9)
+        self.s[:, *np.diag_indices(channels)] = 1.0
+
+    def state(self, phase: int) -> _Rls:
+        return self.states[phase if len(self.states) > 1 else 0]
+
+    def couple(self, phase: int, errors: Array, v: float) -> None:
+        for s in (self.s[0], self.s[1 + phase]):
+            s[...] = 0.998 * s + errors[:, None] * errors * (1 / v)
+            s[np.diag_indices_from(s)] += 0.0001
+
+    def part(self, pixels: int) -> None:
+        if pixels == self.parting:
+            self.states = [copy.deepcopy(self.states[0]) for _ in range(4)]
 
 
 class _Decoder:
@@ -184,7 +202,7 @@ class _Decoder:
         # [rows above too, columns and margins, channel, (sample, error of the blend, mean |error|, experts' errors)]
         self.stage = Stage(self.spec.histories, self.channels, height * width)
         self.seen = np.zeros((height + 3, width + 2 * MARGIN, self.channels, 3 + self.count))
-        self.variance = np.zeros((height, width))
+        self.variance, self.level = np.zeros((height, width)), np.ones((4, self.channels))
 
     def at(self, y: int, x: int) -> Array:
         place: Array = self.seen[y + 3, x + MARGIN]
@@ -193,25 +211,27 @@ class _Decoder:
     def regressors(self, y: int, x: int, places: list[tuple[int, int]]) -> Array:
         west = self.at(y, x - 1)[:, 0]
         parts = [self.at(y + dy, x + dx)[:, 0] - west if y + dy >= 0 else np.zeros(self.channels) for dy, dx in places]
-        return np.concatenate(parts)
+        return np.concatenate(parts).astype(F)
 
     def look(self, y: int, x: int) -> Array:
-        raw = np.array([e.predict(self.regressors(y, x, e.places)) for e in self.experts])
+        phase = x % 2 + 2 * (y % 2)
+        raw = np.array([e.state(phase).predict(self.regressors(y, x, e.places)) for e in self.experts])
         near = np.array([self.at(y + dy, x + dx) for dy, dx in PLACES])
         more = [self.at(y + dy, x + dx) for dy, dx in MORE]
-        z = self.regressors(y, x, self.places[: self.spec.reach]).reshape(-1, self.channels)
+        z = self.regressors(y, x, self.places[: self.spec.reach]).astype(float).reshape(-1, self.channels)
+        self.ratio = self.level[phase] / (np.add.accumulate(self.level)[-1] * 0.25)
         self.raw, self.a, self.trust = raw, np.zeros(self.channels), np.zeros_like(raw)
         inputs: list[float] = []
         for c in range(self.channels):
             a = b = 0.0
             for omega, place in zip(OMEGA, near, strict=True):
                 a += omega * place[c, 2]
-            a = 0.125 * a + 0.4
+            a = (0.125 * a + 0.4) * self.ratio[c]
             for d in range(-4, 5):
                 b += self.at(y - 1, x + d)[c, 2] + self.at(y - 2, x + d)[c, 2]
             for d in range(1, 5):
                 b += self.at(y, x - d)[c, 2]
-            b = (1 / 22) * b + 0.4
+            b = ((1 / 22) * b + 0.4) * self.ratio[c]
             total = beta = 0.0
             for k in range(self.count):
                 energy = 0.4 * 0.4
@@ -236,7 +256,7 @@ class _Decoder:
         west, here = self.at(y, x - 1), self.at(y, x)
         centres, blend = [], 0.0
         for k, e in enumerate(self.experts):
-            s, shift = e.s, 0.0
+            s, shift = 0.25 * e.s[0] + e.s[1 + x % 2 + 2 * (y % 2)], 0.0
             if c == 1:
                 shift = s[0, 1] / s[0, 0] * errors[k, 0]
             elif c == 2:
@@ -328,18 +348,22 @@ class _Decoder:
             errors[:, c] = here[c, 0] - self.at(y, x - 1)[c, 0] - self.raw[:, c]
             here[c, 3:] = here[c, 0] - centre[:-1]
             here[c, 1] = here[c, 0] - centre[-1]
-            here[c, 2] = np.add.accumulate(np.abs(here[c, 3:]))[-1] / self.count
+            size, level = np.add.accumulate(np.abs(here[c, 3:]))[-1] / self.count, self.level[phase]
+            here[c, 2] = size / self.ratio[c]
+            level[c] += ((size * self.ratio[c] / self.a[c] + 0.0625) - level[c]) * 2.0**-12
         v = self.variance[y, x]
         for e, error in zip(self.experts, errors, strict=True):
-            e.learn(self.regressors(y, x, e.places), error, v)
-            e.couple(error, v)
+            e.state(phase).learn(self.regressors(y, x, e.places), error, v)
+            e.couple(phase, error, v)
         for number, (dy, dx) in enumerate(FED):
             fy, fx = y + dy, x + dx
             for e in self.experts if fy >= 0 and fx < self.width else []:
                 if e.fed > number:
-                    z = self.regressors(fy, fx, e.places)
+                    z, state = self.regressors(fy, fx, e.places), e.state(fx % 2 + 2 * (fy % 2))
                     target = self.at(fy, fx)[:, 0] - self.at(fy, fx - 1)[:, 0]
-                    e.learn(z, target - e.predict(z), self.variance[fy, fx])
+                    state.learn(z, target - state.predict(z), self.variance[fy, fx])
+        for e in self.experts:
+            e.part(y * self.width + x + 1)
         self.net.learn()
 
     def run(self) -> Array:

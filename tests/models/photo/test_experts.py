@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -21,10 +22,22 @@ NOISE = 0.01
 FEED = np.array([[-1, 6], [-2, 5], [-3, 4]])
 
 
-def _covariance(session: Session, k: int) -> NDArray[np.float64]:
-    n, start = int(session.arrays["count"][k]), int(session.arrays["start"][k])
-    matrix: NDArray[np.float64] = session.arrays["covariance"][start : start + n * n].reshape(n, n)
-    return matrix
+def _covariance(session: Session, k: int, phase: int) -> NDArray[np.float32]:
+    """A state's covariance, with what is pending."""
+    arrays = session.arrays
+    n = int(arrays["count"][k])
+    start = int(arrays["start"][k]) + phase * n * n
+    gain = arrays["gain"][k, phase, :n]
+    matrix = arrays["covariance"][start : start + n * n].reshape(n, n)
+    result: NDArray[np.float32] = (matrix - gain[:, None] * gain) * arrays["scale"][k, phase]
+    return result
+
+
+def _states(session: Session) -> Iterator[tuple[int, int, NDArray[np.float32], int]]:
+    """Of every state in use its expert, phase, covariance, and the regressors that are used."""
+    for k, used in enumerate(session.arrays["used"]):
+        for phase in range(4 if session.arrays["parted"][k] else 1):
+            yield k, phase, _covariance(session, k, phase), int(used)
 
 
 def _session(width: int, channels: int = 3, name: str = "photo-5") -> Session:
@@ -54,14 +67,14 @@ def test_an_expert_converges_to_a_linear_model() -> None:
     spec = dataclasses.replace(MODELS["photo-1"], experts=(ExpertSpec(4, 0.999, 0),), reach=4)
     session = Session(spec, spec.shape(3), None, new_alphabet([np.arange(256)] * 3), 9, 8)
     true = rng.normal(0, 0.5, (3, 12))
-    samples = np.zeros((3000, session.arrays["regressor"].shape[1]))
+    samples = np.zeros((3000, session.arrays["regressor"].size), np.float32)
     samples[:, :12] = rng.normal(0, 5, (3000, 12)) @ rng.normal(0, 1, (12, 12))
     targets = samples[:, :12] @ true.T + rng.normal(0, NOISE, (3000, 3))
     pointer = ctypes.c_void_p
     fit = kernel("dz_photo_fit", None, pointer, pointer, pointer, ctypes.c_int64, ctypes.c_double)
     engine_state = ctypes.addressof(session._engine)
     fit(engine_state, samples.ctypes.data, targets.ctypes.data, samples.shape[0], NOISE * NOISE)
-    weight = session.arrays["weight"][0]
+    weight = session.arrays["weight"][0, 0]
     np.testing.assert_allclose(weight[:, :12], true, atol=2e-3)
     assert (weight[:, 12:] == 0).all()
 
@@ -70,8 +83,8 @@ def test_covariances_stay_symmetric_and_positive_on_a_picture() -> None:
     session = _session(70)
     _code(session, dead_leaves(60, 70, 3, 5))
     arrays = session.arrays
-    for k in range(arrays["count"].size):
-        matrix, used = _covariance(session, k), int(arrays["used"][k])
+    assert (arrays["parted"] > 0).any()
+    for _, _, matrix, used in _states(session):
         np.testing.assert_array_equal(matrix, matrix.T)
         assert (matrix[used:] == 0).all()
         assert np.linalg.eigvalsh(matrix[:used, :used]).min() > 0
@@ -84,11 +97,10 @@ def test_covariances_stay_bounded_where_nothing_varies() -> None:
     flat = np.full((320, 320, 1), 77)
     _code(session, flat)
     arrays = session.arrays
-    for k in range(arrays["count"].size):
-        matrix, used = _covariance(session, k), int(arrays["used"][k])
+    for k, phase, matrix, used in _states(session):
         # A mean variance of 1 is where forgetting pauses.
         assert 0 < np.trace(matrix) <= used / arrays["memory"][k] * 1.000001
-        np.testing.assert_array_equal(arrays["diagonal"][k, : matrix.shape[0]], matrix.diagonal())
+        np.testing.assert_array_equal(arrays["diagonal"][k, phase, : matrix.shape[0]], matrix.diagonal())
         np.testing.assert_array_equal(matrix, matrix.T)
     assert np.isfinite(arrays["centre"]).all()
 
@@ -101,10 +113,38 @@ def test_experts_recover_from_a_covariance_that_is_not_positive() -> None:
     covariance = arrays["covariance"]
     for broken in (-covariance, np.full_like(covariance, np.nan)):
         covariance[:] = broken
-        arrays["gain"][:] = broken[0] * 1e3  # the product that was taken with it
+        arrays["gain"][:] = np.sign(broken[0]) * 1e3  # and what is pending
         _code(session, picture, 30)
-        assert np.isfinite(covariance).all()
         assert np.isfinite(arrays["weight"]).all()
-        for k in range(arrays["count"].size):
-            used = int(arrays["used"][k])
-            assert np.linalg.eigvalsh(_covariance(session, k)[:used, :used]).min() > 0
+        for _, _, matrix, used in _states(session):
+            assert np.isfinite(matrix).all()
+            assert np.linalg.eigvalsh(matrix[:used, :used]).min() > 0
+
+
+def _coded_size(picture: NDArray[Any], parting: int) -> int:
+    weights = _weights("photo-1", "colour")
+    experts = tuple(s._replace(parting=s.parting and parting) for s in weights.spec.experts)
+    session = Session(
+        dataclasses.replace(weights.spec, experts=experts),
+        weights.shape,
+        weights,
+        new_alphabet([np.arange(256)] * 3),
+        picture.shape[1],
+        8,
+    )
+    _code(session, picture)
+    return int(session.coder[POSITION])
+
+
+def test_phases_pay_where_colours_were_stored_at_half_resolution() -> None:
+    picture = dead_leaves(160, 160, 3, 5).astype(np.float64)
+    luma = picture.mean(2, keepdims=True)
+    noise = np.random.default_rng(0).normal(0, 3, luma.shape)
+    colour = (picture - luma).reshape(80, 2, 80, 2, 3).mean((1, 3)).repeat(2, 0).repeat(2, 1)
+    converted = np.clip(np.round(luma + noise + colour), 0, 255)
+    assert _coded_size(converted, 2048) < 0.98 * _coded_size(converted, 0)
+
+
+def test_pictures_of_few_pixels_do_not_pay_for_phases() -> None:
+    picture = dead_leaves(40, 50, 3, 5)
+    assert _coded_size(picture, 2048) == _coded_size(picture, 0)
