@@ -130,7 +130,7 @@ def compress(
         threads: number of tiles coded at once; 0 for all processors.
         strip: True drops the metadata that does not change how the image looks; orientation, colour profile, gamma and
             transparency stay. "all" drops these, too, but for transparency.
-        max_pixels: refuse larger images before decoding them.
+        max_pixels: refuse larger images before decoding them, and files of over 8 bytes for each and 64 MiB more.
         progress: called with the fraction done, from 0 to 1, from any thread, one call at a time.
         notice: called with a sentence where something deserves a word, such as why a file is kept whole.
 
@@ -246,7 +246,7 @@ def export(
     wanted = (extension or own or "png").lower().removeprefix(".")
     same = bool(own) and (extension is None or own_format(wanted, own))
     if header.payload in (Payload.STORED, Payload.FILE) and same:
-        return Exported(stored_bytes(container, _most_bytes(max_pixels)), own)
+        return Exported(stored_bytes(container, most_bytes(max_pixels)), own)
     if not same or header.remainder is None:
         format_of_extension(wanted)  # before the work, not after it
     picture = _picture(container, threads, max_pixels, progress, with_metadata=not same)
@@ -259,7 +259,7 @@ def export(
             wanted = "png"
     data, extension, lost = convert(picture, wanted)
     if header.payload is Payload.STORED and own_format("jpg", own):
-        lost += beyond_jpeg(stored_bytes(container, _most_bytes(max_pixels)))
+        lost += beyond_jpeg(stored_bytes(container, most_bytes(max_pixels)))
     return Exported(data, extension, lost if header.remainder is None else lost + beyond(_source(header)))
 
 
@@ -307,11 +307,11 @@ def verify(
     from .codec.images.source import gives_back, put_together, same_pixels
 
     if header.payload is Payload.FILE:
-        back = wanted is None or stored_bytes(container, _most_bytes(max_pixels)) == wanted
+        back = wanted is None or stored_bytes(container, most_bytes(max_pixels)) == wanted
     else:
         picture = _picture(container, threads, max_pixels, progress, with_metadata=False)
         if header.payload is Payload.STORED:
-            back = wanted is None or stored_bytes(container, _most_bytes(max_pixels)) == wanted
+            back = wanted is None or stored_bytes(container, most_bytes(max_pixels)) == wanted
             back = back or (pixels_only and wanted is not None and same_pixels(picture, wanted))
         elif wanted is None:
             back = header.remainder is None or bool(put_together(_source(header), picture))
@@ -376,7 +376,7 @@ def _stored_picture(container: Container, max_pixels: int) -> "Picture":
     from .codec.images.imagefile import read
 
     header = container.header
-    data = stored_bytes(container, _most_bytes(max_pixels))
+    data = stored_bytes(container, most_bytes(max_pixels))
     try:
         picture = read(data, max_pixels).picture
     except UnsupportedImageError as error:
@@ -393,8 +393,3 @@ def _stored_picture(container: Container, max_pixels: int) -> "Picture":
             f"{picture.pixels.shape[0]}, the header says {header.mode} {header.width}x{header.height}"
         )
     return picture
-
-
-def _most_bytes(max_pixels: int) -> int:
-    """The longest file that is unpacked where images may have so many pixels: four samples of 16 bits for each."""
-    return 8 * max_pixels
