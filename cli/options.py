@@ -69,7 +69,7 @@ output_options = _together(
         "--output-dir",
         metavar="DIR",
         type=click.Path(file_okay=False, path_type=Path),
-        help="Write into this folder, which is made as needed; with -r into folders below it, like those of the inputs.",
+        help="Write into this folder, which is made as needed; with -r into folders below it, as those of the inputs.",
     ),
     FORCE,
     click.option(
