@@ -32,6 +32,7 @@ from .codec.errors import (
     HeaderError,
     InputError,
     LimitError,
+    NativeCoreError,
     OutputError,
     OutputFormatError,
     TrailingDataError,
@@ -73,6 +74,7 @@ __all__ = [
     "Info",
     "InputError",
     "LimitError",
+    "NativeCoreError",
     "OutputError",
     "OutputFormatError",
     "TrailingDataError",
@@ -130,7 +132,7 @@ def compress(
         threads: number of tiles coded at once; 0 for all processors.
         strip: True drops the metadata that does not change how the image looks; orientation, colour profile, gamma and
             transparency stay. "all" drops these, too, but for transparency.
-        max_pixels: refuse larger images before decoding them.
+        max_pixels: refuse larger images before decoding them, and files of over 8 bytes for each and 64 MiB more.
         progress: called with the fraction done, from 0 to 1, from any thread, one call at a time.
         notice: called with a sentence where something deserves a word, such as why a file is kept whole.
 
@@ -343,7 +345,7 @@ def _stored(container: Container, max_pixels: int) -> bytes | None:
         return None
     from .codec.file.coding import stored_bytes
 
-    return stored_bytes(container, _most_bytes(max_pixels))
+    return stored_bytes(container, most_bytes(max_pixels))
 
 
 def _picture(
@@ -398,8 +400,3 @@ def _stored_picture(header: Header, data: bytes, max_pixels: int) -> "Picture":
             f"the header says {header.mode} {header.width}x{header.height}"
         )
     return picture
-
-
-def _most_bytes(max_pixels: int) -> int:
-    """The longest file that is unpacked where images may have so many pixels: four samples of 16 bits for each."""
-    return 8 * max_pixels

@@ -69,12 +69,10 @@ def run_batch(
                 said += 1
             meter.tick(workers.running())
     except (KeyboardInterrupt, SystemExit):
-        # What was done is said, though files before it were not.
-        while (task := workers.wait(0)) is not None:
-            finished.add(task)
+        # What was done is said, though files before it were not. The interrupt may have come between two steps above.
         console.erase()
         for task in tasks[said:]:
-            if task in finished:
+            if task.ended:
                 _say(task, console, done)
         raise
     finally:
@@ -111,7 +109,7 @@ class Workers:
     def wait(self, seconds: float) -> Task | None:
         """A task that has ended, or `None` after some time: on some systems a Ctrl-C is heard between waits only."""
         try:
-            task = self._ended.get(block=seconds > 0, timeout=seconds)
+            task = self._ended.get(timeout=seconds)
         except Empty:
             return None
         with self._lock:

@@ -58,7 +58,7 @@ Examples:
     show_default=True,
     metavar="N",
     type=click.IntRange(1, 9),
-    help="1 is fast, 9 is small. 1 to 3, 4 to 6 and 7 to 9 are the same.",
+    help="1 is fast, 9 is small. 1 to 3 give the same file, and so do 4 to 6, and 7 to 9.",
 )
 @strip_option
 @decoding_options
@@ -83,8 +83,8 @@ def compress(
     as the input with .dz added and put beside it, the input is kept, and no file is overwritten without -f. Folders are
     searched for image files by suffix; hidden files are left out.
 
-    What is up to date is skipped. It is made again where that was made with another --strip, or with less effort than
-    an -e that is given; any other file of that name needs -f.
+    What is up to date is skipped. It is coded again if it was coded with another --strip, or with less effort than an
+    -e that is given. To replace any other file of that name takes -f.
     """
     dropped: api.Strip = "all" if strip == "all" else strip is not None
     asked = ctx.get_parameter_source("effort") is ParameterSource.COMMANDLINE

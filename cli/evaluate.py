@@ -10,6 +10,8 @@ from pathlib import Path
 import click
 
 from .. import UsageError
+from .sources import STDIN, Source
+from .targets import Targets
 
 __all__ = ["evaluate", "models"]
 
@@ -56,6 +58,9 @@ def evaluate(
     With --ensemble, reported is the average of the density over the transforms of each image. No order of pixels could
     code that, so files hold the transform of most density and say which it is: at most 3 bits an image more.
     """
+    if report is not None:
+        # Before hours of work for it.
+        Targets(report, None, force=True).claim(Source(None, Path(STDIN)), report)
     try:
         import torch
 

@@ -69,7 +69,7 @@ output_options = _together(
         "--output-dir",
         metavar="DIR",
         type=click.Path(file_okay=False, path_type=Path),
-        help="Write into this folder, which is made as needed; with -r below it, as in the folders that were named.",
+        help="Write into this folder, which is made as needed; with -r into folders below it, as those of the inputs.",
     ),
     FORCE,
     click.option(
@@ -103,7 +103,7 @@ json_option = click.option(
     "--json",
     "as_json",
     is_flag=True,
-    help="Print a JSON object for each file, one a line, on standard output, in place of messages.",
+    help="Print a JSON object for each file, one a line, on standard output, in place of text.",
 )
 
 decoding_options = _together(
@@ -129,7 +129,8 @@ decoding_options = _together(
         show_default=True,
         metavar="N",
         type=click.IntRange(min=1),
-        help="Refuse images of more pixels before memory is taken for them, and files of over 8 bytes for each.",
+        help="Refuse images of more pixels before memory is taken for them, and files of more than 8 bytes for each "
+        "and 64 MiB.",
     ),
 )
 

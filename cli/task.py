@@ -54,6 +54,7 @@ class Task:
         weight: What share of the work it is expected to be.
         fraction: Done of it.
         worked: There was something to do.
+        ended: There is nothing more to come of it.
         result: What the job gave back.
         error: What it failed by.
     """
@@ -64,6 +65,7 @@ class Task:
         self.weight = _weight(source)
         self.fraction = 0.0
         self.worked = False
+        self.ended = False
         self.cancelled = False
         self.result: Any = None
         self.error: BaseException | None = None
@@ -99,6 +101,7 @@ class Task:
             self.error = error
             self.trace = traceback.format_exc()
         finally:
+            self.ended = True
             self._turns.leave(self._index)
 
     def failure(self) -> tuple[int, str] | None:

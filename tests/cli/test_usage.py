@@ -159,6 +159,13 @@ def test_the_help_lists_every_exit_code() -> None:
     assert NativeCoreError.exit_code == densezip.WeightsError.exit_code == 7
 
 
+def test_a_report_that_cannot_be_written_is_refused_before_the_work(tmp_path: Path) -> None:
+    for name in (tmp_path, tmp_path / "no" / "report.json"):
+        result = run("eval", "no-such-model", "--data", "deadleaves", "--json", name)
+        assert result.exit_code == 5
+        assert "folder" in result.stderr
+
+
 def test_training_without_torch_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
     for name in [name for name in sys.modules if name.startswith("densezip.models.photo.train")]:
