@@ -21,9 +21,33 @@ from ..modes import Chunk
 from ..picture import Array, Picture
 from ..split import BEFORE, BEHIND, PADDING, Split
 from .bmphead import (
-    ALPHA_BITFIELDS, BITFIELDS, COLOUR_SPACE, CORE, EMBEDDED, FILE_HEADER, HEADERS, INFO, JPEG, MASKS, MAX_FIELD,
-    PAD_8, PNG, PROFILE, RGB, RLE4, RLE8, SMALLEST_MASKS, V3, V5, Shape, read_shape, row_stride, take_head, unheld,
-    usual_head, write_shape,
+    ALPHA_BITFIELDS,
+    BITFIELDS,
+    COLOUR_SPACE,
+    CORE,
+    EMBEDDED,
+    FILE_HEADER,
+    HEADERS,
+    INFO,
+    JPEG,
+    MASKS,
+    MAX_FIELD,
+    PAD_8,
+    PNG,
+    PROFILE,
+    RGB,
+    RLE4,
+    RLE8,
+    SMALLEST_MASKS,
+    V3,
+    V5,
+    Shape,
+    read_shape,
+    row_stride,
+    take_head,
+    unheld,
+    usual_head,
+    write_shape,
 )  # fmt: skip
 from .chunks import icc_chunk
 from .rawrows import Bytes, narrowed, pack_bits, patch, patched, reader, remaking, skip_patch, unpack_bits, widened
