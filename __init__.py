@@ -263,7 +263,7 @@ def export(
             wanted = "png"
     data, extension, lost = convert(picture, wanted)
     more = beyond(_source(header)) if stored is None else beyond_whole(stored)
-    return Exported(data, extension, tuple(dict.fromkeys((*lost, *more))))
+    return Exported(data, extension, tuple(dict.fromkeys(lost + more)))
 
 
 def info(source: "File") -> Info:
@@ -371,11 +371,11 @@ def _picture(
     picture = decode_picture(container, known, threads, progress)
     if progress is not None:
         progress(1.0)
-    if with_metadata and header.remainder is not None:
-        from .codec.images.source import with_metadata as add
+    if not with_metadata or header.remainder is None:
+        return picture
+    from .codec.images.source import with_metadata as add
 
-        picture = add(_source(header), picture)
-    return picture
+    return add(_source(header), picture)
 
 
 def _source(header: Header) -> "SourceFile":
@@ -386,17 +386,16 @@ def _source(header: Header) -> "SourceFile":
 
 def _stored_picture(header: Header, data: bytes, max_pixels: int) -> "Picture":
     from .codec.images.imagefile import read
+    from .codec.images.modes import file_of_format
 
     try:
         picture = read(data, max_pixels).picture
     except UnsupportedImageError as error:
-        raise UnsupportedImageError(f"a {header.stored_format} file that was kept whole: {error}") from None
+        raise UnsupportedImageError(f"{file_of_format(header.stored_format)} that was kept whole: {error}") from None
     except InputError as error:
         raise CorruptPayloadError(f"the stored {header.stored_format} file: {error}") from error
-    height, width = picture.pixels.shape[:2]
-    if header.payload is Payload.STORED and (picture.mode, width, height) != (header.mode, header.width, header.height):
-        raise CorruptPayloadError(
-            f"the stored {header.stored_format} file is {picture.mode} {width}x{height}, "
-            f"the header says {header.mode} {header.width}x{header.height}"
-        )
+    found = f"{picture.mode} {picture.pixels.shape[1]}x{picture.pixels.shape[0]}"
+    said = f"{header.mode} {header.width}x{header.height}"
+    if header.payload is Payload.STORED and found != said:
+        raise CorruptPayloadError(f"the stored {header.stored_format} file is {found}, the header says {said}")
     return picture

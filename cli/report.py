@@ -115,6 +115,8 @@ def _payload(info: Info) -> str:
         return f"model {info.model} ({info.model_digest})"
     if info.payload == "stored":
         return f"stored: the bytes of the original {info.stored_format} file"
+    if info.payload == "file":
+        return f"kept whole: the bytes of the original {info.stored_format} file, packed"
     return f"lossless {info.payload}"
 
 

@@ -47,7 +47,6 @@ MAGIC = (
     (b"GIF8", "GIF"),
     (b"qoif", "QOI"),
 )
-LOSSY = frozenset(["JPEG"])
 NOT_IMAGES = ((b"%!PS", "PostScript"), (b"%PDF", "PDF"))
 
 
@@ -78,9 +77,12 @@ def recognise(data: bytes) -> Kind | None:
     if kind is not None:
         return kind
     name = _sniff(data)
-    if name == "JPEG" and _is_jpeg_ls(data):
-        return Kind("JPEG-LS", OPAQUE["JPEG-LS"], opaque=True)
-    return Kind(name, FORMATS[name][1], opaque=False, lossy=name in LOSSY) if name else None
+    if name == "JPEG":
+        frame = _jpeg_frame(data)
+        if frame == jpegscan.JPEG_LS:
+            return Kind("JPEG-LS", OPAQUE["JPEG-LS"], opaque=True)
+        return Kind(name, FORMATS[name][1], opaque=False, lossy=frame not in jpegscan.LOSSLESS)
+    return Kind(name, FORMATS[name][1], opaque=False) if name else None
 
 
 def check_head(head: bytes) -> None:
@@ -153,7 +155,7 @@ def no_image(data: bytes) -> UnreadableImageError:
     for magic, kind in NOT_IMAGES:
         if data.startswith(magic):
             return UnreadableImageError(f"a {kind} file: not an image file")
-    return UnreadableImageError(f"not an image file that densezip knows ({', '.join((*FORMATS, *OPAQUE))})")
+    return UnreadableImageError("not an image file of a format that densezip knows")
 
 
 def _reason(error: Exception) -> str:
@@ -169,11 +171,11 @@ def _open(data: bytes, kind: str, max_pixels: int) -> Image.Image:
     return image
 
 
-def _is_jpeg_ls(data: bytes) -> bool:
+def _jpeg_frame(data: bytes) -> int:
     try:
-        return jpegscan.scan(data).frame == jpegscan.JPEG_LS
+        return jpegscan.scan(data).frame
     except UnreadableImageError:
-        return False
+        return 0
 
 
 def _read_jpeg(data: bytes, max_pixels: int) -> InputImage:

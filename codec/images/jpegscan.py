@@ -21,6 +21,7 @@ FILLING = re.compile(rb"\xff+")
 END_OF_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 END_OF_LS_SCAN = re.compile(rb"\xff[\x80-\xfe]")
 
+LOSSLESS = (0xC3, 0xC7, 0xCB, 0xCF)
 APP0, APP1, APP14, COM = 0xE0, 0xE1, 0xEE, 0xFE
 APPLICATIONS = range(0xE0, 0xF0)
 JFIF = b"JFIF\0"
@@ -62,7 +63,7 @@ class JpegFile:
         """What an ordinary decoder does not expect; None for Huffman-coded grey or colour of 8 bits."""
         if self.frame == JPEG_LS:
             return "JPEG-LS"
-        if self.frame in (0xC3, 0xC7, 0xCB, 0xCF):
+        if self.frame in LOSSLESS:
             return "lossless JPEG"
         if self.frame in (0xC5, 0xC6, 0xCD, 0xCE):
             return "hierarchical JPEG"

@@ -10,6 +10,7 @@ __all__ = [
     "SOURCE_FORMATS",
     "SUB_BITS",
     "Chunk",
+    "file_of_format",
 ]
 
 # The code of a mode is its position: never reorder.
@@ -23,6 +24,15 @@ NATURAL_BITS = {"1": 1, "L": 8, "LA": 8, "RGB": 8, "RGBA": 8, "P": 8}
 CHECKSUM_BYTES = 8
 # Of the file that a picture came from.
 SOURCE_CHECKSUM_BYTES = 4
+
+# Letters whose names begin with a vowel.
+VOWELS = "AEFHILMNORSX"
+
+
+def file_of_format(extension: str) -> str:
+    """A file in words, by the extension of its format: "an AVIF file", "a PNG file"."""
+    return f"a{'n' * (extension[:1].upper() in VOWELS)} {extension.upper()} file"
+
 
 Chunk = tuple[str, bytes]
 """Metadata: the name and the data of a PNG chunk."""

@@ -50,18 +50,7 @@ from .bmphead import (
     write_shape,
 )  # fmt: skip
 from .chunks import icc_chunk
-from .rawrows import (
-    Bytes,
-    narrowed,
-    pack_bits,
-    patch,
-    patched,
-    reader,
-    remaking,
-    skip_patch,
-    unpack_bits,
-    widened,
-)
+from .rawrows import Bytes, narrowed, pack_bits, patch, patched, reader, remaking, skip_patch, unpack_bits, widened
 
 __all__ = ["beyond", "join", "read", "skeleton", "split"]
 
@@ -207,9 +196,8 @@ def beyond(data: bytes) -> tuple[str, ...]:
     start, size = _profile(data, shape)
     if any(data[shape.meant : min(shape.offset, start)]) or any(data[max(start + size, shape.meant) : shape.offset]):
         names.append(BEFORE)
-    if data[end : max(start, end)] or data[max(start + size, end) :]:
-        names.append(BEHIND)
-    return tuple(names)
+    behind = data[end : max(start, end)] or data[max(start + size, end) :]
+    return (*names, BEHIND) if behind else tuple(names)
 
 
 def _parse(data: bytes, max_pixels: int) -> Layout:
@@ -384,8 +372,7 @@ def _pack(pixels: Array, layout: Layout, spare: int) -> bytes:
 
 
 def _check_range(pixels: Array, layout: Layout) -> None:
-    highest = int(pixels.max())
-    if highest >= 2**layout.shape.bits:
+    if (highest := int(pixels.max())) >= 2**layout.shape.bits:
         raise CorruptPayloadError(f"a sample of {highest} in {layout.shape.bits} bits")
 
 

@@ -1,7 +1,8 @@
 """PNG files, chunk by chunk and row by row.
 
 Begin with `png.py` (a file taken apart and put together), then `chunks.py` (what is in a file), `read.py` (its
-pixels), `rows.py` (filters), `stream.py` (the choices of its writer) and `write.py` (a file of our own).
+pixels), `rows.py` (filters), `stream.py` (the choices of its writer), `contents.py` (texts and profiles)
+and `write.py` (a file of our own).
 
 Imports: the rest of this room, `..deflate`, the files of `..`, `...native`, `...errors`, `...fields`.
 """

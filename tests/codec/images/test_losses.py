@@ -5,6 +5,8 @@ import zlib
 from collections.abc import Callable, Iterator
 
 import densezip
+import numpy as np
+import numpy.typing as npt
 import pytest
 from densezip.codec.errors import DensezipError, OutputFormatError
 from densezip.codec.images.imagefile import read
@@ -23,12 +25,19 @@ PADDING = "bits that belong to no channel"
 
 
 def small(mode: str) -> Image.Image:
-    return picture(mode, 4, 5)
+    made: Image.Image = picture(mode, 4, 5)
+    return made
+
+
+def saved(mode: str, kind: str, **options: object) -> bytes:
+    """A small file that Pillow writes."""
+    made: bytes = file_of(small(mode), kind, **options)
+    return made
 
 
 def webp(*chunks: tuple[bytes, bytes], tail: bytes = b"", mode: str = "RGB", **options: object) -> bytes:
     """A lossless WebP file with an extended header and further chunks."""
-    plain = file_of(small(mode), "WEBP", **({"lossless": True, "exact": True} | options))
+    plain = saved(mode, "WEBP", **({"lossless": True, "exact": True} | options))
     flags = sum({b"ICCP": 32, b"XMP ": 4}[name] for name in {name for name, _ in chunks} if name != b"abcd")
     body = b"VP8X" + struct.pack("<II", 10, flags) + b"\4\0\0\3\0\0" + plain[12:]
     for name, data in chunks:
@@ -41,7 +50,7 @@ def bmp(
 ) -> bytes:
     """A BMP file of 5x4 pixels; `header` is what follows the 40 usual bytes of it, `fill` the padding of the rows."""
     stride = (5 * bits + 31) // 32 * 4
-    rows = array(stride, height=4, width=1).reshape(4, stride).copy()
+    rows: npt.NDArray[np.uint8] = array(stride, height=4, width=1).reshape(4, stride).copy()
     rows[:, 5 * bits // 8 :] = fill
     rows[1, 1] |= 128
     offset = 54 + len(header) + len(gap)
@@ -53,7 +62,7 @@ def bmp(
 
 def gif(before: bytes = b"", own: bytes = b"", tail: bytes = b"", background: int = 0, aspect: int = 0) -> bytes:
     """A GIF file with blocks before its picture, and colours of its own."""
-    plain = file_of(small("P"), "GIF", optimize=False)
+    plain = saved("P", "GIF", optimize=False)
     size = 3 << (plain[10] & 7) + 1
     screen = plain[:11] + bytes([background, aspect]) + plain[13 : 13 + size]
     rest = plain[plain.index(b",", 13 + size) :]
@@ -68,7 +77,7 @@ def application(name: bytes, data: bytes) -> bytes:
 
 def tga(name: bytes = b"", area: bytes = b"", developer: bytes = b"", tail: bytes = b"", depth: int = 24) -> bytes:
     """A TGA file with an identification and what version 2 may have behind the pixels."""
-    rows = array(depth // 8, height=4, width=5).tobytes()
+    rows: bytes = array(depth // 8, height=4, width=5).tobytes()
     rows = rows[:1] + bytes([rows[1] ^ 128]) + rows[2:]
     data = struct.pack("<BBBHHBHHHHBB", len(name), 0, 2, 0, 0, 0, 0, 0, 5, 4, depth, 0x20) + name + rows
     if not area and not developer:
@@ -88,7 +97,8 @@ def extension(author: bytes = b"", comment: bytes = b"", software: bytes = b"") 
 
 def png(*chunks: tuple[bytes, bytes], tail: bytes = b"") -> bytes:
     rows = b"".join(b"\0" + row.tobytes() for row in array(3, height=4, width=5))
-    return raw_png(5, 4, 8, 2, rows, tuple(chunks)) + tail
+    made: bytes = raw_png(5, 4, 8, 2, rows, tuple(chunks))
+    return made + tail
 
 
 def wrong_crc() -> bytes:
@@ -98,7 +108,7 @@ def wrong_crc() -> bytes:
 
 
 def jpeg(segment: bytes = b"", tail: bytes = b"", **options: object) -> bytes:
-    plain = file_of(small("RGB"), "JPEG", **options)
+    plain = saved("RGB", "JPEG", **options)
     return plain[:2] + segment + plain[2:] + tail
 
 
@@ -107,12 +117,13 @@ def segment(marker: int, body: bytes) -> bytes:
 
 
 def tiff(*tags: tuple[int, int, object], tail: bytes = b"", **options: object) -> bytes:
-    return build(array(3, height=4, width=5), tags=tags, **options) + tail  # type: ignore[arg-type]
+    made: bytes = build(array(3, height=4, width=5), tags=tags, **options)
+    return made + tail
 
 
 def gapped_tiff() -> bytes:
     """Bytes between the pixels and what follows them, which are moved along."""
-    data = file_of(small("RGB"), "TIFF", compression="tiff_adobe_deflate")
+    data = saved("RGB", "TIFF", compression="tiff_adobe_deflate")
     (at,) = struct.unpack_from("<I", data, 4)
     place = at + len(HIDDEN) + len(HIDDEN) % 2
     count = struct.unpack_from("<H", data, at)[0]
@@ -154,12 +165,12 @@ EXTRAS: dict[str, tuple[Build, str]] = {
     "GIF, aspect": (lambda: gif(aspect=3), "pixel aspect ratio"),
     "GIF, profile": (lambda: gif(application(b"ICCRGBG1012", HIDDEN)), "ICC profile"),
     "PNM, comment": (lambda: b"P6\n# %s\n5 4\n255\n" % HIDDEN + array(3, height=4, width=5).tobytes(), "text"),
-    "PNM, tail": (lambda: file_of(small("RGB"), "PPM") + HIDDEN, BEHIND),
+    "PNM, tail": (lambda: saved("RGB", "PPM") + HIDDEN, BEHIND),
     "PNM, padding": (lambda: b"P4\n5 4\n\xff\xfe\xfd\xfc", PADDING),
     "PNM, maximum": (lambda: b"P5\n5 4\n100\n" + bytes(range(20)), "maximum of 100"),
     "PNM, plain": (lambda: b"P3\n1 2\n255\n1 2 3\n4 5 6\n" + HIDDEN, BEHIND),
     "PNM, plain with a comment among its samples": (lambda: b"P2\n2 2\n255\n1 2\n#%s\n3 4\n" % HIDDEN, "text"),
-    "PNM, PAM": (lambda: file_of(small("L"), "PPM").replace(b"P5\n5 4\n255\n", b"P7\nWIDTH 5\nHEIGHT 4\nDEPTH 1\n"
+    "PNM, PAM": (lambda: saved("L", "PPM").replace(b"P5\n5 4\n255\n", b"P7\nWIDTH 5\nHEIGHT 4\nDEPTH 1\n"
                  b"MAXVAL 255\n# %s\nENDHDR\n" % HIDDEN), "text"),
     "TGA, tail": (lambda: tga(tail=HIDDEN), BEHIND),
     "TGA, name": (lambda: tga(HIDDEN), "text"),
@@ -170,8 +181,8 @@ EXTRAS: dict[str, tuple[Build, str]] = {
     "TGA, both": (lambda: tga(area=extension(), developer=HIDDEN), "developer area"),
     "TGA, between": (lambda: tga(area=extension() + HIDDEN), BEHIND),
     "TGA, attribute bit": (lambda: tga(depth=16), PADDING),
-    "QOI, tail": (lambda: file_of(small("RGB"), "QOI", colorspace="sRGB") + HIDDEN, BEHIND),
-    "QOI, linear": (lambda: file_of(small("RGB"), "QOI"), "colour space"),
+    "QOI, tail": (lambda: saved("RGB", "QOI", colorspace="sRGB") + HIDDEN, BEHIND),
+    "QOI, linear": (lambda: saved("RGB", "QOI"), "colour space"),
     "WebP, tail": (lambda: webp(tail=HIDDEN), BEHIND),
     "WebP, chunk": (lambda: webp((b"abcd", HIDDEN)), "chunk abcd"),
     "WebP, profile": (lambda: webp((b"ICCP", HIDDEN)), "ICC profile"),
@@ -193,9 +204,9 @@ EXTRAS: dict[str, tuple[Build, str]] = {
     "JPEG, IPTC": (lambda: jpeg(segment(0xED, HIDDEN)), "segment APP13"),
     "JPEG, rest of XMP": (lambda: jpeg(segment(0xE1, b"http://ns.adobe.com/xmp/extension/\0")), "segment APP1"),
     "JPEG, ratio": (lambda: jpeg().replace(b"JFIF\0\1\1\0\0\1\0\1", b"JFIF\0\1\1\0\0\1\0\2"), "pixel aspect ratio"),
-    "TIFF, tail": (lambda: file_of(small("RGB"), "TIFF") + HIDDEN, IDLE),
-    "TIFF, deflated, tail": (lambda: file_of(small("RGB"), "TIFF", compression="tiff_adobe_deflate") + HIDDEN, IDLE),
-    "TIFF, LZMA, tail": (lambda: file_of(small("RGB"), "TIFF", compression="lzma") + HIDDEN, IDLE),
+    "TIFF, tail": (lambda: saved("RGB", "TIFF") + HIDDEN, IDLE),
+    "TIFF, deflated, tail": (lambda: saved("RGB", "TIFF", compression="tiff_adobe_deflate") + HIDDEN, IDLE),
+    "TIFF, LZMA, tail": (lambda: saved("RGB", "TIFF", compression="lzma") + HIDDEN, IDLE),
     "TIFF, gap": (gapped_tiff, IDLE),
     "TIFF, private tag": (lambda: tiff((65000, ASCII, HIDDEN + b"\0")), "TIFF tag 65000"),
     "TIFF, page name": (lambda: tiff((285, ASCII, HIDDEN + b"\0")), "TIFF tag 285"),
@@ -213,12 +224,12 @@ ALSO = {"TIFF, no unit": ["TIFF tag 283"], "WebP, second XMP": ["XMP"]}
 # The same files without anything: nothing is said to be lost.
 PLAIN: dict[str, Build] = {
     "BMP": bmp, "GIF": gif, "TGA": tga, "TGA with texts": lambda: tga(area=extension()), "WebP": webp, "PNG": png,
-    "JPEG": jpeg, "TIFF": tiff, "PNM": lambda: file_of(small("RGB"), "PPM"),
-    "QOI": lambda: file_of(small("RGB"), "QOI", colorspace="sRGB"), "plain PNM": lambda: b"P3\n1 1\n255\n1 2 3\n",
-    "deflated TIFF": lambda: file_of(small("RGB"), "TIFF", compression="tiff_adobe_deflate"),
-    "GIF by Pillow": lambda: file_of(small("P"), "GIF"),
-    "TIFF by Pillow": lambda: file_of(small("RGB"), "TIFF"), "TGA by Pillow": lambda: file_of(small("RGB"), "TGA"),
-    "WebP by Pillow": lambda: file_of(small("RGB"), "WEBP", lossless=True),
+    "JPEG": jpeg, "TIFF": tiff, "PNM": lambda: saved("RGB", "PPM"),
+    "QOI": lambda: saved("RGB", "QOI", colorspace="sRGB"), "plain PNM": lambda: b"P3\n1 1\n255\n1 2 3\n",
+    "deflated TIFF": lambda: saved("RGB", "TIFF", compression="tiff_adobe_deflate"),
+    "GIF by Pillow": lambda: saved("P", "GIF"),
+    "TIFF by Pillow": lambda: saved("RGB", "TIFF"), "TGA by Pillow": lambda: saved("RGB", "TGA"),
+    "WebP by Pillow": lambda: saved("RGB", "WEBP", lossless=True),
 }  # fmt: skip
 
 
@@ -321,7 +332,7 @@ def outcome(data: bytes) -> tuple[bytes, bytes, tuple[str, ...]]:
 
 SWEPT: dict[str, Build] = {
     "BMP": bmp, "GIF": gif, "TGA": lambda: tga(HIDDEN), "QOI": PLAIN["QOI"], "WebP": webp, "PNG": png,
-    "PNM": lambda: b"P5\n# %s\n5 4\n255\n" % HIDDEN + bytes(20), "TIFF": lambda: file_of(small("RGB"), "TIFF"),
+    "PNM": lambda: b"P5\n# %s\n5 4\n255\n" % HIDDEN + bytes(20), "TIFF": lambda: saved("RGB", "TIFF"),
 }  # fmt: skip
 
 
