@@ -54,7 +54,11 @@ static __attribute__((noinline)) int64_t encode_rows(Engine *e, const uint16_t *
             if (++x == e->width) x = 0, y++;
         }
         DZ_KERNEL(photo_forward)(e, first, b);
-        for (int64_t c = 0; c < channels; c++) DZ_KERNEL(photo_intervals)(e, c, first, b, e->histories > 0);
+        for (int64_t c = 0; c < channels; c++)
+            if (e->histories)
+                DZ_KERNEL(photo_slope)(e, c, first, b, 1);
+            else
+                DZ_KERNEL(photo_intervals)(e, c, first, b);
         if (e->coder->position + (uint64_t)((b - first) * channels * SAMPLE_BYTES) > capacity) return NO_ROOM;
         RangeCoder coder = *e->coder;
         for (int64_t p = first; p < b; p++) {
@@ -104,7 +108,11 @@ static __attribute__((noinline)) int64_t decode_rows(Engine *e, uint16_t *symbol
             }
             e->pixels++;
             if (b == BATCH - 1) {
-                for (int64_t c = 0; c < channels; c++) DZ_KERNEL(photo_intervals)(e, c, 0, BATCH, 0);
+                for (int64_t c = 0; c < channels; c++)
+                    if (e->histories)
+                        DZ_KERNEL(photo_slope)(e, c, 0, BATCH, 0);
+                    else
+                        DZ_KERNEL(photo_intervals)(e, c, 0, BATCH);
                 train_if_full(e);
             }
             if (x == e->width - 1) DZ_KERNEL(photo_end_row)(e, y);
