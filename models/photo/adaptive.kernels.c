@@ -11,8 +11,6 @@
 #include "engine.h"
 
 #define SURE 4.15f        /* of a bit that the mixture gives a logit so far from 0, or farther */
-#define LOGIT_LIMIT 11.0f /* of the mixture */
-#define FORCED 64.0f      /* beyond this, no value of the alphabet is in the other half */
 #define MOST_EVENTS 15    /* that a counter remembers */
 #define COUNT_BITS 4      /* of a counter; above them stands its probability of a 1, of 12 bits, xor 2^11 */
 #define FRESH 0x8000
@@ -85,91 +83,120 @@ INLINE float sum_inputs(Inputs x) {
     return (half[0] + half[2]) + (half[1] + half[3]);
 }
 
-/* 2^16 / (1 + e^-x) from the table. */
-INLINE int32_t squash(const Engine *e, float x, float limit) {
-    x = x > -limit ? x : -limit;
-    x = x < limit ? x : limit;
-    return e->squash[(int)(x * 32.0f + 384.0f)];
-}
+/* The tables that a sample needs, out of reach of what is written meanwhile. */
+typedef struct {
+    uint16_t *counter;
+    float *by_node, *by_spread, *by_events; /* of the sample's channel; and of its phase and spread */
+    const float *stretch;
+    const uint16_t *squash;
+    const int32_t *step;
+} Tables;
 
-/* What is mixed at a node, and what learns from its bit. */
+/* 2^16 / (1 + e^-x) from the table, for x between -12 and 12. */
+INLINE uint64_t squash(const Tables *t, float x) { return t->squash[(int32_t)(x * 32.0f + 384.0f)]; }
+
+/* What learns when the sample is known. */
+typedef struct {
+    Inputs change;
+    float *weight[3];
+} Lesson;
+
+/* What is mixed at a node. */
 typedef struct {
     Inputs input;
     uint16_t *counter[MOST_HISTORIES];
     float *weight[3];
-    int32_t part; /* of 2^16, the probability of a 1 */
-    int32_t bit;
+    uint64_t part; /* of 2^16, the probability of a 1 */
 } Node;
 
 /* How much a counter is worth that has seen so many events. */
 static const uint8_t WORTH[MOST_EVENTS + 1] = {0, 1, 1, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3};
 
-/* Mix at a node, which is the one at `place` of its half of the tree of channel c. */
-INLINE void mix_node(const Engine *e, int histories, int64_t c, uint32_t node, uint32_t place, const float *by_spread,
-                     const uint32_t *cell, float logit, Node *n) {
+/* Mix at a node, the one at `place` of its half of the tree. */
+INLINE Node mix_node(const Tables *t, int histories, uint32_t node, uint32_t place, const uint32_t *cell, float logit) {
+    Node n;
     Inputs input = {logit, 1.0f};
     uint32_t known = 0;
     UNROLL for (int k = 0; k < histories; k++) {
-        n->counter[k] = e->counter + (cell[k] ^ place);
-        const uint32_t counter = *n->counter[k] ^ FRESH;
-        input[2 + k] = e->stretch[counter >> 8];
+        n.counter[k] = t->counter + (cell[k] ^ place);
+        const uint32_t counter = *n.counter[k] ^ FRESH;
+        input[2 + k] = t->stretch[counter >> 8];
         known = known << 2 | WORTH[counter & MOST_EVENTS];
     }
-    const int64_t ambiguity = (int64_t)(logit < 0.0f ? -logit : logit);
-    n->weight[0] = e->by_node + (c * 256 + node) * STAGE_INPUTS;
-    n->weight[1] = (float *)by_spread + ambiguity * STAGE_INPUTS;
-    n->weight[2] = e->by_events + (c * KNOWN + known) * STAGE_INPUTS;
-    const Inputs weight = *(const InputsAt *)n->weight[0] + *(const InputsAt *)n->weight[1] + *(const InputsAt *)n->weight[2];
-    n->input = input;
-    n->part = squash(e, sum_inputs(weight * input), MIXED_LIMIT);
+    const uint32_t ambiguity = (uint32_t)(int32_t)__builtin_fabsf(logit);
+    n.weight[0] = t->by_node + node * STAGE_INPUTS;
+    n.weight[1] = t->by_spread + ambiguity * STAGE_INPUTS;
+    n.weight[2] = t->by_events + known * STAGE_INPUTS;
+    Inputs weight = *(const InputsAt *)n.weight[0];
+    weight += *(const InputsAt *)n.weight[1];
+    weight += *(const InputsAt *)n.weight[2];
+    n.input = input;
+    n.part = squash(t, bounded(sum_inputs(weight * input), MIXED_LIMIT));
+    return n;
 }
 
-/* Learn from the bit at a node. */
-INLINE void learn_node(const Engine *e, int histories, const Node *n) {
-    const float step = (float)((n->bit << BIT_PRECISION) - n->part) * (RATE * 0x1p-16f);
-    const Inputs change = step * n->input;
-    UNROLL for (int i = 0; i < 3; i++) *(InputsAt *)n->weight[i] += change;
+/* Let the counters of a node learn from its bit; the weights' lesson is for later. */
+INLINE void learn_node(const Tables *t, int histories, const Node *n, int64_t bit, Lesson *lesson) {
+    const float step = (float)(int32_t)((bit << BIT_PRECISION) - (int64_t)n->part) * (RATE * 0x1p-16f);
+    lesson->change = step * n->input;
+    UNROLL for (int i = 0; i < 3; i++) lesson->weight[i] = n->weight[i];
+    const int32_t aim = -(int32_t)bit & 4095;
     UNROLL for (int k = 0; k < histories; k++) {
         const int32_t counter = *n->counter[k] ^ FRESH, count = counter & MOST_EVENTS, chance = counter >> COUNT_BITS;
-        const int32_t moved = chance + (((n->bit * 4095 - chance) * e->step[count] + (1 << 15)) >> 16);
-        *n->counter[k] = (uint16_t)((moved << COUNT_BITS | (count < MOST_EVENTS ? count + 1 : count)) ^ FRESH);
+        const int32_t moved = chance + (((aim - chance) * t->step[count] + (1 << 15)) >> 16);
+        *n->counter[k] = (uint16_t)((moved << COUNT_BITS | (count + (count < MOST_EVENTS))) ^ FRESH);
     }
+}
+
+/* Code a bit that is 1 with a probability of `part` / 2^16. */
+INLINE int64_t code_bit(RangeCoder *coder, int64_t bit, uint64_t part, int encoder, uint8_t *out,
+                        const uint8_t *data, uint64_t size, double *probability) {
+    if (!encoder) return range_decode_bit(coder, data, size, part);
+    range_encode_bit(coder, out, bit, part);
+    *probability *= (double)(int32_t)(bit ? part : (1 << BIT_PRECISION) - part) * 0x1p-16;
+    return bit;
 }
 
 /* Code channel c of pixel b of the batch, at (y, x), bit by bit, after `photo_seek`: for the encoder with `out`, which
    has the logits of the nodes on the sample's way in `split`, else for the decoder. Returns the sample's value. */
 INLINE int64_t code_sample(const Engine *e, int histories, RangeCoder *state, const uint16_t *own, int64_t y, int64_t x,
-                           int64_t c, int64_t b, uint8_t *out, const uint8_t *data, uint64_t size) {
+                           int64_t c, int64_t b, int encoder, uint8_t *out, const uint8_t *data, uint64_t size) {
     RangeCoder coder = *state;
     uint32_t node = 1;
     uint32_t *cell = cells_of(e, c, b);
-    const int64_t value = out ? e->value[c * e->symbols + own[c]] : 0;
+    const int64_t value = encoder ? e->value[c * e->symbols + own[c]] : 0;
     const float *split = e->split + c * DEPTHS * BATCH_ROWS + b;
     NodeMixture mixture;
     float at[16], logits[16], stop = 0.0f;
     int64_t spread;
-    if (out)
+    if (encoder)
         spread = e->spread[c * BATCH_ROWS + b];
     else {
         DZ_KERNEL(photo_nodes_begin)(e, c, b, &mixture);
         spread = mixture.spread;
         stop = mixture.stop;
     }
-    const int64_t phase = (x & 1) | (y & 1) << 1;
-    const float *by_spread = e->by_spread + ((c * PHASES + phase) * SPREADS + spread) * AMBIGUITIES * STAGE_INPUTS;
-    Node nodes[DEPTHS];
+    const int64_t phase = (x & 1) | (y & 1) << 1, set = ((c * PHASES + phase) * SPREADS + spread) * AMBIGUITIES;
+    const Tables t = {e->counter,
+                      e->by_node + c * 256 * STAGE_INPUTS,
+                      e->by_spread + set * STAGE_INPUTS,
+                      e->by_events + c * KNOWN * STAGE_INPUTS,
+                      e->stretch,
+                      e->squash,
+                      e->step};
+    Lesson lessons[DEPTHS];
     int mixed = 0;
     double probability = 1.0;
     for (int half = 0; half < 2; half++) {
         if (half) {
             cell += MOST_HISTORIES;
-            if (!out) {
+            if (!encoder) {
                 uint64_t key[MOST_HISTORIES];
                 contexts(e, own, y, x, c, key);
                 find_cells(e, key, node, cell);
             }
         }
-        if (!out) {
+        if (!encoder) {
             /* The row's end is in the first row where its other half begins, except for the last row of all. */
             static const int8_t STARTS[16] = {0, 8, 4, 9, 2, 10, 5, 11, 1, 12, 6, 13, 3, 14, 7, 15};
             if (half && node < 31) stop = at[STARTS[node - 15]];
@@ -179,30 +206,23 @@ INLINE int64_t code_sample(const Engine *e, int histories, RangeCoder *state, co
         for (int depth = 0; depth < DEPTHS / 2; depth++) {
             const int at_depth = half * DEPTHS / 2 + depth;
             int64_t bit = value >> (DEPTHS - 1 - at_depth) & 1;
-            const float logit = out ? split[at_depth * BATCH_ROWS] : logits[place];
-            const float amount = logit < 0.0f ? -logit : logit;
-            if (amount < FORCED) {
-                int32_t part;
-                if (amount < SURE) {
-                    mix_node(e, histories, c, node, place, by_spread, cell, logit, &nodes[mixed]);
-                    part = nodes[mixed].part;
-                } else
-                    part = squash(e, logit, LOGIT_LIMIT);
-                if (out) {
-                    range_encode_bit(&coder, out, bit, (uint64_t)part);
-                    probability *= (double)(bit ? part : (1 << BIT_PRECISION) - part) * 0x1p-16;
-                } else
-                    bit = range_decode_bit(&coder, data, size, (uint64_t)part);
-                nodes[mixed].bit = (int32_t)bit;
-                mixed += amount < SURE;
-            } else
+            const float logit = encoder ? split[at_depth * BATCH_ROWS] : logits[place];
+            const float amount = __builtin_fabsf(logit);
+            if (amount < SURE) {
+                const Node n = mix_node(&t, histories, node, place, cell, logit);
+                bit = code_bit(&coder, bit, n.part, encoder, out, data, size, &probability);
+                learn_node(&t, histories, &n, bit, &lessons[mixed++]);
+            } else if (amount < FORCED)
+                bit = code_bit(&coder, bit, squash(&t, logit), encoder, out, data, size, &probability);
+            else
                 bit = logit > 0.0f;
             node = node << 1 | (uint32_t)bit;
             place = place << 1 | (uint32_t)bit;
         }
     }
-    for (int n = 0; n < mixed; n++) learn_node(e, histories, &nodes[n]);
-    if (out) e->probability[c * BATCH_ROWS + b] = probability;
+    for (int n = 0; n < mixed; n++)
+        UNROLL for (int i = 0; i < 3; i++) *(InputsAt *)lessons[n].weight[i] += lessons[n].change;
+    if (encoder) e->probability[c * BATCH_ROWS + b] = probability;
     *state = coder;
     return node & 255;
 }
@@ -210,9 +230,9 @@ INLINE int64_t code_sample(const Engine *e, int histories, RangeCoder *state, co
 void DZ_KERNEL(photo_encode_sample)(const Engine *e, RangeCoder *coder, const uint16_t *own, int64_t y, int64_t x,
                                     int64_t c, int64_t b, uint8_t *out) {
     if (e->histories == 3) /* what is known when this is compiled makes it fast */
-        code_sample(e, 3, coder, own, y, x, c, b, out, 0, 0);
+        code_sample(e, 3, coder, own, y, x, c, b, 1, out, 0, 0);
     else
-        code_sample(e, (int)e->histories, coder, own, y, x, c, b, out, 0, 0);
+        code_sample(e, (int)e->histories, coder, own, y, x, c, b, 1, out, 0, 0);
 }
 
 /* Returns the symbol. */
@@ -220,9 +240,9 @@ int64_t DZ_KERNEL(photo_decode_sample)(const Engine *e, RangeCoder *coder, const
                                        int64_t c, int64_t b, const uint8_t *data, uint64_t size) {
     int64_t value;
     if (e->histories == 3)
-        value = code_sample(e, 3, coder, own, y, x, c, b, 0, data, size);
+        value = code_sample(e, 3, coder, own, y, x, c, b, 0, 0, data, size);
     else
-        value = code_sample(e, (int)e->histories, coder, own, y, x, c, b, 0, data, size);
+        value = code_sample(e, (int)e->histories, coder, own, y, x, c, b, 0, 0, data, size);
     const int64_t symbol = e->rank[c * 257 + value], last = e->size[c] - 1;
     return symbol < last ? symbol : last; /* damaged data could lead to a value that is not there */
 }

@@ -89,6 +89,16 @@ INLINE Floats above_floats(Floats x, float bound) { return select_floats(x > bou
 INLINE Floats below_floats(Floats x, float bound) { return select_floats(x < bound, x, (Floats){} + bound); }
 #endif
 
+/* x clamped to +-limit; what is no number, to -limit. */
+INLINE float bounded(float x, float limit) {
+#if defined(__x86_64__)
+    return _mm_cvtss_f32(_mm_min_ss(_mm_max_ss(_mm_set_ss(x), _mm_set_ss(-limit)), _mm_set_ss(limit)));
+#else
+    x = x > -limit ? x : -limit;
+    return x < limit ? x : limit;
+#endif
+}
+
 /* Vectors of four floats, and the transposition of four of them. */
 typedef float Quad __attribute__((vector_size(16)));
 typedef float QuadAt __attribute__((vector_size(16), aligned(4), may_alias));
@@ -116,6 +126,7 @@ INLINE void transpose_quads(const float *from, int64_t from_step, Quad *to) {
 #define DEPTHS 8         /* bits of a sample that is coded bit by bit */
 #define STAGE_INPUTS 8   /* of the last stage: the mixture, a bias and the contexts */
 #define MOST_HISTORIES 4 /* contexts */
+#define FORCED 64.0f     /* beyond it are logits of bits that could not be another one */
 #define NODES 272        /* of the tree of 8-bit samples: seventeen rows of sixteen */
 
 /* C channels, K experts, J components, S = width + 2 PAD columns, H units, E extra inputs. */

@@ -11,6 +11,7 @@
 #define LOG_SCALE_RANGE 6.0f
 #define LEAST 0x1p-20f /* that every value of an alphabet gets beside its share of the mixture */
 #define OUTSIDE 0x1p30f
+#define LOGIT_LIMIT 11.0f
 
 /* Adding and taking away 1.5 * 2^23 rounds a small number to an integer, which stands in the lowest bits of the sum. */
 #define SHIFTER 12582912.0f
@@ -39,12 +40,14 @@ INLINE Floats exponential(Floats x) {
 /* Cumulative logistic distribution. */
 INLINE Floats logistic(Floats distance) { return 1.0f / (1.0f + exponential(-distance)); }
 
-/* ln (one / zero), to 0.0006; beyond +-80 where one of them is 0, or no number. */
+/* ln (one / zero), to 0.0006, clamped to +-11; but beyond +-80 where one of them is 0, or no number. */
 INLINE Floats log_ratio(Floats one, Floats zero) {
     const Floats ratio = one / zero;
     const Floats exponent = __builtin_convertvector(((Ints)ratio >> 23) - 127, Floats);
     const Floats f = (Floats)(((Bits)ratio & 0x7FFFFF) | 0x3F800000) - 1.0f;
-    return (exponent + (f + (f * (1.0f - f)) * (0.4229f - 0.1592f * f))) * 0.6931472f;
+    const Floats x = (exponent + (f + (f * (1.0f - f)) * (0.4229f - 0.1592f * f))) * 0.6931472f;
+    const Ints forced = (x > FORCED) | (x < -FORCED);
+    return (Floats)(((Ints)x & forced) | ((Ints)below_floats(above_floats(x, -LOGIT_LIMIT), LOGIT_LIMIT) & ~forced));
 }
 
 INLINE Floats sharpness_of(Floats log_scale, Floats inverse_activity) {
