@@ -10,7 +10,6 @@
 
 #include "engine.h"
 
-#define SURE 4.15f        /* of a bit that the mixture gives a logit so far from 0, or farther */
 #define MOST_EVENTS 15    /* that a counter remembers */
 #define COUNT_BITS 4      /* of a counter; above them stands its probability of a 1, of 12 bits, xor 2^11 */
 #define FRESH 0x8000
@@ -93,7 +92,7 @@ typedef struct {
 } Tables;
 
 /* 2^16 / (1 + e^-x) from the table, for x between -12 and 12. */
-INLINE uint64_t squash(const Tables *t, float x) { return t->squash[(int32_t)(x * 32.0f + 384.0f)]; }
+INLINE int32_t squash(const Tables *t, float x) { return t->squash[(int32_t)(x * 32.0f + 384.0f)]; }
 
 /* What learns when the sample is known. */
 typedef struct {
@@ -106,7 +105,7 @@ typedef struct {
     Inputs input;
     uint16_t *counter[MOST_HISTORIES];
     float *weight[3];
-    uint64_t part; /* of 2^16, the probability of a 1 */
+    int32_t part; /* of 2^16, the probability of a 1 */
 } Node;
 
 /* How much a counter is worth that has seen so many events. */
@@ -137,7 +136,7 @@ INLINE Node mix_node(const Tables *t, int histories, uint32_t node, uint32_t pla
 
 /* Let the counters of a node learn from its bit; the weights' lesson is for later. */
 INLINE void learn_node(const Tables *t, int histories, const Node *n, int64_t bit, Lesson *lesson) {
-    const float step = (float)(int32_t)((bit << BIT_PRECISION) - (int64_t)n->part) * (RATE * 0x1p-16f);
+    const float step = (float)(((int32_t)bit << BIT_PRECISION) - n->part) * (RATE * 0x1p-16f);
     lesson->change = step * n->input;
     UNROLL for (int i = 0; i < 3; i++) lesson->weight[i] = n->weight[i];
     const int32_t aim = -(int32_t)bit & 4095;
@@ -148,101 +147,116 @@ INLINE void learn_node(const Tables *t, int histories, const Node *n, int64_t bi
     }
 }
 
-/* Code a bit that is 1 with a probability of `part` / 2^16. */
-INLINE int64_t code_bit(RangeCoder *coder, int64_t bit, uint64_t part, int encoder, uint8_t *out,
-                        const uint8_t *data, uint64_t size, double *probability) {
-    if (!encoder) return range_decode_bit(coder, data, size, part);
-    range_encode_bit(coder, out, bit, part);
-    *probability *= (double)(int32_t)(bit ? part : (1 << BIT_PRECISION) - part) * 0x1p-16;
-    return bit;
+INLINE Tables tables_of(const Engine *e, int64_t y, int64_t x, int64_t c, int64_t spread) {
+    const int64_t phase = (x & 1) | (y & 1) << 1, set = ((c * PHASES + phase) * SPREADS + spread) * AMBIGUITIES;
+    return (Tables){e->counter,
+                    e->by_node + c * 256 * STAGE_INPUTS,
+                    e->by_spread + set * STAGE_INPUTS,
+                    e->by_events + c * KNOWN * STAGE_INPUTS,
+                    e->stretch,
+                    e->squash,
+                    e->step};
 }
 
-/* Code channel c of pixel b of the batch, at (y, x), bit by bit, after `photo_seek`: for the encoder with `out`, which
-   has the logits of the nodes on the sample's way in `split`, else for the decoder. Returns the sample's value. */
-INLINE int64_t code_sample(const Engine *e, int histories, RangeCoder *state, const uint16_t *own, int64_t y, int64_t x,
-                           int64_t c, int64_t b, int encoder, uint8_t *out, const uint8_t *data, uint64_t size) {
-    RangeCoder coder = *state;
-    uint32_t node = 1;
-    uint32_t *cell = cells_of(e, c, b);
-    const int64_t value = encoder ? e->value[c * e->symbols + own[c]] : 0;
-    const float *split = e->split + c * DEPTHS * BATCH_ROWS + b;
-    NodeMixture mixture;
-    float at[16], logits[16], stop = 0.0f;
-    int64_t spread;
-    if (encoder)
-        spread = e->spread[c * BATCH_ROWS + b];
-    else {
-        DZ_KERNEL(photo_nodes_begin)(e, c, b, &mixture);
-        spread = mixture.spread;
-        stop = mixture.stop;
-    }
-    const int64_t phase = (x & 1) | (y & 1) << 1, set = ((c * PHASES + phase) * SPREADS + spread) * AMBIGUITIES;
-    const Tables t = {e->counter,
-                      e->by_node + c * 256 * STAGE_INPUTS,
-                      e->by_spread + set * STAGE_INPUTS,
-                      e->by_events + c * KNOWN * STAGE_INPUTS,
-                      e->stretch,
-                      e->squash,
-                      e->step};
+/* Let the weights learn. */
+INLINE void learn(const Lesson *lessons, int count) {
+    for (int n = 0; n < count; n++)
+        UNROLL for (int i = 0; i < 3; i++) *(InputsAt *)lessons[n].weight[i] += lessons[n].change;
+}
+
+/* Encode channel c of pixel b of the batch, at (y, x), after `photo_seek` and `photo_slope`. */
+INLINE void encode_sample(const Engine *e, int histories, RangeCoder *coder, int64_t value, int64_t y, int64_t x,
+                          int64_t c, int64_t b, uint8_t *out) {
+    const uint32_t *cell = cells_of(e, c, b);
+    const Tables t = tables_of(e, y, x, c, e->spread[c * BATCH_ROWS + b]);
+    const float *logit = e->logit + c * DEPTHS * BATCH_ROWS + b;
+    int32_t part[DEPTHS];
+    UNROLL for (int depth = 0; depth < DEPTHS; depth++) part[depth] = e->part[(c * DEPTHS + depth) * BATCH_ROWS + b];
     Lesson lessons[DEPTHS];
     int mixed = 0;
+    for (uint32_t unsure = (uint32_t)e->unsure[c * BATCH_ROWS + b]; unsure; unsure &= unsure - 1) {
+        const int depth = __builtin_ctz(unsure), half = depth >> 2;
+        const uint32_t node = (uint32_t)(256 | value) >> (DEPTHS - depth);
+        const uint32_t place = (16 | ((uint32_t)value >> (4 - 4 * half) & 15)) >> (4 + 4 * half - depth);
+        const Node n = mix_node(&t, histories, node, place, cell + half * MOST_HISTORIES, logit[depth * BATCH_ROWS]);
+        learn_node(&t, histories, &n, value >> (DEPTHS - 1 - depth) & 1, &lessons[mixed++]);
+        part[depth] = n.part;
+    }
+    learn(lessons, mixed);
     double probability = 1.0;
+    UNROLL for (int depth = 0; depth < DEPTHS; depth++) {
+        const int64_t bit = value >> (DEPTHS - 1 - depth) & 1, own = part[depth];
+        if (own == 0 || own == 1 << BIT_PRECISION) continue; /* no value of the alphabet is in the other half */
+        range_encode_bit(coder, out, bit, (uint64_t)own);
+        const int64_t flip = bit - 1; /* all ones for a 0 */
+        probability *= (double)(int32_t)((own ^ flip) - flip + (flip & 1 << BIT_PRECISION)) * 0x1p-16;
+    }
+    e->probability[c * BATCH_ROWS + b] = probability;
+}
+
+/* Decode channel c of pixel b of the batch, at (y, x), after `photo_seek`. Returns the sample's value. */
+INLINE int64_t decode_sample(const Engine *e, int histories, RangeCoder *coder, const uint16_t *own, int64_t y,
+                             int64_t x, int64_t c, int64_t b, const uint8_t *data, uint64_t size) {
+    /* The row of the nodes of the low bits ends where, in the row of the high ones, this node stands; but the last. */
+    static const int8_t ROW_ENDS[16] = {8, 4, 9, 2, 10, 5, 11, 1, 12, 6, 13, 3, 14, 7, 15, 0};
+    NodeMixture mixture;
+    DZ_KERNEL(photo_nodes_begin)(e, c, b, &mixture);
+    const Tables t = tables_of(e, y, x, c, mixture.spread);
+    uint32_t *cell = cells_of(e, c, b);
+    float at[16], logit[16], stop = mixture.stop;
+    int32_t part[16];
+    Lesson lessons[DEPTHS];
+    int mixed = 0;
+    uint32_t node = 1;
     for (int half = 0; half < 2; half++) {
         if (half) {
+            uint64_t key[MOST_HISTORIES];
             cell += MOST_HISTORIES;
-            if (!encoder) {
-                uint64_t key[MOST_HISTORIES];
-                contexts(e, own, y, x, c, key);
-                find_cells(e, key, node, cell);
-            }
+            contexts(e, own, y, x, c, key);
+            find_cells(e, key, node, cell);
+            if (node < 31) stop = at[ROW_ENDS[node - 16]];
         }
-        if (!encoder) {
-            /* The row's end is in the first row where its other half begins, except for the last row of all. */
-            static const int8_t STARTS[16] = {0, 8, 4, 9, 2, 10, 5, 11, 1, 12, 6, 13, 3, 14, 7, 15};
-            if (half && node < 31) stop = at[STARTS[node - 15]];
-            DZ_KERNEL(photo_nodes)(e, &mixture, c, half ? node - 15 : 0, stop, at, logits);
-        }
+        DZ_KERNEL(photo_nodes)(e, &mixture, c, half ? node - 15 : 0, stop, at, logit, part);
         uint32_t place = 1;
         for (int depth = 0; depth < DEPTHS / 2; depth++) {
-            const int at_depth = half * DEPTHS / 2 + depth;
-            int64_t bit = value >> (DEPTHS - 1 - at_depth) & 1;
-            const float logit = encoder ? split[at_depth * BATCH_ROWS] : logits[place];
-            const float amount = __builtin_fabsf(logit);
-            if (amount < SURE) {
-                const Node n = mix_node(&t, histories, node, place, cell, logit);
-                bit = code_bit(&coder, bit, n.part, encoder, out, data, size, &probability);
+            int64_t bit;
+            if (logit[place] < SURE && logit[place] > -SURE) {
+                const Node n = mix_node(&t, histories, node, place, cell, logit[place]);
+                bit = range_decode_bit(coder, data, size, (uint64_t)n.part);
                 learn_node(&t, histories, &n, bit, &lessons[mixed++]);
-            } else if (amount < FORCED)
-                bit = code_bit(&coder, bit, squash(&t, logit), encoder, out, data, size, &probability);
+            } else if (part[place] == 0 || part[place] == 1 << BIT_PRECISION)
+                bit = part[place] > 0;
             else
-                bit = logit > 0.0f;
+                bit = range_decode_bit(coder, data, size, (uint64_t)part[place]);
             node = node << 1 | (uint32_t)bit;
             place = place << 1 | (uint32_t)bit;
         }
     }
-    for (int n = 0; n < mixed; n++)
-        UNROLL for (int i = 0; i < 3; i++) *(InputsAt *)lessons[n].weight[i] += lessons[n].change;
-    if (encoder) e->probability[c * BATCH_ROWS + b] = probability;
-    *state = coder;
+    learn(lessons, mixed);
     return node & 255;
 }
 
-void DZ_KERNEL(photo_encode_sample)(const Engine *e, RangeCoder *coder, const uint16_t *own, int64_t y, int64_t x,
+void DZ_KERNEL(photo_encode_sample)(const Engine *e, RangeCoder *state, const uint16_t *own, int64_t y, int64_t x,
                                     int64_t c, int64_t b, uint8_t *out) {
+    RangeCoder coder = *state;
+    const int64_t value = e->value[c * e->symbols + own[c]];
     if (e->histories == 3) /* what is known when this is compiled makes it fast */
-        code_sample(e, 3, coder, own, y, x, c, b, 1, out, 0, 0);
+        encode_sample(e, 3, &coder, value, y, x, c, b, out);
     else
-        code_sample(e, (int)e->histories, coder, own, y, x, c, b, 1, out, 0, 0);
+        encode_sample(e, (int)e->histories, &coder, value, y, x, c, b, out);
+    *state = coder;
 }
 
 /* Returns the symbol. */
-int64_t DZ_KERNEL(photo_decode_sample)(const Engine *e, RangeCoder *coder, const uint16_t *own, int64_t y, int64_t x,
+int64_t DZ_KERNEL(photo_decode_sample)(const Engine *e, RangeCoder *state, const uint16_t *own, int64_t y, int64_t x,
                                        int64_t c, int64_t b, const uint8_t *data, uint64_t size) {
+    RangeCoder coder = *state;
     int64_t value;
     if (e->histories == 3)
-        value = code_sample(e, 3, coder, own, y, x, c, b, 0, 0, data, size);
+        value = decode_sample(e, 3, &coder, own, y, x, c, b, data, size);
     else
-        value = code_sample(e, (int)e->histories, coder, own, y, x, c, b, 0, 0, data, size);
+        value = decode_sample(e, (int)e->histories, &coder, own, y, x, c, b, data, size);
+    *state = coder;
     const int64_t symbol = e->rank[c * 257 + value], last = e->size[c] - 1;
     return symbol < last ? symbol : last; /* damaged data could lead to a value that is not there */
 }

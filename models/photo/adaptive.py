@@ -83,7 +83,9 @@ def stage_arrays(channels: int, histories: int, rows: int) -> dict[str, NDArray[
         return np.broadcast_to(weights / np.float32(3), (channels, *size, _INPUTS))
 
     return {
-        "split": np.zeros((channels, _DEPTHS, rows), np.float32),
+        "logit": np.zeros((channels, _DEPTHS, rows), np.float32),
+        "part": np.zeros((channels, _DEPTHS, rows), np.int32),
+        "unsure": np.zeros((channels, rows), np.int32),
         "spread": np.zeros((channels, rows), np.int32),
         "cell": np.zeros((channels, rows, 2, MOST_HISTORIES), np.uint32),
         "by_node": sets(256),

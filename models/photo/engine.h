@@ -126,7 +126,7 @@ INLINE void transpose_quads(const float *from, int64_t from_step, Quad *to) {
 #define DEPTHS 8         /* bits of a sample that is coded bit by bit */
 #define STAGE_INPUTS 8   /* of the last stage: the mixture, a bias and the contexts */
 #define MOST_HISTORIES 4 /* contexts */
-#define FORCED 64.0f     /* beyond it are logits of bits that could not be another one */
+#define SURE 4.15f       /* the logit of a bit of which the mixture is sure */
 #define NODES 272        /* of the tree of 8-bit samples: seventeen rows of sixteen */
 
 /* C channels, K experts, J components, S = width + 2 PAD columns, H units, E extra inputs. */
@@ -194,7 +194,9 @@ typedef struct {
     const int64_t *rank;      /* [C, 257] for samples of 8 bits: how many of the alphabet's values are below a value */
     const float *node_edge;   /* [C, NODES] where the ranges of the tree's nodes are halved, for samples of 8 bits */
     const float *node_floor;  /* [C, NODES] what the values below that have beside the mixture */
-    float *split;             /* [C, DEPTHS, BATCH_ROWS] logits of a 1 at the nodes on the symbols' ways (encoder) */
+    float *logit;             /* [C, DEPTHS, BATCH_ROWS] of a 1 at the nodes on the symbols' ways (encoder) */
+    int32_t *part;            /* the same as probabilities, in units of 2^-16 */
+    int32_t *unsure;          /* [C, BATCH_ROWS] a bit for each depth at which the mixture is not sure */
     int32_t *spread;          /* [C, BATCH_ROWS] of the mixture, in eight steps */
     uint16_t *counter;        /* [histories, lines, 16] */
     uint32_t *cell;           /* [C, BATCH_ROWS, 2, MOST_HISTORIES] where counters of the batch stand */
@@ -245,7 +247,7 @@ int64_t DZ_KERNEL(photo_find)(const Engine *e, int64_t c, int64_t b, int64_t tar
 void DZ_KERNEL(photo_slope)(const Engine *e, int64_t c, int64_t first, int64_t last, int ways);
 void DZ_KERNEL(photo_nodes_begin)(const Engine *e, int64_t c, int64_t b, NodeMixture *m);
 void DZ_KERNEL(photo_nodes)(const Engine *e, const NodeMixture *m, int64_t c, int64_t row, float stop, float *at,
-                            float *logit);
+                            float *logit, int32_t *part);
 
 /* adaptive.kernels.c */
 void DZ_KERNEL(photo_seek)(const Engine *e, const uint16_t *own, int64_t y, int64_t x, int64_t c, int64_t b, int all);

@@ -11,7 +11,6 @@
 #define LOG_SCALE_RANGE 6.0f
 #define LEAST 0x1p-20f /* that every value of an alphabet gets beside its share of the mixture */
 #define OUTSIDE 0x1p30f
-#define LOGIT_LIMIT 11.0f
 
 /* Adding and taking away 1.5 * 2^23 rounds a small number to an integer, which stands in the lowest bits of the sum. */
 #define SHIFTER 12582912.0f
@@ -40,14 +39,19 @@ INLINE Floats exponential(Floats x) {
 /* Cumulative logistic distribution. */
 INLINE Floats logistic(Floats distance) { return 1.0f / (1.0f + exponential(-distance)); }
 
-/* ln (one / zero), to 0.0006, clamped to +-11; but beyond +-80 where one of them is 0, or no number. */
+/* ln (one / zero), to 0.0006. */
 INLINE Floats log_ratio(Floats one, Floats zero) {
     const Floats ratio = one / zero;
     const Floats exponent = __builtin_convertvector(((Ints)ratio >> 23) - 127, Floats);
     const Floats f = (Floats)(((Bits)ratio & 0x7FFFFF) | 0x3F800000) - 1.0f;
-    const Floats x = (exponent + (f + (f * (1.0f - f)) * (0.4229f - 0.1592f * f))) * 0.6931472f;
-    const Ints forced = (x > FORCED) | (x < -FORCED);
-    return (Floats)(((Ints)x & forced) | ((Ints)below_floats(above_floats(x, -LOGIT_LIMIT), LOGIT_LIMIT) & ~forced));
+    return (exponent + (f + (f * (1.0f - f)) * (0.4229f - 0.1592f * f))) * 0.6931472f;
+}
+
+/* The probability of a 1 in units of 2^-16, rounded down, but neither 0 nor 2^16 where both bits are possible. */
+INLINE Ints part_of(Floats one, Floats zero) {
+    const Floats part = above_floats(below_floats((one / (one + zero)) * 65536.0f, 65535.0f), 1.0f);
+    const Ints never = one == 0.0f, always = zero == 0.0f;
+    return (__builtin_convertvector(part, Ints) & ~never & ~always) | (always & (1 << BIT_PRECISION));
 }
 
 INLINE Floats sharpness_of(Floats log_scale, Floats inverse_activity) {
@@ -64,7 +68,8 @@ INLINE int32_t spread_of(float sharpness) {
     return step < 0 ? 0 : step < 7 ? step : 7;
 }
 
-/* For pixels from p on: the logit of a 1 at each node on the way to the symbol's value, and the mixture's spread. */
+/* For pixels from p on: the logit and the probability of a 1 at each node on the way to the symbol's value, at which
+   of them the mixture is not sure, and how far it spreads. */
 INLINE void split(const Engine *e, int64_t c, int64_t p, const Floats *weight, const Floats *mean,
                   const Floats *sharpness, Floats total) {
     const int64_t components = e->components;
@@ -73,6 +78,7 @@ INLINE void split(const Engine *e, int64_t c, int64_t p, const Floats *weight, c
     const Floats zero = {};
     Ints value;
     UNROLL for (int l = 0; l < FLOATS; l++) value[l] = (int32_t)values[symbol[l]];
+    Ints unsure = {};
     Floats start = zero, stop = total + ((float)e->size[c] * LEAST) * total, sharp = zero;
     for (int64_t j = 0; j < components; j++) {
         start += weight[j] * logistic((edges[0] - mean[j]) * sharpness[j]);
@@ -88,11 +94,16 @@ INLINE void split(const Engine *e, int64_t c, int64_t p, const Floats *weight, c
         }
         for (int64_t j = 0; j < components; j++) at += weight[j] * logistic((edge - mean[j]) * sharpness[j]);
         at += floor * total;
-        store_floats(e->split + (c * DEPTHS + depth) * BATCH_ROWS + p, log_ratio(stop - at, at - start));
+        const int64_t own = (c * DEPTHS + depth) * BATCH_ROWS + p;
+        const Floats logit = log_ratio(stop - at, at - start);
+        store_floats(e->logit + own, logit);
+        *(IntsAt *)(e->part + own) = part_of(stop - at, at - start);
+        unsure |= (logit < SURE) & (logit > -SURE) & (1 << depth);
         const Ints one = -(value >> (DEPTHS - 1 - depth) & 1);
         start = (Floats)(((Ints)at & one) | ((Ints)start & ~one));
         stop = (Floats)(((Ints)stop & one) | ((Ints)at & ~one));
     }
+    *(IntsAt *)(e->unsure + c * BATCH_ROWS + p) = unsure;
     sharp = sharp / total;
     UNROLL for (int l = 0; l < FLOATS; l++) e->spread[c * BATCH_ROWS + p + l] = spread_of(sharp[l]);
 }
@@ -189,9 +200,10 @@ void DZ_KERNEL(photo_nodes_begin)(const Engine *e, int64_t c, int64_t b, NodeMix
 static const int8_t BEGINS[16] = {0, 0, 0, 1, 0, 2, 1, 3, 0, 4, 2, 5, 1, 6, 3, 7};
 static const int8_t ENDS[16] = {0, 0, 1, 0, 2, 1, 3, 0, 4, 2, 5, 1, 6, 3, 7, 0};
 
-/* The logits of a 1 at the nodes of a row of the tree, which ends at `stop`; the cumulative distribution goes to `at`. */
+/* The logits and probabilities of a 1 at the nodes of a row of the tree, which ends at `stop`; the cumulative
+   distribution goes to `at`. */
 void DZ_KERNEL(photo_nodes)(const Engine *e, const NodeMixture *m, int64_t c, int64_t row, float stop, float *at,
-                            float *logit) {
+                            float *logit, int32_t *part) {
     const float *edges = e->node_edge + c * NODES + row * 16, *floors = e->node_floor + c * NODES + row * 16;
     float from[16], to[16];
     for (int i = 0; i < 16; i += FLOATS) {
@@ -207,6 +219,8 @@ void DZ_KERNEL(photo_nodes)(const Engine *e, const NodeMixture *m, int64_t c, in
     }
     for (int i = 0; i < 16; i += FLOATS) {
         const Floats middle = load_floats(at + i);
-        store_floats(logit + i, log_ratio(load_floats(to + i) - middle, middle - load_floats(from + i)));
+        const Floats one = load_floats(to + i) - middle, zero = middle - load_floats(from + i);
+        store_floats(logit + i, log_ratio(one, zero));
+        *(IntsAt *)(part + i) = part_of(one, zero);
     }
 }
