@@ -13,6 +13,7 @@
 #define MOST_EVENTS 15    /* that a counter remembers */
 #define COUNT_BITS 4      /* of a counter; above them stands its probability of a 1, of 12 bits, xor 2^11 */
 #define FRESH 0x8000
+#define FIRST_EVENTS 1.3f /* what the number of events is taken for when there are none */
 #define LINE 16           /* counters that stand together, for the nodes of half a sample */
 #define RATE 0.0015f
 #define MIXED_LIMIT 11.99f
@@ -20,9 +21,11 @@
 #define SPREADS 8
 #define AMBIGUITIES 8
 #define KNOWN 256
+#define AHEAD 8           /* pixels whose counters are on their way to the cache */
 
 typedef float Inputs __attribute__((vector_size(4 * STAGE_INPUTS)));
 typedef float InputsAt __attribute__((vector_size(4 * STAGE_INPUTS), aligned(4), may_alias));
+typedef int32_t Integers __attribute__((vector_size(16)));
 
 /* The contexts of channel c of the pixel whose symbols are at `own`, each as one number. */
 INLINE void contexts(const Engine *e, const uint16_t *own, int64_t y, int64_t x, int64_t c, uint64_t *key) {
@@ -68,18 +71,12 @@ INLINE uint32_t *cells_of(const Engine *e, int64_t c, int64_t b) {
 }
 
 /* Find the counters of channel c of pixel b, whose symbols are at `own`: all of them, or those of the high bits. */
-void DZ_KERNEL(photo_seek)(const Engine *e, const uint16_t *own, int64_t y, int64_t x, int64_t c, int64_t b, int all) {
+INLINE void seek(const Engine *e, const uint16_t *own, int64_t y, int64_t x, int64_t c, int64_t b, int all) {
     uint32_t *cell = cells_of(e, c, b);
     uint64_t key[MOST_HISTORIES];
     contexts(e, own, y, x, c, key);
     find_cells(e, key, 0, cell);
     if (all) find_cells(e, key, 16 | (uint64_t)e->value[c * e->symbols + own[c]] >> 4, cell + MOST_HISTORIES);
-}
-
-/* A sum of eight in halves. */
-INLINE float sum_inputs(Inputs x) {
-    const Quad half = __builtin_shufflevector(x, x, 0, 1, 2, 3) + __builtin_shufflevector(x, x, 4, 5, 6, 7);
-    return (half[0] + half[2]) + (half[1] + half[3]);
 }
 
 /* The tables that a sample needs, out of reach of what is written meanwhile. */
@@ -88,62 +85,68 @@ typedef struct {
     float *by_node, *by_spread, *by_events; /* of the sample's channel; and of its phase and spread */
     const float *stretch;
     const uint16_t *squash;
-    const int32_t *step;
 } Tables;
 
-/* 2^16 / (1 + e^-x) from the table, for x between -12 and 12. */
-INLINE int32_t squash(const Tables *t, float x) { return t->squash[(int32_t)(x * 32.0f + 384.0f)]; }
-
-/* What learns when the sample is known. */
-typedef struct {
-    Inputs change;
-    float *weight[3];
-} Lesson;
-
-/* What is mixed at a node. */
+/* What is mixed at a node, and what learns from its bit. */
 typedef struct {
     Inputs input;
     uint16_t *counter[MOST_HISTORIES];
     float *weight[3];
-    int32_t part; /* of 2^16, the probability of a 1 */
 } Node;
 
-/* How much a counter is worth that has seen so many events. */
-static const uint8_t WORTH[MOST_EVENTS + 1] = {0, 1, 1, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3};
-
-/* Mix at a node, the one at `place` of its half of the tree. */
-INLINE Node mix_node(const Tables *t, int histories, uint32_t node, uint32_t place, const uint32_t *cell, float logit) {
-    Node n;
+/* Gather what is mixed at a node, the one at `place` of its half of the tree; returns the products with the weights. */
+INLINE Inputs mix(const Tables *t, int histories, uint32_t node, uint32_t place, const uint32_t *cell, float logit,
+                  Node *n) {
     Inputs input = {logit, 1.0f};
     uint32_t known = 0;
     UNROLL for (int k = 0; k < histories; k++) {
-        n.counter[k] = t->counter + (cell[k] ^ place);
-        const uint32_t counter = *n.counter[k] ^ FRESH;
+        n->counter[k] = t->counter + (cell[k] ^ place);
+        const uint32_t counter = *n->counter[k];
         input[2 + k] = t->stretch[counter >> 8];
-        known = known << 2 | WORTH[counter & MOST_EVENTS];
+        known = known << 2 | (counter >> 2 & 3);
     }
     const uint32_t ambiguity = (uint32_t)(int32_t)__builtin_fabsf(logit);
-    n.weight[0] = t->by_node + node * STAGE_INPUTS;
-    n.weight[1] = t->by_spread + ambiguity * STAGE_INPUTS;
-    n.weight[2] = t->by_events + known * STAGE_INPUTS;
-    Inputs weight = *(const InputsAt *)n.weight[0];
-    weight += *(const InputsAt *)n.weight[1];
-    weight += *(const InputsAt *)n.weight[2];
-    n.input = input;
-    n.part = squash(t, bounded(sum_inputs(weight * input), MIXED_LIMIT));
-    return n;
+    n->weight[0] = t->by_node + node * STAGE_INPUTS;
+    n->weight[1] = t->by_spread + ambiguity * STAGE_INPUTS;
+    n->weight[2] = t->by_events + known * STAGE_INPUTS;
+    n->input = input;
+    Inputs weight = *(const InputsAt *)n->weight[0];
+    weight += *(const InputsAt *)n->weight[1];
+    weight += *(const InputsAt *)n->weight[2];
+    return weight * input;
 }
 
-/* Let the counters of a node learn from its bit; the weights' lesson is for later. */
-INLINE void learn_node(const Tables *t, int histories, const Node *n, int64_t bit, Lesson *lesson) {
-    const float step = (float)(((int32_t)bit << BIT_PRECISION) - n->part) * (RATE * 0x1p-16f);
-    lesson->change = step * n->input;
-    UNROLL for (int i = 0; i < 3; i++) lesson->weight[i] = n->weight[i];
-    const int32_t aim = -(int32_t)bit & 4095;
-    UNROLL for (int k = 0; k < histories; k++) {
-        const int32_t counter = *n->counter[k] ^ FRESH, count = counter & MOST_EVENTS, chance = counter >> COUNT_BITS;
-        const int32_t moved = chance + (((aim - chance) * t->step[count] + (1 << 15)) >> 16);
-        *n->counter[k] = (uint16_t)((moved << COUNT_BITS | (count + (count < MOST_EVENTS))) ^ FRESH);
+INLINE Quad halves(Inputs x) {
+    return __builtin_shufflevector(x, x, 0, 1, 2, 3) + __builtin_shufflevector(x, x, 4, 5, 6, 7);
+}
+
+/* 2^16 / (1 + e^-x) from the table. */
+INLINE int32_t squash(const Tables *t, float x) {
+    return t->squash[(int32_t)(bounded(x, MIXED_LIMIT) * 32.0f + 384.0f)];
+}
+
+/* How far the weights move after a bit that was 1 with a probability of `part` / 2^16. */
+INLINE float step_of(int32_t bit, int32_t part) { return (float)((bit << BIT_PRECISION) - part) * (RATE * 0x1p-16f); }
+
+/* Let the counters of a node learn from its bit: by the difference over the number of events, rounded. */
+INLINE void count(int histories, const Node *n, int32_t bit) {
+    Integers counter = {0};
+    UNROLL for (int k = 0; k < histories; k++) counter[k] = *n->counter[k];
+    counter ^= FRESH;
+    const Integers events = counter & MOST_EVENTS, chance = counter >> COUNT_BITS;
+    const Quad far = __builtin_convertvector((-bit & 4095) - chance, Quad);
+    const Quad moved = far / (__builtin_convertvector(events, Quad) + FIRST_EVENTS) + 12582912.0f;
+    /* The integer nearest to the quotient stands in the lowest bits of the sum. */
+    const Integers now = chance + ((Integers)moved - 0x4B400000);
+    counter = (now << COUNT_BITS | (events - (events < MOST_EVENTS))) ^ FRESH;
+    UNROLL for (int k = 0; k < histories; k++) *n->counter[k] = (uint16_t)counter[k];
+}
+
+/* Let the weights of the nodes of a sample learn. */
+INLINE void learn(const Node *nodes, const float *step, int number) {
+    for (int n = 0; n < number; n++) {
+        const Inputs change = step[n] * nodes[n].input;
+        UNROLL for (int i = 0; i < 3; i++) *(InputsAt *)nodes[n].weight[i] += change;
     }
 }
 
@@ -154,44 +157,56 @@ INLINE Tables tables_of(const Engine *e, int64_t y, int64_t x, int64_t c, int64_
                     e->by_spread + set * STAGE_INPUTS,
                     e->by_events + c * KNOWN * STAGE_INPUTS,
                     e->stretch,
-                    e->squash,
-                    e->step};
+                    e->squash};
 }
 
-/* Let the weights learn. */
-INLINE void learn(const Lesson *lessons, int count) {
-    for (int n = 0; n < count; n++)
-        UNROLL for (int i = 0; i < 3; i++) *(InputsAt *)lessons[n].weight[i] += lessons[n].change;
-}
-
-/* Encode channel c of pixel b of the batch, at (y, x), after `photo_seek` and `photo_slope`. */
-INLINE void encode_sample(const Engine *e, int histories, RangeCoder *coder, int64_t value, int64_t y, int64_t x,
+/* Encode a sample of channel c of pixel b of the batch, at (y, x), after `photo_seek` and `photo_slope`. */
+INLINE void encode_sample(const Engine *e, int histories, RangeCoder *coder, uint32_t value, int64_t y, int64_t x,
                           int64_t c, int64_t b, uint8_t *out) {
     const uint32_t *cell = cells_of(e, c, b);
     const Tables t = tables_of(e, y, x, c, e->spread[c * BATCH_ROWS + b]);
     const float *logit = e->logit + c * DEPTHS * BATCH_ROWS + b;
-    int32_t part[DEPTHS];
-    UNROLL for (int depth = 0; depth < DEPTHS; depth++) part[depth] = e->part[(c * DEPTHS + depth) * BATCH_ROWS + b];
-    Lesson lessons[DEPTHS];
-    int mixed = 0;
+    int32_t *part = e->part + c * DEPTHS * BATCH_ROWS + b;
+    Node nodes[DEPTHS];
+    int depths[DEPTHS], number = 0;
+    Quad sums[DEPTHS] = {{0}};
     for (uint32_t unsure = (uint32_t)e->unsure[c * BATCH_ROWS + b]; unsure; unsure &= unsure - 1) {
         const int depth = __builtin_ctz(unsure), half = depth >> 2;
-        const uint32_t node = (uint32_t)(256 | value) >> (DEPTHS - depth);
-        const uint32_t place = (16 | ((uint32_t)value >> (4 - 4 * half) & 15)) >> (4 + 4 * half - depth);
-        const Node n = mix_node(&t, histories, node, place, cell + half * MOST_HISTORIES, logit[depth * BATCH_ROWS]);
-        learn_node(&t, histories, &n, value >> (DEPTHS - 1 - depth) & 1, &lessons[mixed++]);
-        part[depth] = n.part;
+        const uint32_t node = (256 | value) >> (DEPTHS - depth);
+        const uint32_t place = (16 | (value >> (4 - 4 * half) & 15)) >> (4 + 4 * half - depth);
+        const uint32_t *own = cell + half * MOST_HISTORIES;
+        sums[number] = halves(mix(&t, histories, node, place, own, logit[depth * BATCH_ROWS], &nodes[number]));
+        count(histories, &nodes[number], (int32_t)(value >> (DEPTHS - 1 - depth) & 1));
+        depths[number++] = depth;
     }
-    learn(lessons, mixed);
-    double probability = 1.0;
+    float step[DEPTHS];
+    for (int n = 0; n < number; n += 4) {
+        Quad each[4];
+        transpose_quads((const float *)(sums + n), 4, each);
+        const Quad total = (each[0] + each[2]) + (each[1] + each[3]);
+        UNROLL for (int i = 0; i < 4; i++) {
+            if (n + i >= number) break;
+            const int depth = depths[n + i];
+            const int32_t own = squash(&t, total[i]);
+            part[depth * BATCH_ROWS] = own;
+            step[n + i] = step_of((int32_t)(value >> (DEPTHS - 1 - depth) & 1), own);
+        }
+    }
+    learn(nodes, step, number);
     UNROLL for (int depth = 0; depth < DEPTHS; depth++) {
-        const int64_t bit = value >> (DEPTHS - 1 - depth) & 1, own = part[depth];
-        if (own == 0 || own == 1 << BIT_PRECISION) continue; /* no value of the alphabet is in the other half */
-        range_encode_bit(coder, out, bit, (uint64_t)own);
-        const int64_t flip = bit - 1; /* all ones for a 0 */
-        probability *= (double)(int32_t)((own ^ flip) - flip + (flip & 1 << BIT_PRECISION)) * 0x1p-16;
+        const int64_t bit = value >> (DEPTHS - 1 - depth) & 1, own = part[depth * BATCH_ROWS];
+        if (own > 0 && own < 1 << BIT_PRECISION) range_encode_bit(coder, out, bit, (uint64_t)own);
     }
-    e->probability[c * BATCH_ROWS + b] = probability;
+}
+
+/* The probability of a sample as it was encoded. */
+INLINE double probability_of(const Engine *e, int64_t value, int64_t c, int64_t b) {
+    double probability = 1.0;
+    for (int depth = 0; depth < DEPTHS; depth++) {
+        const int32_t part = e->part[(c * DEPTHS + depth) * BATCH_ROWS + b];
+        probability *= (value >> (DEPTHS - 1 - depth) & 1 ? part : (1 << BIT_PRECISION) - part) * 0x1p-16;
+    }
+    return probability;
 }
 
 /* Decode channel c of pixel b of the batch, at (y, x), after `photo_seek`. Returns the sample's value. */
@@ -205,8 +220,9 @@ INLINE int64_t decode_sample(const Engine *e, int histories, RangeCoder *coder, 
     uint32_t *cell = cells_of(e, c, b);
     float at[16], logit[16], stop = mixture.stop;
     int32_t part[16];
-    Lesson lessons[DEPTHS];
-    int mixed = 0;
+    Node nodes[DEPTHS];
+    float step[DEPTHS];
+    int number = 0;
     uint32_t node = 1;
     for (int half = 0; half < 2; half++) {
         if (half) {
@@ -221,9 +237,12 @@ INLINE int64_t decode_sample(const Engine *e, int histories, RangeCoder *coder, 
         for (int depth = 0; depth < DEPTHS / 2; depth++) {
             int64_t bit;
             if (logit[place] < SURE && logit[place] > -SURE) {
-                const Node n = mix_node(&t, histories, node, place, cell, logit[place]);
-                bit = range_decode_bit(coder, data, size, (uint64_t)n.part);
-                learn_node(&t, histories, &n, bit, &lessons[mixed++]);
+                Node *n = &nodes[number];
+                const Quad half_sums = halves(mix(&t, histories, node, place, cell, logit[place], n));
+                const int32_t own_part = squash(&t, (half_sums[0] + half_sums[2]) + (half_sums[1] + half_sums[3]));
+                bit = range_decode_bit(coder, data, size, (uint64_t)own_part);
+                count(histories, n, (int32_t)bit);
+                step[number++] = step_of((int32_t)bit, own_part);
             } else if (part[place] == 0 || part[place] == 1 << BIT_PRECISION)
                 bit = part[place] > 0;
             else
@@ -232,22 +251,43 @@ INLINE int64_t decode_sample(const Engine *e, int histories, RangeCoder *coder, 
             place = place << 1 | (uint32_t)bit;
         }
     }
-    learn(lessons, mixed);
+    learn(nodes, step, number);
     return node & 255;
 }
 
-void DZ_KERNEL(photo_encode_sample)(const Engine *e, RangeCoder *state, const uint16_t *own, int64_t y, int64_t x,
-                                    int64_t c, int64_t b, uint8_t *out) {
-    RangeCoder coder = *state;
-    const int64_t value = e->value[c * e->symbols + own[c]];
-    if (e->histories == 3) /* what is known when this is compiled makes it fast */
-        encode_sample(e, 3, &coder, value, y, x, c, b, out);
-    else
-        encode_sample(e, (int)e->histories, &coder, value, y, x, c, b, out);
-    *state = coder;
+/* Encode the pixels [first, last) of the batch after `photo_slope`; symbols [H, W, C], of which the pixel `first` is at
+   (y, x). `probability` is NULL, or gets that of every symbol. */
+void DZ_KERNEL(photo_encode_bits)(const Engine *e, const uint16_t *symbols, int64_t y, int64_t x, int64_t first,
+                                  int64_t last, uint8_t *out, double *probability) {
+    const int64_t channels = e->channels, pixel = y * e->width + x - first;
+    RangeCoder coder = *e->coder;
+    int64_t ahead = first, ahead_y = y, ahead_x = x;
+    for (int64_t p = first; p < last; p++) {
+        for (; ahead < last && ahead < p + AHEAD; ahead++) {
+            for (int64_t c = 0; c < channels; c++)
+                seek(e, symbols + (pixel + ahead) * channels, ahead_y, ahead_x, c, ahead, 1);
+            if (++ahead_x == e->width) ahead_x = 0, ahead_y++;
+        }
+        const uint16_t *own = symbols + (pixel + p) * channels;
+        for (int64_t c = 0; c < channels; c++) {
+            const uint32_t value = (uint32_t)e->value[c * e->symbols + own[c]];
+            if (e->histories == 3) /* what is known when this is compiled makes it fast */
+                encode_sample(e, 3, &coder, value, y, x, c, p, out);
+            else
+                encode_sample(e, (int)e->histories, &coder, value, y, x, c, p, out);
+            if (probability) *probability++ = probability_of(e, value, c, p);
+        }
+        if (++x == e->width) x = 0, y++;
+    }
+    *e->coder = coder;
 }
 
-/* Returns the symbol. */
+/* Find the counters of the high bits of channel c of pixel b, which is decoded next. */
+void DZ_KERNEL(photo_seek)(const Engine *e, const uint16_t *own, int64_t y, int64_t x, int64_t c, int64_t b) {
+    seek(e, own, y, x, c, b, 0);
+}
+
+/* Decode channel c of pixel b of the batch, at (y, x), after `photo_seek`. Returns the symbol. */
 int64_t DZ_KERNEL(photo_decode_sample)(const Engine *e, RangeCoder *state, const uint16_t *own, int64_t y, int64_t x,
                                        int64_t c, int64_t b, const uint8_t *data, uint64_t size) {
     RangeCoder coder = *state;

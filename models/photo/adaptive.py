@@ -17,7 +17,6 @@ MOST_HISTORIES = 4
 _INPUTS = 8
 _DEPTHS, _PHASES, _SPREADS, _AMBIGUITIES = 8, 4, 8, 8
 _KNOWN = 256
-_MOST_EVENTS = 15
 _LEAST, _OUTSIDE = 2.0**-20, 2.0**30
 
 FIRST_WEIGHT = 0.1
@@ -65,10 +64,8 @@ def _tables() -> dict[str, NDArray[Any]]:
     # Rounded so coarsely that no library's logarithm or exponential function can make a difference: none of the exact
     # numbers is nearer than 6e-5 of a step to the middle between two steps.
     return {
-        "stretch": np.array([_logit(i) for i in range(256)], np.float32),
+        "stretch": np.array([_logit(i ^ 128) for i in range(256)], np.float32),
         "squash": np.array([_probability(i) for i in range(768)], np.uint16),
-        # 2^16 / (events + 1.3)
-        "step": np.array([655360 // (10 * n + 13) for n in range(_MOST_EVENTS + 1)], np.int32),
     }
 
 

@@ -203,9 +203,8 @@ typedef struct {
     float *by_node;           /* [C, 256, STAGE_INPUTS] weights of the last stage */
     float *by_spread;         /* [C, 4, 8, 8, STAGE_INPUTS] */
     float *by_events;         /* [C, 256, STAGE_INPUTS] */
-    const float *stretch;     /* [256] logits of probabilities */
+    const float *stretch;     /* [256] logits of counters by their upper eight bits */
     const uint16_t *squash;   /* [768] probabilities of logits, in units of 2^-16 */
-    const int32_t *step;      /* [16] how far a counter moves, by the events that it has seen */
     RangeCoder *coder;
 } Engine;
 
@@ -250,9 +249,9 @@ void DZ_KERNEL(photo_nodes)(const Engine *e, const NodeMixture *m, int64_t c, in
                             float *logit, int32_t *part);
 
 /* adaptive.kernels.c */
-void DZ_KERNEL(photo_seek)(const Engine *e, const uint16_t *own, int64_t y, int64_t x, int64_t c, int64_t b, int all);
-void DZ_KERNEL(photo_encode_sample)(const Engine *e, RangeCoder *coder, const uint16_t *own, int64_t y, int64_t x,
-                                    int64_t c, int64_t b, uint8_t *out);
+void DZ_KERNEL(photo_encode_bits)(const Engine *e, const uint16_t *symbols, int64_t y, int64_t x, int64_t first,
+                                  int64_t last, uint8_t *out, double *probability);
+void DZ_KERNEL(photo_seek)(const Engine *e, const uint16_t *own, int64_t y, int64_t x, int64_t c, int64_t b);
 int64_t DZ_KERNEL(photo_decode_sample)(const Engine *e, RangeCoder *coder, const uint16_t *own, int64_t y, int64_t x,
                                        int64_t c, int64_t b, const uint8_t *data, uint64_t size);
 

@@ -58,7 +58,7 @@ _ARRAYS = (
     "out", "out_gradient", "middle_gradient", "stream_gradient", "branch_gradient", "zero", "size", "value",
     "edge", "symbol", "lower", "upper", "probability", "rank", "node_edge", "node_floor",
     "logit", "part", "unsure", "spread", "counter", "cell", "by_node", "by_spread",
-    "by_events", "stretch", "squash", "step", "coder",
+    "by_events", "stretch", "squash", "coder",
 )  # fmt: skip
 
 
