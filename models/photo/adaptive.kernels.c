@@ -70,15 +70,6 @@ INLINE uint32_t *cells_of(const Engine *e, int64_t c, int64_t b) {
     return e->cell + (c * BATCH_ROWS + b) * 2 * MOST_HISTORIES;
 }
 
-/* Find the counters of channel c of pixel b, whose symbols are at `own`: all of them, or those of the high bits. */
-INLINE void seek(const Engine *e, const uint16_t *own, int64_t y, int64_t x, int64_t c, int64_t b, int all) {
-    uint32_t *cell = cells_of(e, c, b);
-    uint64_t key[MOST_HISTORIES];
-    contexts(e, own, y, x, c, key);
-    find_cells(e, key, 0, cell);
-    if (all) find_cells(e, key, 16 | (uint64_t)e->value[c * e->symbols + own[c]] >> 4, cell + MOST_HISTORIES);
-}
-
 /* The tables that a sample needs, out of reach of what is written meanwhile. */
 typedef struct {
     uint16_t *counter;
@@ -210,8 +201,8 @@ INLINE double probability_of(const Engine *e, int64_t value, int64_t c, int64_t 
 }
 
 /* Decode channel c of pixel b of the batch, at (y, x), after `photo_seek`. Returns the sample's value. */
-INLINE int64_t decode_sample(const Engine *e, int histories, RangeCoder *coder, const uint16_t *own, int64_t y,
-                             int64_t x, int64_t c, int64_t b, const uint8_t *data, uint64_t size) {
+INLINE int64_t decode_sample(const Engine *e, int histories, RangeCoder *coder, int64_t y, int64_t x,
+                             int64_t c, int64_t b, const uint8_t *data, uint64_t size) {
     /* The row of the nodes of the low bits ends where, in the row of the high ones, this node stands; but the last. */
     static const int8_t ROW_ENDS[16] = {8, 4, 9, 2, 10, 5, 11, 1, 12, 6, 13, 3, 14, 7, 15, 0};
     NodeMixture mixture;
@@ -226,10 +217,8 @@ INLINE int64_t decode_sample(const Engine *e, int histories, RangeCoder *coder, 
     uint32_t node = 1;
     for (int half = 0; half < 2; half++) {
         if (half) {
-            uint64_t key[MOST_HISTORIES];
             cell += MOST_HISTORIES;
-            contexts(e, own, y, x, c, key);
-            find_cells(e, key, node, cell);
+            find_cells(e, e->key, node, cell);
             if (node < 31) stop = at[ROW_ENDS[node - 16]];
         }
         DZ_KERNEL(photo_nodes)(e, &mixture, c, half ? node - 15 : 0, stop, at, logit, part);
@@ -255,6 +244,15 @@ INLINE int64_t decode_sample(const Engine *e, int histories, RangeCoder *coder, 
     return node & 255;
 }
 
+/* Find all counters of channel c of pixel b, whose symbols are at `own`. */
+INLINE void find_all(const Engine *e, const uint16_t *own, int64_t y, int64_t x, int64_t c, int64_t b) {
+    uint32_t *cell = cells_of(e, c, b);
+    uint64_t key[MOST_HISTORIES];
+    contexts(e, own, y, x, c, key);
+    find_cells(e, key, 0, cell);
+    find_cells(e, key, 16 | (uint64_t)e->value[c * e->symbols + own[c]] >> 4, cell + MOST_HISTORIES);
+}
+
 /* Encode the pixels [first, last) of the batch after `photo_slope`; symbols [H, W, C], of which the pixel `first` is at
    (y, x). `probability` is NULL, or gets that of every symbol. */
 void DZ_KERNEL(photo_encode_bits)(const Engine *e, const uint16_t *symbols, int64_t y, int64_t x, int64_t first,
@@ -265,7 +263,7 @@ void DZ_KERNEL(photo_encode_bits)(const Engine *e, const uint16_t *symbols, int6
     for (int64_t p = first; p < last; p++) {
         for (; ahead < last && ahead < p + AHEAD; ahead++) {
             for (int64_t c = 0; c < channels; c++)
-                seek(e, symbols + (pixel + ahead) * channels, ahead_y, ahead_x, c, ahead, 1);
+                find_all(e, symbols + (pixel + ahead) * channels, ahead_y, ahead_x, c, ahead);
             if (++ahead_x == e->width) ahead_x = 0, ahead_y++;
         }
         const uint16_t *own = symbols + (pixel + p) * channels;
@@ -282,20 +280,29 @@ void DZ_KERNEL(photo_encode_bits)(const Engine *e, const uint16_t *symbols, int6
     *e->coder = coder;
 }
 
-/* Find the counters of the high bits of channel c of pixel b, which is decoded next. */
+/* Find the counters of the high bits of channel c of pixel b, which is decoded next, as early as its contexts are
+   known: they are on their way to the cache meanwhile. */
 void DZ_KERNEL(photo_seek)(const Engine *e, const uint16_t *own, int64_t y, int64_t x, int64_t c, int64_t b) {
-    seek(e, own, y, x, c, b, 0);
+    contexts(e, own, y, x, c, e->key);
+    find_cells(e, e->key, 0, cells_of(e, c, b));
+}
+
+/* Send for the counters of the low bits, too, when the blend of the experts is known: its high bits are mostly right. */
+void DZ_KERNEL(photo_foresee)(const Engine *e, int64_t c, int64_t b) {
+    uint32_t unused[MOST_HISTORIES];
+    const double blend = e->centre[(c * (e->experts + 1) + e->experts) * BATCH_ROWS + b];
+    find_cells(e, e->key, 16 | ((uint64_t)(int32_t)(bounded((float)blend - 127.5f, 127.5f) + 127.5f)) >> 4, unused);
 }
 
 /* Decode channel c of pixel b of the batch, at (y, x), after `photo_seek`. Returns the symbol. */
-int64_t DZ_KERNEL(photo_decode_sample)(const Engine *e, RangeCoder *state, const uint16_t *own, int64_t y, int64_t x,
-                                       int64_t c, int64_t b, const uint8_t *data, uint64_t size) {
+int64_t DZ_KERNEL(photo_decode_sample)(const Engine *e, RangeCoder *state, int64_t y, int64_t x, int64_t c, int64_t b,
+                                       const uint8_t *data, uint64_t size) {
     RangeCoder coder = *state;
     int64_t value;
     if (e->histories == 3)
-        value = decode_sample(e, 3, &coder, own, y, x, c, b, data, size);
+        value = decode_sample(e, 3, &coder, y, x, c, b, data, size);
     else
-        value = decode_sample(e, (int)e->histories, &coder, own, y, x, c, b, data, size);
+        value = decode_sample(e, (int)e->histories, &coder, y, x, c, b, data, size);
     *state = coder;
     const int64_t symbol = e->rank[c * 257 + value], last = e->size[c] - 1;
     return symbol < last ? symbol : last; /* damaged data could lead to a value that is not there */

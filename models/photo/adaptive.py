@@ -85,6 +85,7 @@ def stage_arrays(channels: int, histories: int, rows: int) -> dict[str, NDArray[
         "unsure": np.zeros((channels, rows), np.int32),
         "spread": np.zeros((channels, rows), np.int32),
         "cell": np.zeros((channels, rows, 2, MOST_HISTORIES), np.uint32),
+        "key": np.zeros(MOST_HISTORIES, np.uint64),
         "by_node": sets(256),
         "by_spread": sets(_PHASES, _SPREADS, _AMBIGUITIES),
         "by_events": sets(_KNOWN),

@@ -200,6 +200,7 @@ typedef struct {
     int32_t *spread;          /* [C, BATCH_ROWS] of the mixture, in eight steps */
     uint16_t *counter;        /* [histories, lines, 16] */
     uint32_t *cell;           /* [C, BATCH_ROWS, 2, MOST_HISTORIES] where counters of the batch stand */
+    uint64_t *key;            /* [MOST_HISTORIES] contexts of the sample that is decoded next */
     float *by_node;           /* [C, 256, STAGE_INPUTS] weights of the last stage */
     float *by_spread;         /* [C, 4, 8, 8, STAGE_INPUTS] */
     float *by_events;         /* [C, 256, STAGE_INPUTS] */
@@ -252,7 +253,8 @@ void DZ_KERNEL(photo_nodes)(const Engine *e, const NodeMixture *m, int64_t c, in
 void DZ_KERNEL(photo_encode_bits)(const Engine *e, const uint16_t *symbols, int64_t y, int64_t x, int64_t first,
                                   int64_t last, uint8_t *out, double *probability);
 void DZ_KERNEL(photo_seek)(const Engine *e, const uint16_t *own, int64_t y, int64_t x, int64_t c, int64_t b);
-int64_t DZ_KERNEL(photo_decode_sample)(const Engine *e, RangeCoder *coder, const uint16_t *own, int64_t y, int64_t x,
-                                       int64_t c, int64_t b, const uint8_t *data, uint64_t size);
+void DZ_KERNEL(photo_foresee)(const Engine *e, int64_t c, int64_t b);
+int64_t DZ_KERNEL(photo_decode_sample)(const Engine *e, RangeCoder *coder, int64_t y, int64_t x, int64_t c, int64_t b,
+                                       const uint8_t *data, uint64_t size);
 
 #endif

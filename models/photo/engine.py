@@ -57,7 +57,7 @@ _ARRAYS = (
     "mean", "square", "transposed", "input", "branch", "stream", "join", "middle_units",
     "out", "out_gradient", "middle_gradient", "stream_gradient", "branch_gradient", "zero", "size", "value",
     "edge", "symbol", "lower", "upper", "probability", "rank", "node_edge", "node_floor",
-    "logit", "part", "unsure", "spread", "counter", "cell", "by_node", "by_spread",
+    "logit", "part", "unsure", "spread", "counter", "cell", "key", "by_node", "by_spread",
     "by_events", "stretch", "squash", "coder",
 )  # fmt: skip
 

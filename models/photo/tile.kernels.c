@@ -83,15 +83,16 @@ static __attribute__((noinline)) int64_t decode_rows(Engine *e, uint16_t *symbol
         for (int64_t x = 0; x < e->width; x++) {
             const int64_t b = e->pixels % BATCH;
             uint16_t *own = symbols + (y * e->width + x) * channels;
+            if (e->histories) DZ_KERNEL(photo_seek)(e, own, y, x, 0, b);
             DZ_KERNEL(photo_look)(e, y, x, b);
             DZ_KERNEL(photo_trunk)(e, b);
             for (int64_t c = 0; c < channels; c++) {
-                if (e->histories) DZ_KERNEL(photo_seek)(e, own, y, x, c, b);
                 DZ_KERNEL(photo_condition)(e, y, x, c, b, extras_at(e, c, b));
+                if (e->histories) DZ_KERNEL(photo_foresee)(e, c, b);
                 DZ_KERNEL(photo_head)(e, c, b);
                 int64_t interval[2], symbol;
                 if (e->histories)
-                    symbol = DZ_KERNEL(photo_decode_sample)(e, e->coder, own, y, x, c, b, data, size);
+                    symbol = DZ_KERNEL(photo_decode_sample)(e, e->coder, y, x, c, b, data, size);
                 else {
                     const int64_t target = (int64_t)range_slot(e->coder, PRECISION);
                     symbol = DZ_KERNEL(photo_find)(e, c, b, target, interval);
@@ -99,6 +100,7 @@ static __attribute__((noinline)) int64_t decode_rows(Engine *e, uint16_t *symbol
                                   PRECISION);
                 }
                 own[c] = (uint16_t)symbol;
+                if (e->histories && c + 1 < channels) DZ_KERNEL(photo_seek)(e, own, y, x, c + 1, b);
                 e->symbol[c * BATCH_ROWS + b] = symbol;
                 DZ_KERNEL(photo_reveal)(e, y, x, c, b, (double)e->value[c * e->symbols + symbol]);
             }
