@@ -196,16 +196,31 @@ void DZ_KERNEL(photo_nodes_begin)(const Engine *e, int64_t c, int64_t b, NodeMix
     m->stop = m->total + ((float)e->size[c] * LEAST) * m->total;
 }
 
-/* Where the ranges of the nodes of a row begin, and where they end; 0 stands for the beginning and end of the row. */
-static const int8_t BEGINS[16] = {0, 0, 0, 1, 0, 2, 1, 3, 0, 4, 2, 5, 1, 6, 3, 7};
-static const int8_t ENDS[16] = {0, 0, 1, 0, 2, 1, 3, 0, 4, 2, 5, 1, 6, 3, 7, 0};
+/* Where the ranges of the nodes of a row begin, and where they end: where other nodes' ranges are halved. 0 stands for the
+   beginning, or for the end, of the row. */
+#define BEGINS 0, 0, 0, 1, 0, 2, 1, 3, 0, 4, 2, 5, 1, 6, 3, 7
+#define ENDS 0, 0, 1, 0, 2, 1, 3, 0, 4, 2, 5, 1, 6, 3, 7, 0
+
+/* Of the first half of a row of sixteen, gather those at the places that are listed. */
+typedef float Row __attribute__((vector_size(64)));
+#if VECTOR == 64
+#define GATHER(row, ...) __builtin_shufflevector(row, row, __VA_ARGS__)
+#else
+INLINE Row gather(Row row, const int8_t *place) {
+    float found[16];
+    UNROLL for (int i = 0; i < 16; i++) found[i] = row[place[i]];
+    Row result;
+    __builtin_memcpy(&result, found, sizeof result);
+    return result;
+}
+#define GATHER(row, ...) gather(row, (const int8_t[16]){__VA_ARGS__})
+#endif
 
 /* The logits and probabilities of a 1 at the nodes of a row of the tree, which ends at `stop`; the cumulative
    distribution goes to `at`. */
 void DZ_KERNEL(photo_nodes)(const Engine *e, const NodeMixture *m, int64_t c, int64_t row, float stop, float *at,
                             float *logit, int32_t *part) {
     const float *edges = e->node_edge + c * NODES + row * 16, *floors = e->node_floor + c * NODES + row * 16;
-    float from[16], to[16];
     for (int i = 0; i < 16; i += FLOATS) {
         const Floats edge = load_floats(edges + i);
         Floats sum = {};
@@ -213,14 +228,16 @@ void DZ_KERNEL(photo_nodes)(const Engine *e, const NodeMixture *m, int64_t c, in
             sum += m->weight[j] * logistic((edge - m->mean[j]) * m->sharpness[j]);
         store_floats(at + i, sum + load_floats(floors + i) * m->total);
     }
-    UNROLL for (int i = 0; i < 16; i++) {
-        from[i] = at[BEGINS[i]];
-        to[i] = ENDS[i] ? at[ENDS[i]] : stop;
-    }
+    Row middle, end;
+    __builtin_memcpy(&middle, at, sizeof middle);
+    end = middle;
+    end[0] = stop;
+    const Row one = GATHER(end, ENDS) - middle, zero = middle - GATHER(middle, BEGINS);
     for (int i = 0; i < 16; i += FLOATS) {
-        const Floats middle = load_floats(at + i);
-        const Floats one = load_floats(to + i) - middle, zero = middle - load_floats(from + i);
-        store_floats(logit + i, log_ratio(one, zero));
-        *(IntsAt *)(part + i) = part_of(one, zero);
+        Floats a, b;
+        __builtin_memcpy(&a, (const float *)&one + i, sizeof a);
+        __builtin_memcpy(&b, (const float *)&zero + i, sizeof b);
+        store_floats(logit + i, log_ratio(a, b));
+        *(IntsAt *)(part + i) = part_of(a, b);
     }
 }
