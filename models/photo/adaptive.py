@@ -36,7 +36,9 @@ def ranks(values: NDArray[np.int64], size: NDArray[np.int64]) -> NDArray[np.int6
     return np.array([np.searchsorted(v[:n], np.arange(257)) for v, n in zip(values, size, strict=True)])
 
 
-def node_arrays(edges: NDArray[np.float64], size: NDArray[np.int64], rank: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+def node_arrays(
+    edges: NDArray[np.float64], size: NDArray[np.int64], rank: NDArray[np.int64]
+) -> dict[str, NDArray[Any]]:
     """Where each node of the tree of 8-bit samples halves its range, and what all values below that have at least."""
     depth = np.arange(1, 16)  # in a row: nodes from the root of sixteen values down
     depth = np.floor(np.log2(depth)).astype(int)

@@ -76,7 +76,7 @@ INLINE void split(const Engine *e, int64_t c, int64_t p, const Floats *weight, c
     const int64_t *symbol = e->symbol + c * BATCH_ROWS + p, *values = e->value + c * e->symbols;
     const float *edges = e->node_edge + c * NODES, *floors = e->node_floor + c * NODES;
     const Floats zero = {};
-    Ints value;
+    Ints value = {};
     UNROLL for (int l = 0; l < FLOATS; l++) value[l] = (int32_t)values[symbol[l]];
     Ints unsure = {};
     Floats start = zero, stop = total + ((float)e->size[c] * LEAST) * total, sharp = zero;
@@ -87,7 +87,7 @@ INLINE void split(const Engine *e, int64_t c, int64_t p, const Floats *weight, c
     for (int depth = 0; depth < DEPTHS; depth++) {
         const Ints low = value & 15, high = value >> 4;
         const Ints place = depth < 4 ? (16 | high) >> (4 - depth) : 16 * (high + 1) + ((16 | low) >> (8 - depth));
-        Floats edge, floor, at = zero;
+        Floats edge = zero, floor = zero, at = zero;
         UNROLL for (int l = 0; l < FLOATS; l++) {
             edge[l] = edges[place[l]];
             floor[l] = floors[place[l]];
