@@ -58,4 +58,34 @@ static inline void range_consume(RangeCoder *coder, const uint8_t *data, uint64_
     }
 }
 
+#define BIT_PRECISION 16
+
+/* Append a bit that is 1 with a probability of part / 2^16, 0 < part < 2^16. There must be room for three bytes. */
+static inline void range_encode_bit(RangeCoder *coder, uint8_t *out, int64_t bit, uint64_t part) {
+    const uint64_t one = (coder->range >> BIT_PRECISION) * part, rest = coder->range - one;
+    const uint64_t mask = -(uint64_t)bit, low = coder->low + (one & ~mask); /* nobody can foretell a bit: no branches */
+    if (low < coder->low) range_carry(out, coder->position);
+    coder->low = low;
+    coder->range = rest ^ ((one ^ rest) & mask);
+    while (coder->range < RANGE_TOP) {
+        out[coder->position++] = (uint8_t)(coder->low >> 56);
+        coder->low <<= 8;
+        coder->range <<= 8;
+    }
+}
+
+/* Remove a bit; zeros follow the data's end. */
+static inline int64_t range_decode_bit(RangeCoder *coder, const uint8_t *data, uint64_t size, uint64_t part) {
+    const uint64_t one = (coder->range >> BIT_PRECISION) * part;
+    const int64_t bit = coder->code < one;
+    coder->code -= bit ? 0 : one;
+    coder->range = bit ? one : coder->range - one;
+    while (coder->range < RANGE_TOP) {
+        coder->code = coder->code << 8 | (coder->position < size ? data[coder->position] : 0);
+        coder->position++;
+        coder->range <<= 8;
+    }
+    return bit;
+}
+
 #endif

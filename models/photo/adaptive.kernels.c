@@ -2,233 +2,307 @@
 
    Conversions of colour, tone curves and resampling leave values that hardly occur: on their own, given the channels
    before, or given the pixel beside. So a sample of 8 bits is coded bit by bit from the top, a walk down a binary tree.
-   At each node the mixture's probability of a 1 and those of adaptive counters, one for each context and node, are mixed
-   in the logistic domain by weights that learn as well; nodes of which the mixture is sure are coded as it says.
+   At each node the mixture's logit of a 1 and those of adaptive counters, one for each context and node, are mixed by
+   weights that learn as well: the sum of three sets. Nodes of which the mixture is sure are coded as it says.
 
-   Counters are integers. The rest is in floats, whose sums are taken in a fixed order. */
+   All nodes of a sample are mixed by what was learnt before the sample; the processor need not wait for one to go on
+   with the next. Counters are integers, the rest is in floats, whose sums are taken in a fixed order. */
 
 #include "engine.h"
 
-#define SURE 0x1p-7       /* of a bit that is likelier to be the other one */
-#define MOST_EVENTS 60    /* that a counter remembers */
-#define COUNT_BITS 10     /* of a counter; above them stands its probability of a 1, of 22 bits, xor 2^21 */
-#define FRESH ((uint32_t)1 << 31)
-#define LINE 16           /* counters in a line of the cache, for the nodes of half a sample */
-#define RATE 0.018f
-#define BIAS 0.3f
-#define LOGIT_LIMIT 11.99f
-#define AMBIGUITIES 16
+#define MOST_EVENTS 15    /* that a counter remembers */
+#define COUNT_BITS 4      /* of a counter; above them stands its probability of a 1, of 12 bits, xor 2^11 */
+#define FRESH 0x8000
+#define FIRST_EVENTS 1.3f /* what the number of events is taken for when there are none */
+#define LINE 16           /* counters that stand together, for the nodes of half a sample */
+#define RATE 0.0015f
+#define MIXED_LIMIT 11.99f
 #define SPREADS 8
+#define AMBIGUITIES 8
+#define KNOWN 256
+#define AHEAD 8           /* pixels whose counters are on their way to the cache */
 
 typedef float Inputs __attribute__((vector_size(4 * STAGE_INPUTS)));
 typedef float InputsAt __attribute__((vector_size(4 * STAGE_INPUTS), aligned(4), may_alias));
+typedef int32_t Integers __attribute__((vector_size(16)));
 
-/* One step of a 32-bit hash. */
-INLINE uint32_t mix(uint32_t state, uint32_t value) {
-    state = (state + value + 1) * 0x2C1B3C6Du;
-    return state ^ (state >> 15);
-}
-
-/* Hashes of the contexts of channel c of the pixel whose symbols are at `own`. */
-INLINE void hash_contexts(const Engine *e, const uint16_t *own, int64_t y, int64_t x, int64_t c, uint32_t *hash) {
+/* The contexts of channel c of the pixel whose symbols are at `own`, each as one number. */
+INLINE void contexts(const Engine *e, const uint16_t *own, int64_t y, int64_t x, int64_t c, uint64_t *key) {
     const uint16_t *above = y > 0 ? own - e->width * e->channels : 0;
     const uint16_t *beside = x > 0 ? own - e->channels : above;
     /* Sample values of the pixels to the west and north, and those known of this one. */
-    uint32_t west[4] = {0}, north[4] = {0}, here[4] = {0};
-    for (int64_t i = 0; i < e->channels; i++) {
+    uint64_t west[4] = {0}, north[4] = {0}, here[4] = {0};
+    UNROLL for (int64_t i = 0; i < 3; i++) {
+        if (i >= e->channels) break;
         const int64_t *values = e->value + i * e->symbols;
-        if (beside) west[i] = (uint32_t)values[beside[i]];
-        north[i] = above ? (uint32_t)values[above[i]] : west[i];
-        if (i < c) here[i] = (uint32_t)values[own[i]];
+        if (beside) west[i] = (uint64_t)values[beside[i]];
+        north[i] = above ? (uint64_t)values[above[i]] : west[i];
+        if (i < c) here[i] = (uint64_t)values[own[i]];
     }
-    const uint32_t channel = (uint32_t)c, phase = (uint32_t)((x & 1) | (y & 1) << 1);
+    const uint64_t phase = (uint64_t)((x & 1) | (y & 1) << 1);
     /* What is expected if this channel changes as the first one did; 512 keeps it positive. */
-    const uint32_t from_west = 512 + west[c] + (c ? here[0] - west[0] : 0);
-    const uint32_t from_north = 512 + north[c] + (c ? here[0] - north[0] : 0);
-    const uint32_t second = c > 1 ? here[1] : 0;
-    hash[0] = mix(mix(mix(0, channel), here[0]), second);
-    hash[1] = mix(mix(mix(1, channel), from_west), phase);
-    hash[2] = mix(mix(mix(2, channel), from_west), from_north);
-    uint32_t all = mix(3, channel);
-    for (int64_t i = 0; i < e->channels; i++) all = mix(all, west[i]);
-    hash[3] = mix(mix(all, here[0]), second);
+    const uint64_t from_west = 512 + west[c] + (c ? here[0] - west[0] : 0);
+    const uint64_t from_north = 512 + north[c] + (c ? here[0] - north[0] : 0);
+    const uint64_t known = here[0] | here[1] << 8;
+    key[0] = known;
+    key[1] = from_west | phase << 10;
+    key[2] = from_west | from_north << 10;
+    key[3] = west[0] | west[1] << 8 | west[2] << 16 | known << 24;
+    UNROLL for (int k = 0; k < MOST_HISTORIES; k++) key[k] = key[k] << 7 | (uint64_t)c;
 }
 
-/* Find the counters of one half of the bits of a sample: the high ones, or the low ones of a value whose high bits are
-   `high`. Of each context `cell` gets the place of a line, in whose lowest bits stands how its counters are shuffled,
-   for lines that share a place do not use all of theirs. */
-INLINE void find_cells(const Engine *e, const uint32_t *hash, uint32_t high, int64_t *cell) {
-    for (int64_t k = 0; k < e->histories; k++) {
-        const uint32_t own = mix(hash[k], high) * 0x9E3779B1u;
-        cell[k] = (k * e->lines + (int64_t)((own >> 4) & (uint32_t)(e->lines - 1))) * LINE + (own >> 28);
+/* Find the counters of one half of the bits of a sample: the high ones (`half` is 0), or the low ones of a value whose
+   high bits are `half` - 16. Of each context `cell` gets the place of a line, in whose lowest bits stands how its
+   counters are shuffled, for lines that share a place do not use all of theirs. */
+INLINE void find_cells(const Engine *e, const uint64_t *key, uint64_t half, uint32_t *cell) {
+    const uint64_t last = (uint64_t)e->lines - 1;
+    UNROLL for (uint32_t k = 0; k < MOST_HISTORIES; k++) {
+        if (k >= e->histories) break;
+        const uint64_t hash = (key[k] | half << 2) * 0x9E3779B97F4A7C15u;
+        cell[k] = (k * (uint32_t)e->lines + (uint32_t)((hash >> 42) & last)) * LINE + (uint32_t)(hash >> 60);
         __builtin_prefetch(e->counter + cell[k], 1);
     }
 }
 
 /* The cells of both halves of channel c of pixel b of the batch. */
-INLINE int64_t *cells_of(const Engine *e, int64_t c, int64_t b) {
+INLINE uint32_t *cells_of(const Engine *e, int64_t c, int64_t b) {
     return e->cell + (c * BATCH_ROWS + b) * 2 * MOST_HISTORIES;
 }
 
-/* Find the counters of channel c of pixel b, whose symbols are at `own`: all of them, or those of the high bits. */
-void DZ_KERNEL(photo_seek)(const Engine *e, const uint16_t *own, int64_t y, int64_t x, int64_t c, int64_t b, int all) {
-    int64_t *cell = cells_of(e, c, b);
-    uint32_t hash[MOST_HISTORIES];
-    hash_contexts(e, own, y, x, c, hash);
-    find_cells(e, hash, 0, cell);
-    if (all) find_cells(e, hash, LINE | (uint32_t)e->value[c * e->symbols + own[c]] >> 4, cell + MOST_HISTORIES);
-}
-
-/* A sum of eight in halves. */
-INLINE float sum_inputs(Inputs x) {
-    typedef float Quarter __attribute__((vector_size(16)));
-    const Quarter half = __builtin_shufflevector(x, x, 0, 1, 2, 3) + __builtin_shufflevector(x, x, 4, 5, 6, 7);
-    return (half[0] + half[2]) + (half[1] + half[3]);
-}
-
-/* 1 / (1 + e^-x) from the table. */
-INLINE float squash(const Engine *e, float x) {
-    x = x > -LOGIT_LIMIT ? x : -LOGIT_LIMIT;
-    x = x < LOGIT_LIMIT ? x : LOGIT_LIMIT;
-    return e->squash[(int)((x + 12.0f) * 32.0f)];
-}
+/* The tables that a sample needs, out of reach of what is written meanwhile. */
+typedef struct {
+    uint16_t *counter;
+    float *by_node, *by_spread, *by_events; /* of the sample's channel; and of its phase and spread */
+    const float *stretch;
+    const uint16_t *squash;
+} Tables;
 
 /* What is mixed at a node, and what learns from its bit. */
 typedef struct {
-    uint32_t *counter[MOST_HISTORIES];
-    float *weight[3];
-    float chance[3]; /* of a 1, by each set of weights */
     Inputs input;
+    uint16_t *counter[MOST_HISTORIES];
+    float *weight[3];
 } Node;
 
-/* The probability of a 1 at a node of channel c, from the mixture's. */
-INLINE float mix_node(const Engine *e, int histories, int64_t c, uint32_t node, int64_t depth, int64_t phase, int64_t spread,
-                      const int64_t *cell, double by_mixture, Node *n) {
-    const float logit = e->stretch[(int)(by_mixture * 4096.0)];
-    Inputs input = {logit, BIAS};
-    const uint32_t place = depth < 4 ? node : (1u << (depth - 4)) | (node & ((1u << (depth - 4)) - 1));
+/* Gather what is mixed at a node, the one at `place` of its half of the tree; returns the products with the weights. */
+INLINE Inputs mix(const Tables *t, int histories, uint32_t node, uint32_t place, const uint32_t *cell, float logit,
+                  Node *n) {
+    Inputs input = {logit, 1.0f};
+    uint32_t known = 0;
     UNROLL for (int k = 0; k < histories; k++) {
-        n->counter[k] = e->counter + (cell[k] ^ place);
-        input[2 + k] = e->stretch[(*n->counter[k] ^ FRESH) >> 20];
+        n->counter[k] = t->counter + (cell[k] ^ place);
+        const uint32_t counter = *n->counter[k];
+        input[2 + k] = t->stretch[counter >> 8];
+        known = known << 2 | (counter >> 2 & 3);
     }
-    const int64_t ambiguity = (int64_t)(2.0f * (logit < 0.0f ? -logit : logit));
-    n->weight[0] = e->by_node + (c * 256 + node) * STAGE_INPUTS;
-    n->weight[1] = e->by_spread + (((c * PHASES + phase) * SPREADS + spread) * AMBIGUITIES + ambiguity) * STAGE_INPUTS;
-    n->weight[2] = e->by_depth + ((c * DEPTHS + depth) * AMBIGUITIES + ambiguity) * STAGE_INPUTS;
+    const uint32_t ambiguity = (uint32_t)(int32_t)__builtin_fabsf(logit);
+    n->weight[0] = t->by_node + node * STAGE_INPUTS;
+    n->weight[1] = t->by_spread + ambiguity * STAGE_INPUTS;
+    n->weight[2] = t->by_events + known * STAGE_INPUTS;
     n->input = input;
-    float total = 0.0f;
-    UNROLL for (int i = 0; i < 3; i++) {
-        const float sum = sum_inputs(n->input * *(const InputsAt *)n->weight[i]);
-        n->chance[i] = squash(e, sum);
-        total += sum;
+    Inputs weight = *(const InputsAt *)n->weight[0];
+    weight += *(const InputsAt *)n->weight[1];
+    weight += *(const InputsAt *)n->weight[2];
+    return weight * input;
+}
+
+INLINE Quad halves(Inputs x) {
+    return __builtin_shufflevector(x, x, 0, 1, 2, 3) + __builtin_shufflevector(x, x, 4, 5, 6, 7);
+}
+
+/* 2^16 / (1 + e^-x) from the table. */
+INLINE int32_t squash(const Tables *t, float x) {
+    return t->squash[(int32_t)(bounded(x, MIXED_LIMIT) * 32.0f + 384.0f)];
+}
+
+/* How far the weights move after a bit that was 1 with a probability of `part` / 2^16. */
+INLINE float step_of(int32_t bit, int32_t part) { return (float)((bit << BIT_PRECISION) - part) * (RATE * 0x1p-16f); }
+
+/* Let the counters of a node learn from its bit: by the difference over the number of events, rounded. */
+INLINE void count(int histories, const Node *n, int32_t bit) {
+    Integers counter = {0};
+    UNROLL for (int k = 0; k < histories; k++) counter[k] = *n->counter[k];
+    counter ^= FRESH;
+    const Integers events = counter & MOST_EVENTS, chance = counter >> COUNT_BITS;
+    const Quad far = __builtin_convertvector((-bit & 4095) - chance, Quad);
+    const Quad moved = far / (__builtin_convertvector(events, Quad) + FIRST_EVENTS) + 12582912.0f;
+    /* The integer nearest to the quotient stands in the lowest bits of the sum. */
+    const Integers now = chance + ((Integers)moved - 0x4B400000);
+    counter = (now << COUNT_BITS | (events - (events < MOST_EVENTS))) ^ FRESH;
+    UNROLL for (int k = 0; k < histories; k++) *n->counter[k] = (uint16_t)counter[k];
+}
+
+/* Let the weights of the nodes of a sample learn. */
+INLINE void learn(const Node *nodes, const float *step, int number) {
+    for (int n = 0; n < number; n++) {
+        const Inputs change = step[n] * nodes[n].input;
+        UNROLL for (int i = 0; i < 3; i++) *(InputsAt *)nodes[n].weight[i] += change;
     }
-    return squash(e, total * (1.0f / 3.0f));
 }
 
-/* Learn from the bit at a node. */
-INLINE void learn_node(const Engine *e, int histories, const Node *n, int64_t bit) {
-    UNROLL for (int i = 0; i < 3; i++) {
-        const float step = ((float)bit - n->chance[i]) * RATE;
-        *(InputsAt *)n->weight[i] += step * n->input;
+INLINE Tables tables_of(const Engine *e, int64_t y, int64_t x, int64_t c, int64_t spread) {
+    const int64_t phase = (x & 1) | (y & 1) << 1, set = ((c * PHASES + phase) * SPREADS + spread) * AMBIGUITIES;
+    return (Tables){e->counter,
+                    e->by_node + c * 256 * STAGE_INPUTS,
+                    e->by_spread + set * STAGE_INPUTS,
+                    e->by_events + c * KNOWN * STAGE_INPUTS,
+                    e->stretch,
+                    e->squash};
+}
+
+/* Encode a sample of channel c of pixel b of the batch, at (y, x), after `photo_seek` and `photo_slope`. */
+INLINE void encode_sample(const Engine *e, int histories, RangeCoder *coder, uint32_t value, int64_t y, int64_t x,
+                          int64_t c, int64_t b, uint8_t *out) {
+    const uint32_t *cell = cells_of(e, c, b);
+    const Tables t = tables_of(e, y, x, c, e->spread[c * BATCH_ROWS + b]);
+    const float *logit = e->logit + c * DEPTHS * BATCH_ROWS + b;
+    int32_t *part = e->part + c * DEPTHS * BATCH_ROWS + b;
+    Node nodes[DEPTHS];
+    int depths[DEPTHS], number = 0;
+    Quad sums[DEPTHS] = {{0}};
+    for (uint32_t unsure = (uint32_t)e->unsure[c * BATCH_ROWS + b]; unsure; unsure &= unsure - 1) {
+        const int depth = __builtin_ctz(unsure), half = depth >> 2;
+        const uint32_t node = (256 | value) >> (DEPTHS - depth);
+        const uint32_t place = (16 | (value >> (4 - 4 * half) & 15)) >> (4 + 4 * half - depth);
+        const uint32_t *own = cell + half * MOST_HISTORIES;
+        sums[number] = halves(mix(&t, histories, node, place, own, logit[depth * BATCH_ROWS], &nodes[number]));
+        count(histories, &nodes[number], (int32_t)(value >> (DEPTHS - 1 - depth) & 1));
+        depths[number++] = depth;
     }
-    UNROLL for (int k = 0; k < histories; k++) {
-        const uint32_t counter = *n->counter[k] ^ FRESH, count = counter & ((1u << COUNT_BITS) - 1);
-        int64_t chance = counter >> COUNT_BITS;
-        chance += ((bit * ((1 << 22) - 1) - chance) * e->step[count]) >> 16;
-        *n->counter[k] = ((uint32_t)chance << COUNT_BITS | (count < MOST_EVENTS ? count + 1 : count)) ^ FRESH;
-    }
-}
-
-/* Code a bit that is 1 with a probability of `part` / 2^28; `out` is NULL for the decoder. */
-INLINE int64_t code_bit(RangeCoder *coder, int64_t bit, int64_t part, uint8_t *out, const uint8_t *data,
-                        uint64_t size) {
-    if (!out) bit = coder->code < (coder->range >> PRECISION) * (uint64_t)part;
-    const uint64_t first = bit ? 0 : (uint64_t)part, length = (uint64_t)(bit ? part : WHOLE - part);
-    if (out)
-        range_encode(coder, out, first, length, PRECISION);
-    else
-        range_consume(coder, data, size, first, length, PRECISION);
-    return bit;
-}
-
-/* The integer nearest below a probability in units of 2^-28, but neither 0 nor 1. */
-INLINE int64_t part_of(double chance) {
-    const int64_t part = (int64_t)(chance * (double)WHOLE);
-    return part < 1 ? 1 : part < WHOLE - 1 ? part : WHOLE - 1;
-}
-
-/* Code channel c of pixel b of the batch, at (y, x), bit by bit, after `photo_seek`. `mixture` is NULL for the encoder, which has the
-   mixture's probabilities along the sample's way in `split`. Returns the sample's value. */
-INLINE int64_t code_sample(const Engine *e, int histories, RangeCoder *coder, const uint16_t *own, int64_t y, int64_t x, int64_t c,
-                           int64_t b, const Mixture *mixture, uint8_t *out, const uint8_t *data, uint64_t size) {
-    uint32_t node = 1;
-    int64_t *cell = cells_of(e, c, b);
-    const int64_t phase = (x & 1) | (y & 1) << 1, spread = e->spread[c * BATCH_ROWS + b];
-    const int64_t value = mixture ? 0 : e->value[c * e->symbols + own[c]];
-    int64_t low = 0, start = 0, stop = WHOLE, last = 0, ahead[3] = {0};
-    double probability = 1.0;
-    for (int64_t depth = 0; depth < DEPTHS; depth++) {
-        if (depth == DEPTHS / 2) {
-            cell += MOST_HISTORIES;
-            if (mixture) {
-                uint32_t hash[MOST_HISTORIES];
-                hash_contexts(e, own, y, x, c, hash);
-                find_cells(e, hash, node, cell);
-            }
+    float step[DEPTHS];
+    for (int n = 0; n < number; n += 4) {
+        Quad each[4];
+        transpose_quads((const float *)(sums + n), 4, each);
+        const Quad total = (each[0] + each[2]) + (each[1] + each[3]);
+        UNROLL for (int i = 0; i < 4; i++) {
+            if (n + i >= number) break;
+            const int depth = depths[n + i];
+            const int32_t own = squash(&t, total[i]);
+            part[depth * BATCH_ROWS] = own;
+            step[n + i] = step_of((int32_t)(value >> (DEPTHS - 1 - depth) & 1), own);
         }
-        int64_t middle = 0, bit = value >> (DEPTHS - 1 - depth) & 1;
-        double chance;
-        if (mixture) {
-            if (!(depth & 1)) /* both nodes that may be next, too: they do not wait for this bit */
-                for (int i = 0; i < 3; i++) {
-                    const int64_t edge = low + ((64 + 64 * (int64_t)i) >> depth);
-                    ahead[i] = DZ_KERNEL(photo_cumulative)(e, mixture, c, e->rank[c * 257 + edge]);
-                }
-            middle = ahead[depth & 1 ? 2 * last : 1];
-            chance = (double)(stop - middle) / (double)(stop - start);
-        } else
-            chance = e->split[(c * DEPTHS + depth) * BATCH_ROWS + b];
-        if (chance >= SURE && chance <= 1.0 - SURE) {
-            Node n = {0};
-            const int64_t part = part_of(mix_node(e, histories, c, node, depth, phase, spread, cell, chance, &n));
-            bit = code_bit(coder, bit, part, out, data, size);
-            probability *= (double)(bit ? part : WHOLE - part) * (1.0 / (double)WHOLE);
-            learn_node(e, histories, &n, bit);
-        } else if (chance > 0.0 && chance < 1.0) {
-            const int64_t part = part_of(chance);
-            bit = code_bit(coder, bit, part, out, data, size);
-            probability *= (double)(bit ? part : WHOLE - part) * (1.0 / (double)WHOLE);
-        } else
-            bit = chance > 0.0; /* no value of the alphabet is in the other half */
-        if (bit)
-            start = middle, low += 128 >> depth;
-        else
-            stop = middle;
-        node = node << 1 | (uint32_t)bit;
-        last = bit;
     }
-    e->probability[c * BATCH_ROWS + b] = probability;
-    return low;
+    learn(nodes, step, number);
+    UNROLL for (int depth = 0; depth < DEPTHS; depth++) {
+        const int64_t bit = value >> (DEPTHS - 1 - depth) & 1, own = part[depth * BATCH_ROWS];
+        if (own > 0 && own < 1 << BIT_PRECISION) range_encode_bit(coder, out, bit, (uint64_t)own);
+    }
 }
 
-void DZ_KERNEL(photo_encode_sample)(const Engine *e, RangeCoder *coder, const uint16_t *own, int64_t y, int64_t x,
-                                    int64_t c, int64_t b, uint8_t *out) {
-    if (e->histories == 3) /* what is known when this is compiled makes it fast */
-        code_sample(e, 3, coder, own, y, x, c, b, 0, out, 0, 0);
-    else
-        code_sample(e, (int)e->histories, coder, own, y, x, c, b, 0, out, 0, 0);
+/* The probability of a sample as it was encoded. */
+INLINE double probability_of(const Engine *e, int64_t value, int64_t c, int64_t b) {
+    double probability = 1.0;
+    for (int depth = 0; depth < DEPTHS; depth++) {
+        const int32_t part = e->part[(c * DEPTHS + depth) * BATCH_ROWS + b];
+        probability *= (value >> (DEPTHS - 1 - depth) & 1 ? part : (1 << BIT_PRECISION) - part) * 0x1p-16;
+    }
+    return probability;
 }
 
-/* Returns the symbol. */
-int64_t DZ_KERNEL(photo_decode_sample)(const Engine *e, RangeCoder *coder, const uint16_t *own, int64_t y, int64_t x,
-                                       int64_t c, int64_t b, const uint8_t *data, uint64_t size) {
-    Mixture mixture;
-    DZ_KERNEL(photo_mixture)(e, c, b, &mixture);
+/* Decode channel c of pixel b of the batch, at (y, x), after `photo_seek`. Returns the sample's value. */
+INLINE int64_t decode_sample(const Engine *e, int histories, RangeCoder *coder, int64_t y, int64_t x,
+                             int64_t c, int64_t b, const uint8_t *data, uint64_t size) {
+    /* The row of the nodes of the low bits ends where, in the row of the high ones, this node stands; but the last. */
+    static const int8_t ROW_ENDS[16] = {8, 4, 9, 2, 10, 5, 11, 1, 12, 6, 13, 3, 14, 7, 15, 0};
+    NodeMixture mixture;
+    DZ_KERNEL(photo_nodes_begin)(e, c, b, &mixture);
+    const Tables t = tables_of(e, y, x, c, mixture.spread);
+    uint32_t *cell = cells_of(e, c, b);
+    float at[16], logit[16], stop = mixture.stop;
+    int32_t part[16];
+    Node nodes[DEPTHS];
+    float step[DEPTHS];
+    int number = 0;
+    uint32_t node = 1;
+    for (int half = 0; half < 2; half++) {
+        if (half) {
+            cell += MOST_HISTORIES;
+            find_cells(e, e->key, node, cell);
+            if (node < 31) stop = at[ROW_ENDS[node - 16]];
+        }
+        DZ_KERNEL(photo_nodes)(e, &mixture, c, half ? node - 15 : 0, stop, at, logit, part);
+        uint32_t place = 1;
+        for (int depth = 0; depth < DEPTHS / 2; depth++) {
+            int64_t bit;
+            if (logit[place] < SURE && logit[place] > -SURE) {
+                Node *n = &nodes[number];
+                const Quad half_sums = halves(mix(&t, histories, node, place, cell, logit[place], n));
+                const int32_t own_part = squash(&t, (half_sums[0] + half_sums[2]) + (half_sums[1] + half_sums[3]));
+                bit = range_decode_bit(coder, data, size, (uint64_t)own_part);
+                count(histories, n, (int32_t)bit);
+                step[number++] = step_of((int32_t)bit, own_part);
+            } else if (part[place] == 0 || part[place] == 1 << BIT_PRECISION)
+                bit = part[place] > 0;
+            else
+                bit = range_decode_bit(coder, data, size, (uint64_t)part[place]);
+            node = node << 1 | (uint32_t)bit;
+            place = place << 1 | (uint32_t)bit;
+        }
+    }
+    learn(nodes, step, number);
+    return node & 255;
+}
+
+/* Find all counters of channel c of pixel b, whose symbols are at `own`. */
+INLINE void find_all(const Engine *e, const uint16_t *own, int64_t y, int64_t x, int64_t c, int64_t b) {
+    uint32_t *cell = cells_of(e, c, b);
+    uint64_t key[MOST_HISTORIES];
+    contexts(e, own, y, x, c, key);
+    find_cells(e, key, 0, cell);
+    find_cells(e, key, 16 | (uint64_t)e->value[c * e->symbols + own[c]] >> 4, cell + MOST_HISTORIES);
+}
+
+/* Encode the pixels [first, last) of the batch after `photo_slope`; symbols [H, W, C], of which the pixel `first` is at
+   (y, x). `probability` is NULL, or gets that of every symbol. */
+void DZ_KERNEL(photo_encode_bits)(const Engine *e, const uint16_t *symbols, int64_t y, int64_t x, int64_t first,
+                                  int64_t last, uint8_t *out, double *probability) {
+    const int64_t channels = e->channels, pixel = y * e->width + x - first;
+    RangeCoder coder = *e->coder;
+    int64_t ahead = first, ahead_y = y, ahead_x = x;
+    for (int64_t p = first; p < last; p++) {
+        for (; ahead < last && ahead < p + AHEAD; ahead++) {
+            for (int64_t c = 0; c < channels; c++)
+                find_all(e, symbols + (pixel + ahead) * channels, ahead_y, ahead_x, c, ahead);
+            if (++ahead_x == e->width) ahead_x = 0, ahead_y++;
+        }
+        const uint16_t *own = symbols + (pixel + p) * channels;
+        for (int64_t c = 0; c < channels; c++) {
+            const uint32_t value = (uint32_t)e->value[c * e->symbols + own[c]];
+            if (e->histories == 3) /* what is known when this is compiled makes it fast */
+                encode_sample(e, 3, &coder, value, y, x, c, p, out);
+            else
+                encode_sample(e, (int)e->histories, &coder, value, y, x, c, p, out);
+            if (probability) *probability++ = probability_of(e, value, c, p);
+        }
+        if (++x == e->width) x = 0, y++;
+    }
+    *e->coder = coder;
+}
+
+/* Find the counters of the high bits of channel c of pixel b, which is decoded next, as early as its contexts are
+   known: they are on their way to the cache meanwhile. */
+void DZ_KERNEL(photo_seek)(const Engine *e, const uint16_t *own, int64_t y, int64_t x, int64_t c, int64_t b) {
+    contexts(e, own, y, x, c, e->key);
+    find_cells(e, e->key, 0, cells_of(e, c, b));
+}
+
+/* Send for the counters of the low bits, too, when the blend of the experts is known: its high bits are mostly right. */
+void DZ_KERNEL(photo_foresee)(const Engine *e, int64_t c, int64_t b) {
+    uint32_t unused[MOST_HISTORIES];
+    const double blend = e->centre[(c * (e->experts + 1) + e->experts) * BATCH_ROWS + b];
+    find_cells(e, e->key, 16 | ((uint64_t)(int32_t)(bounded((float)blend - 127.5f, 127.5f) + 127.5f)) >> 4, unused);
+}
+
+/* Decode channel c of pixel b of the batch, at (y, x), after `photo_seek`. Returns the symbol. */
+int64_t DZ_KERNEL(photo_decode_sample)(const Engine *e, RangeCoder *state, int64_t y, int64_t x, int64_t c, int64_t b,
+                                       const uint8_t *data, uint64_t size) {
+    RangeCoder coder = *state;
     int64_t value;
     if (e->histories == 3)
-        value = code_sample(e, 3, coder, own, y, x, c, b, &mixture, 0, data, size);
+        value = decode_sample(e, 3, &coder, y, x, c, b, data, size);
     else
-        value = code_sample(e, (int)e->histories, coder, own, y, x, c, b, &mixture, 0, data, size);
+        value = decode_sample(e, (int)e->histories, &coder, y, x, c, b, data, size);
+    *state = coder;
     const int64_t symbol = e->rank[c * 257 + value], last = e->size[c] - 1;
-    return symbol < last ? symbol : last; /* sums that are no numbers could lead astray */
+    return symbol < last ? symbol : last; /* damaged data could lead to a value that is not there */
 }

@@ -5,7 +5,7 @@
 /* Intervals, probabilities and gradients of the pixels [first, last) of the batch, for channel c. */
 DZ_EXPORT void DZ_KERNEL(dz_photo_intervals)(const Engine *e, int64_t c, int64_t first, int64_t last) {
     const Mode mode = ieee_mode();
-    DZ_KERNEL(photo_intervals)(e, c, first, last, 0);
+    DZ_KERNEL(photo_intervals)(e, c, first, last);
     restore_mode(mode);
 }
 

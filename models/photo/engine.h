@@ -94,6 +94,16 @@ INLINE Floats above_floats(Floats x, float bound) { return select_floats(x > bou
 INLINE Floats below_floats(Floats x, float bound) { return select_floats(x < bound, x, (Floats){} + bound); }
 #endif
 
+/* x clamped to +-limit; what is no number, to -limit. */
+INLINE float bounded(float x, float limit) {
+#if defined(__x86_64__)
+    return _mm_cvtss_f32(_mm_min_ss(_mm_max_ss(_mm_set_ss(x), _mm_set_ss(-limit)), _mm_set_ss(limit)));
+#else
+    x = x > -limit ? x : -limit;
+    return x < limit ? x : limit;
+#endif
+}
+
 /* Vectors of four floats, and the transposition of four of them. */
 typedef float Quad __attribute__((vector_size(16)));
 typedef float QuadAt __attribute__((vector_size(16), aligned(4), may_alias));
@@ -117,7 +127,7 @@ INLINE void put_four(float *to, Four value) { *(QuadAt *)to = __builtin_convertv
 INLINE Four widen_four(const float *from) { return __builtin_convertvector(*(const QuadAt *)from, Four); }
 
 #define BATCH 128      /* pixels between two steps of learning */
-#define BATCH_ROWS 136 /* rows of the batch's buffers: blocks of up to eight pixels may reach past the last one */
+#define BATCH_ROWS 144 /* rows of the batch's buffers: blocks of up to sixteen pixels may reach past the last one */
 #define PAD 10         /* columns kept to the left and right of every row */
 #define ROWS 8         /* rows kept in the ring buffers, a power of two */
 #define MOST_EXPERTS 8
@@ -129,6 +139,8 @@ INLINE Four widen_four(const float *from) { return __builtin_convertvector(*(con
 #define DEPTHS 8         /* bits of a sample that is coded bit by bit */
 #define STAGE_INPUTS 8   /* of the last stage: the mixture, a bias and the contexts */
 #define MOST_HISTORIES 4 /* contexts */
+#define SURE 4.15f       /* the logit of a bit of which the mixture is sure */
+#define NODES 272        /* of the tree of 8-bit samples: seventeen rows of sixteen */
 
 INLINE int64_t phase_of(int64_t y, int64_t x) { return (y & 1) << 1 | (x & 1); }
 
@@ -203,25 +215,32 @@ typedef struct {
     int64_t *upper;
     double *probability;      /* [C, BATCH_ROWS] of the symbols, by the mixture, or as they were coded (encoder) */
     const int64_t *rank;      /* [C, 257] for samples of 8 bits: how many of the alphabet's values are below a value */
-    double *split;            /* [C, DEPTHS, BATCH_ROWS] probability of a 1 at the nodes on the symbols' ways (encoder) */
-    int64_t *spread;          /* [C, BATCH_ROWS] of the mixture, in eight steps */
-    uint32_t *counter;        /* [histories, lines, 16] */
-    int64_t *cell;            /* [C, BATCH_ROWS, 2, MOST_HISTORIES] where counters of the batch stand */
+    const float *node_edge;   /* [C, NODES] where the ranges of the tree's nodes are halved, for samples of 8 bits */
+    const float *node_floor;  /* [C, NODES] what the values below that have beside the mixture */
+    float *logit;             /* [C, DEPTHS, BATCH_ROWS] of a 1 at the nodes on the symbols' ways (encoder) */
+    int32_t *part;            /* the same as probabilities, in units of 2^-16 */
+    int32_t *unsure;          /* [C, BATCH_ROWS] a bit for each depth at which the mixture is not sure */
+    int32_t *spread;          /* [C, BATCH_ROWS] of the mixture, in eight steps */
+    uint16_t *counter;        /* [histories, lines, 16] */
+    uint32_t *cell;           /* [C, BATCH_ROWS, 2, MOST_HISTORIES] where counters of the batch stand */
+    uint64_t *key;            /* [MOST_HISTORIES] contexts of the sample that is decoded next */
     float *by_node;           /* [C, 256, STAGE_INPUTS] weights of the last stage */
-    float *by_spread;         /* [C, 4, 8, 16, STAGE_INPUTS] */
-    float *by_depth;          /* [C, DEPTHS, 16, STAGE_INPUTS] */
-    const float *stretch;     /* [4096] logits of probabilities */
-    const float *squash;      /* [768] probabilities of logits */
-    const int64_t *step;      /* [61] how far a counter moves, by the events that it has seen */
+    float *by_spread;         /* [C, 4, 8, 8, STAGE_INPUTS] */
+    float *by_events;         /* [C, 256, STAGE_INPUTS] */
+    const float *stretch;     /* [256] logits of counters by their upper eight bits */
+    const uint16_t *squash;   /* [768] probabilities of logits, in units of 2^-16 */
     RangeCoder *coder;
 } Engine;
 
-#define PARTS (MOST_COMPONENTS / DOUBLES)
+#define MIXTURE_LANES (FLOATS > MOST_COMPONENTS ? FLOATS : MOST_COMPONENTS)
 
-/* One pixel's mixture, a component in each lane; those from J on weigh nothing. */
+/* One pixel's mixture in binary32: of its components, and the sum of the weights, where the last value ends, and how
+   far it spreads. */
 typedef struct {
-    Doubles weight[PARTS], mean[PARTS], sharpness[PARTS];
-} Mixture;
+    float weight[MIXTURE_LANES], mean[MIXTURE_LANES], sharpness[MIXTURE_LANES];
+    float total, stop;
+    int32_t spread;
+} NodeMixture;
 
 /* experts.kernels.c */
 void DZ_KERNEL(photo_regressors)(const Engine *e, int64_t y, int64_t x, int64_t places, float *z);
@@ -243,16 +262,21 @@ void DZ_KERNEL(photo_head)(const Engine *e, int64_t c, int64_t b);
 void DZ_KERNEL(photo_train)(const Engine *e, float rate);
 
 /* mixture.kernels.c */
-void DZ_KERNEL(photo_intervals)(const Engine *e, int64_t c, int64_t first, int64_t last, int ways);
-void DZ_KERNEL(photo_mixture)(const Engine *e, int64_t c, int64_t b, Mixture *m);
-int64_t DZ_KERNEL(photo_cumulative)(const Engine *e, const Mixture *m, int64_t c, int64_t index);
+void DZ_KERNEL(photo_intervals)(const Engine *e, int64_t c, int64_t first, int64_t last);
 int64_t DZ_KERNEL(photo_find)(const Engine *e, int64_t c, int64_t b, int64_t target, int64_t *interval);
 
+/* nodes.kernels.c */
+void DZ_KERNEL(photo_slope)(const Engine *e, int64_t c, int64_t first, int64_t last, int ways);
+void DZ_KERNEL(photo_nodes_begin)(const Engine *e, int64_t c, int64_t b, NodeMixture *m);
+void DZ_KERNEL(photo_nodes)(const Engine *e, const NodeMixture *m, int64_t c, int64_t row, float stop, float *at,
+                            float *logit, int32_t *part);
+
 /* adaptive.kernels.c */
-void DZ_KERNEL(photo_seek)(const Engine *e, const uint16_t *own, int64_t y, int64_t x, int64_t c, int64_t b, int all);
-void DZ_KERNEL(photo_encode_sample)(const Engine *e, RangeCoder *coder, const uint16_t *own, int64_t y, int64_t x,
-                                    int64_t c, int64_t b, uint8_t *out);
-int64_t DZ_KERNEL(photo_decode_sample)(const Engine *e, RangeCoder *coder, const uint16_t *own, int64_t y, int64_t x,
-                                       int64_t c, int64_t b, const uint8_t *data, uint64_t size);
+void DZ_KERNEL(photo_encode_bits)(const Engine *e, const uint16_t *symbols, int64_t y, int64_t x, int64_t first,
+                                  int64_t last, uint8_t *out, double *probability);
+void DZ_KERNEL(photo_seek)(const Engine *e, const uint16_t *own, int64_t y, int64_t x, int64_t c, int64_t b);
+void DZ_KERNEL(photo_foresee)(const Engine *e, int64_t c, int64_t b);
+int64_t DZ_KERNEL(photo_decode_sample)(const Engine *e, RangeCoder *coder, int64_t y, int64_t x, int64_t c, int64_t b,
+                                       const uint8_t *data, uint64_t size);
 
 #endif

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ...codec.entropy import rangecoder
 from ...codec.native import kernel
-from .adaptive import LINE, MOST_HISTORIES, counter_lines, ranks, stage_arrays
+from .adaptive import LINE, MOST_HISTORIES, counter_lines, node_arrays, ranks, stage_arrays
 from .shape import ROW_MULTIPLE, ExpertSpec, ModelSpec, NetShape, padded
 from .weights import PhotoWeights
 
@@ -32,7 +32,7 @@ PAD = 10
 """Columns kept to the left and right of every row; no neighbour and no fed sample reaches farther."""
 
 # As in engine.h, where these are explained.
-_BATCH_ROWS = 136
+_BATCH_ROWS = 144
 _ROWS = 8
 _MOST = 8
 _MOST_FED = 3
@@ -59,8 +59,9 @@ _ARRAYS = (
     "mean", "square", "rounded", "transposed", "input", "branch", "stream", "join",
     "middle_units", "partial", "out", "out_gradient", "middle_gradient", "stream_gradient", "slope", "paired_units",
     "paired_slopes", "zero", "size", "value",
-    "edge", "symbol", "lower", "upper", "probability", "rank", "split", "spread",
-    "counter", "cell", "by_node", "by_spread", "by_depth", "stretch", "squash", "step", "coder",
+    "edge", "symbol", "lower", "upper", "probability", "rank", "node_edge", "node_floor",
+    "logit", "part", "unsure", "spread", "counter", "cell", "key", "by_node", "by_spread",
+    "by_events", "stretch", "squash", "coder",
 )  # fmt: skip
 
 
@@ -283,8 +284,9 @@ class Session:
             | _network_arrays(shape, parameters, square)
             | tables
             | stage_arrays(channels, histories, _BATCH_ROWS)
+            | node_arrays(alphabet.edges, alphabet.size, tables["rank"])
         )
-        self.arrays["counter"] = _zeros((max(1, histories), lines, LINE), np.uint32)
+        self.arrays["counter"] = _zeros((max(1, histories), lines, LINE), np.uint16)
         fed = max((s.neighbours for s in spec.experts if s.fed), default=0)
         places = self.arrays["neighbour"].shape[0]
         numbers = {

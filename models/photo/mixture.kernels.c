@@ -7,6 +7,12 @@
 #define LOG_SCALE_RANGE 6.0
 #define MINIMUM_PROBABILITY 0x1p-27
 #define NEWTON_STEPS 6
+#define PARTS (MOST_COMPONENTS / DOUBLES)
+
+/* One pixel's mixture, a component in each lane; those from J on weigh nothing. */
+typedef struct {
+    Doubles weight[PARTS], mean[PARTS], sharpness[PARTS];
+} Mixture;
 
 /* Adding and taking away 2^52 rounds a small number to an integer, which then stands in the lowest bits of the sum. */
 #define INTEGER 0x1p52
@@ -45,51 +51,9 @@ INLINE Longs integers(Doubles t, double free) {
     return (Longs)whole & (((int64_t)1 << 40) - 1);
 }
 
-/* How far a mixture spreads, in eight steps: half the binary exponent of its mean sharpness. */
-INLINE Longs spread_of(Doubles sharpness) {
-    const Longs least = (Longs){}, most = least + 7;
-    Longs step = ((((Longs)sharpness >> 52) & 2047) - (1023 - 9)) >> 1;
-    step = (step & (step > least)) | (least & ~(step > least));
-    return (step & (step < most)) | (most & ~(step < most));
-}
-
-/* For pixels from p on: the probability of a 1 at each node on the symbol's way down the tree of 8-bit samples, and the
-   spread of the mixture. */
-INLINE void split(const Engine *e, int64_t c, int64_t p, const Doubles *weight, const Doubles *mean,
-                  const Doubles *sharpness, Longs symbol) {
-    const int64_t components = e->components;
-    const int64_t size = e->size[c], *values = e->value + c * e->symbols, *ranks = e->rank + c * 257;
-    const double *edges = e->edge + c * (e->symbols + 1), free = (double)(WHOLE - 2 * size);
-    const Doubles zero = {};
-    Doubles start = zero, stop = zero + (double)WHOLE, total = zero;
-    Longs low = {}, value;
-    for (int l = 0; l < DOUBLES; l++) value[l] = values[symbol[l]];
-    for (int64_t depth = 0; depth < DEPTHS; depth++) {
-        const Longs middle = low + (128 >> depth);
-        Doubles edge, doubled, sum = zero;
-        Longs rank;
-        for (int l = 0; l < DOUBLES; l++) {
-            rank[l] = ranks[middle[l]];
-            edge[l] = edges[rank[l]];
-            doubled[l] = (double)(2 * rank[l]);
-        }
-        for (int64_t j = 0; j < components; j++) sum += weight[j] * logistic((edge - mean[j]) * sharpness[j]);
-        Doubles at = (floor_plus(select_doubles(sum < 1.0, sum, zero + 1.0) * free) - INTEGER) + doubled;
-        at = select_doubles(rank == 0, zero, select_doubles(rank == size, zero + (double)WHOLE, at));
-        store_doubles(e->split + (c * DEPTHS + depth) * BATCH_ROWS + p, (stop - at) / (stop - start));
-        const Longs one = value >= middle;
-        low = (middle & one) | (low & ~one);
-        start = select_doubles(one, at, start);
-        stop = select_doubles(one, stop, at);
-    }
-    for (int64_t j = 0; j < components; j++) total += weight[j] * sharpness[j];
-    const Longs spread = spread_of(total);
-    for (int l = 0; l < DOUBLES; l++) e->spread[c * BATCH_ROWS + p + l] = spread[l];
-}
-
 /* For the pixels [first, last) of the batch, whose outputs, centres and symbols of channel c are known: the intervals
-   of the symbols, their probabilities, and the gradient of -ln p by the outputs; the `ways` to the symbols, too. */
-void DZ_KERNEL(photo_intervals)(const Engine *e, int64_t c, int64_t first, int64_t last, int ways) {
+   of the symbols, their probabilities, and the gradient of -ln p by the outputs. */
+void DZ_KERNEL(photo_intervals)(const Engine *e, int64_t c, int64_t first, int64_t last) {
     const int64_t components = e->components, experts = e->experts, size = e->size[c];
     const double *edges = e->edge + c * (e->symbols + 1);
     const double free = (double)(WHOLE - 2 * size);
@@ -116,7 +80,6 @@ void DZ_KERNEL(photo_intervals)(const Engine *e, int64_t c, int64_t first, int64
             total += weight[j];
         }
         const Doubles to_weight = 1.0 / total;
-        Doubles means[MOST_COMPONENTS], sharpnesses[MOST_COMPONENTS];
         Doubles low[MOST_COMPONENTS], high[MOST_COMPONENTS], pull[MOST_COMPONENTS], turn[MOST_COMPONENTS];
         Doubles lower = zero, upper = zero, probability = zero + MINIMUM_PROBABILITY;
         int64_t place = 0;
@@ -127,7 +90,6 @@ void DZ_KERNEL(photo_intervals)(const Engine *e, int64_t c, int64_t first, int64
             const Doubles mean = centre + activity * o[components + j];
             const Doubles log_scale = o[2 * components + j];
             const Doubles sharpness = sharpness_of(log_scale, inverse_activity);
-            means[j] = mean, sharpnesses[j] = sharpness;
             const Doubles near = (edge[0] - mean) * sharpness, far = (edge[1] - mean) * sharpness;
             low[j] = select_doubles(outermost[0], zero, logistic(near));
             high[j] = select_doubles(outermost[1], zero + 1.0, logistic(far));
@@ -152,7 +114,6 @@ void DZ_KERNEL(photo_intervals)(const Engine *e, int64_t c, int64_t first, int64
                 gradient[l * e->outputs + 2 * components + j] = (float)by_log_scale[l];
             }
         }
-        if (ways) split(e, c, p, weight, means, sharpnesses, index);
         const Longs start = (integers(lower, free) + 2 * index) & ~outermost[0];
         const Longs stop = integers(upper, free) + 2 * (index + 1);
         for (int l = 0; l < DOUBLES; l++) {
@@ -284,17 +245,4 @@ int64_t DZ_KERNEL(photo_find)(const Engine *e, int64_t c, int64_t b, int64_t tar
     interval[0] = cumulative(e, &m, c, low, left);
     interval[1] = cumulative(e, &m, c, low + 1, right);
     return low;
-}
-
-/* The mixture of channel c of pixel b, with its spread. */
-void DZ_KERNEL(photo_mixture)(const Engine *e, int64_t c, int64_t b, Mixture *m) {
-    mixture_of(e, c, b, m);
-    const Longs spread = spread_of((Doubles){} + weigh(m, m->sharpness, e->components));
-    e->spread[c * BATCH_ROWS + b] = spread[0];
-}
-
-/* Where the interval of symbol `index` begins. */
-int64_t DZ_KERNEL(photo_cumulative)(const Engine *e, const Mixture *m, int64_t c, int64_t index) {
-    Doubles unused[PARTS];
-    return cumulative(e, m, c, index, unused);
 }

@@ -47,33 +47,33 @@ static __attribute__((noinline)) int64_t encode_rows(Engine *e, const uint16_t *
     int64_t y = first_row, x = 0;
     while (y < last_row) {
         const int64_t first = e->pixels % BATCH;
-        int64_t b = first, row = y, column = x;
+        const int64_t row = y, column = x;
+        int64_t b = first;
         for (; b < BATCH && y < last_row; b++) {
             const uint16_t *own = symbols + (y * e->width + x) * channels;
             for (int64_t c = 0; c < channels; c++)
                 if (own[c] >= e->size[c]) return BAD_SYMBOL;
             see(e, own, y, x, b);
-            for (int64_t c = 0; c < channels && e->histories; c++) DZ_KERNEL(photo_seek)(e, own, y, x, c, b, 1);
             if (++x == e->width) x = 0, y++;
         }
         DZ_KERNEL(photo_forward)(e, first, b);
-        for (int64_t c = 0; c < channels; c++) DZ_KERNEL(photo_intervals)(e, c, first, b, e->histories > 0);
+        for (int64_t c = 0; c < channels; c++)
+            if (e->histories)
+                DZ_KERNEL(photo_slope)(e, c, first, b, 1);
+            else
+                DZ_KERNEL(photo_intervals)(e, c, first, b);
         if (e->coder->position + (uint64_t)((b - first) * channels * SAMPLE_BYTES) > capacity) return NO_ROOM;
-        RangeCoder coder = *e->coder;
-        for (int64_t p = first; p < b; p++) {
-            const uint16_t *own = symbols + (row * e->width + column) * channels;
-            for (int64_t c = 0; c < channels; c++) {
-                const int64_t at = c * BATCH_ROWS + p;
-                if (e->histories)
-                    DZ_KERNEL(photo_encode_sample)(e, &coder, own, row, column, c, p, data);
-                else
-                    range_encode(&coder, data, (uint64_t)e->lower[at], (uint64_t)(e->upper[at] - e->lower[at]),
+        if (e->histories) {
+            DZ_KERNEL(photo_encode_bits)(e, symbols, row, column, first, b, data, probability);
+            if (probability) probability += (b - first) * channels;
+        } else
+            for (int64_t p = first; p < b; p++)
+                for (int64_t c = 0; c < channels; c++) {
+                    const int64_t at = c * BATCH_ROWS + p;
+                    range_encode(e->coder, data, (uint64_t)e->lower[at], (uint64_t)(e->upper[at] - e->lower[at]),
                                  PRECISION);
-                if (probability) *probability++ = e->probability[at];
-            }
-            if (++column == e->width) column = 0, row++;
-        }
-        *e->coder = coder;
+                    if (probability) *probability++ = e->probability[at];
+                }
         train_if_full(e);
     }
     return DONE;
@@ -86,15 +86,16 @@ static __attribute__((noinline)) int64_t decode_rows(Engine *e, uint16_t *symbol
         for (int64_t x = 0; x < e->width; x++) {
             const int64_t b = e->pixels % BATCH;
             uint16_t *own = symbols + (y * e->width + x) * channels;
+            if (e->histories) DZ_KERNEL(photo_seek)(e, own, y, x, 0, b);
             DZ_KERNEL(photo_look)(e, y, x, b);
             DZ_KERNEL(photo_trunk)(e, b);
             for (int64_t c = 0; c < channels; c++) {
-                if (e->histories) DZ_KERNEL(photo_seek)(e, own, y, x, c, b, 0);
                 DZ_KERNEL(photo_condition)(e, y, x, c, b, extras_at(e, c, b));
+                if (e->histories) DZ_KERNEL(photo_foresee)(e, c, b);
                 DZ_KERNEL(photo_head)(e, c, b);
                 int64_t interval[2], symbol;
                 if (e->histories)
-                    symbol = DZ_KERNEL(photo_decode_sample)(e, e->coder, own, y, x, c, b, data, size);
+                    symbol = DZ_KERNEL(photo_decode_sample)(e, e->coder, y, x, c, b, data, size);
                 else {
                     const int64_t target = (int64_t)range_slot(e->coder, PRECISION);
                     symbol = DZ_KERNEL(photo_find)(e, c, b, target, interval);
@@ -102,12 +103,17 @@ static __attribute__((noinline)) int64_t decode_rows(Engine *e, uint16_t *symbol
                                   PRECISION);
                 }
                 own[c] = (uint16_t)symbol;
+                if (e->histories && c + 1 < channels) DZ_KERNEL(photo_seek)(e, own, y, x, c + 1, b);
                 e->symbol[c * BATCH_ROWS + b] = symbol;
                 DZ_KERNEL(photo_reveal)(e, y, x, c, b, (double)e->value[c * e->symbols + symbol]);
             }
             e->pixels++;
             if (b == BATCH - 1) {
-                for (int64_t c = 0; c < channels; c++) DZ_KERNEL(photo_intervals)(e, c, 0, BATCH, 0);
+                for (int64_t c = 0; c < channels; c++)
+                    if (e->histories)
+                        DZ_KERNEL(photo_slope)(e, c, 0, BATCH, 0);
+                    else
+                        DZ_KERNEL(photo_intervals)(e, c, 0, BATCH);
                 train_if_full(e);
             }
             if (x == e->width - 1) DZ_KERNEL(photo_end_row)(e, y);

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from densezip.models.photo.weights import PhotoWeights
 from numpy.typing import NDArray
-from second_stage import RangeDecoder, Stage, mix
+from second_stage import Mixture, RangeDecoder, Stage
 
 __all__ = ["decode"]
 
@@ -24,15 +24,6 @@ PLACES = [(0, -1), (-1, 0), (-1, -1), (-1, 1), (0, -2), (-2, 0)]
 MORE = [(-1, 2), (-1, -2), (-2, -1), (-2, 1), (0, -3), (-2, 2), (-2, -2), (-3, 0)]
 OMEGA = [2.0, 2.0, 1.0, 1.0, 1.0, 1.0]
 FED = [(-1, 6), (-2, 5), (-3, 4)]
-
-
-def _exp(x: float) -> float:
-    x = min(max(x, -44.0), 44.0)
-    k = int(np.floor(x * 1.4426950408889634 + 64.5)) - 64
-    r = x - k * 0.6931471805599453
-    r2 = r * r
-    low, high = (1.0 + r) + r2 * (0.5 + r * (1 / 6)), (1 / 24 + r * (1 / 120)) + r2 * (1 / 720 + r * (1 / 5040))
-    return (low + (r2 * r2) * high) * 2.0**k
 
 
 def _clamp(x: float) -> float:
@@ -271,71 +262,18 @@ class _Decoder:
             extras += [_clamp(value * (1 / self.a[q])) for value in own]
         return np.array([*centres, blend]), extras
 
-    def symbol(self, c: int, out: Array, centre: Array, hashes: list[int], phase: int) -> tuple[int, Array]:
-        """The next symbol, and the derivatives of -ln p by the outputs."""
-        o, j, v, a = out.astype(float), self.spec.components, self.alphabets[c], self.a[c]
-        weight = np.array([_exp(value - max(o[:j])) for value in o[:j]])
-        weight *= 1 / np.add.accumulate(weight)[-1]
-        mean = np.array([centre[i % centre.size] + a * o[j + i] for i in range(j)])
-        sharp = np.array([_exp(-min(max(value, -6.0), 6.0)) * (1 / a) for value in o[2 * j : 3 * j]])
-
-        def start(i: int) -> int:
-            if i in (0, v.size):
-                return 2**28 if i else 0
-            t = 0.0
-            for w, m, s in zip(weight, mean, sharp, strict=True):
-                t += w * (1 / (1 + _exp(-(((v[i - 1] + v[i]) / 2 - m) * s))))
-            return int(min(t, 1.0) * (2**28 - 2 * v.size)) + 2 * i
-
-        low, node, below, above = 0, 1, 0, 2**28
-        sharpness = float(np.add.accumulate(weight * sharp)[-1])
-        self.stage.begin(hashes, c, phase, min(max((int(np.frexp(sharpness)[1]) - 1 + 9) >> 1, 0), 7))
-        for depth in range(8):
-            half = 128 >> depth
-            middle = start(int(np.searchsorted(v, low + half)))
-            chance = (above - middle) / (above - below)
-            if 2.0**-7 <= chance <= 1 - 2.0**-7:
-                bit = self.stage.bit(self.coder, node, depth, chance)
-            elif 0 < chance < 1:
-                bit = self.coder.bit(min(max(int(chance * 2**28), 1), 2**28 - 1))
-            else:
-                bit = int(chance > 0)
-            low, node = low + bit * half, 2 * node + bit
-            below, above = (middle, above) if bit else (below, middle)
-        i = int(np.searchsorted(v, low))
-        grad, p = np.zeros(out.size), 2.0**-27
-        for k in range(j):
-            sigma, pull = [], []
-            for edge, tail in ((i, 0.0), (i + 1, 1.0)):
-                inside = 0 < edge < v.size
-                t = ((v[edge - 1] + v[edge]) / 2 - mean[k]) * sharp[k] if inside else 0.0
-                sigma.append((1 / (1 + _exp(-t)) if inside else tail, inside))
-                pull.append(t)
-            slope = [s * (1 - s) if inside else 0.0 for s, inside in sigma]
-            share = weight[k] * (sigma[1][0] - sigma[0][0])
-            p += share
-            grad[k] = share
-            grad[j + k] = weight[k] * (slope[1] - slope[0]) * (sharp[k] * a)
-            if -6 < o[2 * j + k] < 6:
-                grad[2 * j + k] = weight[k] * (pull[1] * slope[1] - pull[0] * slope[0])
-        inverse = 1 / p
-        shares = (p - 2.0**-27) * inverse
-        for k in range(j):
-            grad[k] = weight[k] * shares - grad[k] * inverse
-        grad[j:] *= inverse
-        return i, grad.astype(F)
-
-    def hashes(self, y: int, x: int, c: int) -> list[int]:
+    def numbers(self, y: int, x: int, c: int) -> list[int]:
+        """The numbers of the contexts."""
         nothing = np.zeros(self.channels, int)
         north = self.at(y - 1, x)[:, 0].astype(int) if y else nothing
         west = self.at(y, x - 1)[:, 0].astype(int) if x else north
         north = north if y else west
         here = self.at(y, x)[:, 0].astype(int)
-        first, second = (here[0] if c else 0), (here[1] if c > 1 else 0)
+        first, second = (int(here[0]) if c else 0), (int(here[1]) if c > 1 else 0)
         from_west, from_north = (int(p[c] + 512 + (first - p[0] if c else 0)) for p in (west, north))
-        phase = x % 2 + 2 * (y % 2)
-        contexts = [[first, second], [from_west, phase], [from_west, from_north], [*west, first, second]]
-        return [mix(k, c, *map(int, context)) for k, context in enumerate(contexts)]
+        known = first + 256 * second
+        wests = sum(int(w) << 8 * i for i, w in enumerate(west))
+        return [known, from_west + 2**10 * (x % 2 + 2 * (y % 2)), from_west + 2**10 * from_north, wests + 2**24 * known]
 
     def pixel(self, y: int, x: int) -> None:
         h = self.net.trunk(self.look(y, x))
@@ -343,8 +281,10 @@ class _Decoder:
         for c in range(self.channels):
             centre, extras = self.condition(y, x, c, errors)
             out, phase = self.net.head(c, h, np.array(extras)), x % 2 + 2 * (y % 2)
-            symbol, self.net.batch[-1][f"g{c}"] = self.symbol(c, out, centre, self.hashes(y, x, c), phase)
-            here[c, 0] = self.alphabets[c][symbol]
+            mixture = Mixture(out, self.spec.components, centre, self.a[c], self.alphabets[c])
+            here[c, 0] = self.stage.value(self.coder, mixture, c, self.numbers(y, x, c), phase)
+            symbol = int(np.searchsorted(self.alphabets[c], here[c, 0]))
+            self.net.batch[-1][f"g{c}"] = mixture.slope(symbol, out.size)
             errors[:, c] = here[c, 0] - self.at(y, x - 1)[c, 0] - self.raw[:, c]
             here[c, 3:] = here[c, 0] - centre[:-1]
             here[c, 1] = here[c, 0] - centre[-1]
