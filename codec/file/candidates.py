@@ -69,6 +69,8 @@ USUAL_RATIO = 0.88
 USUAL_GAIN, GAIN_PIXELS, GAIN_ROWS = 0.93, 2**15, 64
 # The best PNG of 16-bit samples, over the fast one.
 PNG_RATIO, PNG_TRIAL_PIXELS = 0.75, 2**17
+# Below so many bits a sample, 16-bit samples are smoother than a camera's are.
+SMOOTH_DEEP_BPSP = 12.0
 # What is of photographic kind: colours are named again by their entropy at this multiple of the model's bits a pixel,
 # unless so many of the sampled pixels have one of their own; and in colour, so many do at least.
 NAMING_MARGIN = 1.25
@@ -84,8 +86,11 @@ def choose(
     picture: Picture,
     photo_coder: Callable[[int, int, int], Coder],
     indexed_coder: Callable[[int, int], Coder],
+    rendered_coder: Callable[[int, int, int], Coder],
     threads: int,
     report: Callable[[float], None] | None,
+    *,
+    formats_only: bool = False,
 ) -> Choice:
     """The coder with the smallest tiles, and these.
 
@@ -93,18 +98,16 @@ def choose(
         picture: what to code.
         photo_coder: (height, width, bits per sample in memory: 8 or 16) -> the photo model's coder.
         indexed_coder: (height, width) -> the coder for images of at most `FEW_COLOURS` colours.
+        rendered_coder: (height, width, bits per sample in memory: 8 or 16) -> the coder of what programs made.
         threads: number of tiles coded at once; 0 for all processors.
         report: called with the fraction done.
+        formats_only: try WebP and PNG alone: what the models are good at is tried elsewhere.
     """
     pixels = picture.pixels
     height, width, channels = pixels.shape
     search = _Search(pixels, threads, report)
     if picture.bits == 16:
-        modelled = search.attempt_models(photo_coder(height, width, 16))
-        sample = sample_rows(pixels, PNG_TRIAL_PIXELS, ESTIMATE_ROWS)
-        estimate = png_size(sample) * pixels.size / sample.size
-        if not is_photograph(pixels, modelled, PNG_RATIO * estimate):
-            search.attempt(_png(picture, trial=height * width > FULL_PIXELS))
+        _choose_deep(search, picture, photo_coder, rendered_coder, formats_only=formats_only)
         return search.best()
     estimate = estimated_webp(pixels, threads)
     bpsp = 8 * estimate / pixels.size
@@ -112,20 +115,23 @@ def choose(
     if picture.mode not in ("1", "P"):
         colours = count_colours(pixels)
         few = colours <= FEW_COLOURS
-        if colours > SPARSE_COLOURS and bpsp >= GRAPHIC_BPSP:
+        if colours > SPARSE_COLOURS and bpsp >= GRAPHIC_BPSP and not formats_only:
             modelled = search.attempt_models(photo_coder(height, width, 8))
             shown, scale = (pixels[:, :, :1], 3) if few and channels == 3 and _is_grey(pixels) else (pixels, 1)
             bound = webp_bound(estimate, scale * bpsp, shown.shape[2])
             if is_photograph(shown, modelled, bound) and modelled <= bound * gained_by_search(shown):
                 return search.best()
-    indexed = indexed_coder(height, width) if few else None
+    models = [] if formats_only else [rendered_coder(height, width, 8)]
+    if few and not formats_only:
+        models.append(indexed_coder(height, width))
     if height * width <= FULL_PIXELS or (height * width <= FULL_GRAPHIC_PIXELS and estimate <= FULL_BYTES):
         size = search.attempt(webp_coder(height, width))
-        if indexed is not None and size > SMALL_FILE:
-            search.attempt(indexed)
+        for model in models:
+            if size > SMALL_FILE:
+                search.attempt(model)
         search.attempt(_png(picture))
         return search.best()
-    for coder in _by_trial(picture, indexed):
+    for coder in _by_trial(picture, models):
         search.attempt(coder)
     # A sample does not show what stands again far away: one setting that finds such copies takes next to no time,
     # another that finds more is worth its time where there are many.
@@ -133,6 +139,28 @@ def choose(
     if look(pixels, 8 * size / (height * width)).repeats > MANY_REPEATS:
         search.attempt(webp_coder(height, width, [WEBP_SLOWEST]))
     return search.best()
+
+
+def _choose_deep(
+    search: "_Search",
+    picture: Picture,
+    photo_coder: Callable[[int, int, int], Coder],
+    rendered_coder: Callable[[int, int, int], Coder],
+    *,
+    formats_only: bool,
+) -> None:
+    """Try what may be the smallest of 16-bit samples."""
+    pixels = picture.pixels
+    height, width = pixels.shape[:2]
+    modelled = None
+    if not formats_only:
+        modelled = search.attempt_models(photo_coder(height, width, 16))
+        if 8 * modelled < SMOOTH_DEEP_BPSP * pixels.size:
+            modelled = min(modelled, search.attempt(rendered_coder(height, width, 16)))
+    sample = sample_rows(pixels, PNG_TRIAL_PIXELS, ESTIMATE_ROWS)
+    estimate = png_size(sample) * pixels.size / sample.size
+    if modelled is None or not is_photograph(pixels, modelled, PNG_RATIO * estimate):
+        search.attempt(_png(picture, trial=height * width > FULL_PIXELS))
 
 
 class _Search:
@@ -244,8 +272,8 @@ def _png(picture: Picture, *, trial: bool = False) -> Coder:
     return coder([min(PNG_SETTINGS, key=lambda setting: _trial(picture, coder([setting])))])
 
 
-def _by_trial(picture: Picture, indexed: Coder | None) -> Sequence[Coder]:
-    """Those of WebP and PNG by one setting each, and the coder of indices, that are smallest on a sample."""
+def _by_trial(picture: Picture, models: Sequence[Coder]) -> Sequence[Coder]:
+    """Those of WebP and PNG by one setting each, and the models, that are smallest on a sample."""
     height, width = picture.pixels.shape[:2]
     sizes = {each: _trial(picture, webp_coder(height, width, [each])) for each in WEBP_SETTINGS}
     setting = min((each for each in sizes if each != WEBP_SLOWEST), key=lambda each: sizes[each])
@@ -253,8 +281,7 @@ def _by_trial(picture: Picture, indexed: Coder | None) -> Sequence[Coder]:
         setting = WEBP_SLOWEST
     webp, png = webp_coder(height, width, [setting]), _png(picture, trial=True)
     found = [(sizes[setting], webp), (_trial(picture, png), png)]
-    if indexed is not None:
-        found.append((_trial(picture, indexed), indexed))
+    found += [(_trial(picture, model), model) for model in models]
     smallest = min(size for size, _ in found)
     return [coder for size, coder in found if CLEARLY_SMALLER * size <= smallest]
 
