@@ -28,7 +28,7 @@ BAYER = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]])
 
 def unit(field: Field) -> Field:
     """A field scaled to 0 to 1."""
-    return (field - field.min()) / max(1e-12, float(np.ptp(field)))
+    return np.asarray((field - field.min()) / max(1e-12, float(np.ptp(field))))
 
 
 def blurred(rng: np.random.Generator, height: int, width: int, radius: float) -> Field:
@@ -54,7 +54,7 @@ def colour_map(name: str, steps: int) -> npt.NDArray[np.uint8]:
 
 def false_colour(field: Field, name: str, steps: int) -> Pixels:
     """A field in the colours of a map."""
-    return colour_map(name, steps)[np.minimum(steps - 1, (unit(field) * steps).astype(int))]
+    return np.asarray(colour_map(name, steps)[np.minimum(steps - 1, (unit(field) * steps).astype(int))])
 
 
 def ramp(kind: str, height: int, width: int, angle: float = 0.3) -> Field:
@@ -125,7 +125,7 @@ def stamps(rng: np.random.Generator, height: int, width: int, *, on_texture: boo
 
 def mandelbrot(height: int, width: int, limit: int) -> npt.NDArray[np.int64]:
     """How soon the numbers of a part of the plane run away."""
-    y, x = np.mgrid[-1.2 : 1.2 : height * 1j, -2.1 : 0.7 : width * 1j]  # type: ignore[misc]
+    y, x = np.mgrid[-1.2 : 1.2 : height * 1j, -2.1 : 0.7 : width * 1j]
     start = x + 1j * y
     z, count = np.zeros_like(start), np.zeros(start.shape, np.int64)
     for _ in range(limit):
@@ -156,13 +156,18 @@ def plot(rng: np.random.Generator, height: int, width: int, scale: int) -> Pixel
 
 def wide(field: Field, bits: int = 16) -> Pixels:
     """A field of 0 to 1 in samples of so many bits."""
-    return (unit(field) * (2**bits - 1)).round().astype(np.uint16)
+    return np.asarray((unit(field) * (2**bits - 1)).round().astype(np.uint16))
 
 
 def waves(rng: np.random.Generator, height: int, width: int) -> Field:
     """A sum of sinusoids."""
     y, x = np.mgrid[0:height, 0:width]
     return np.asarray(sum(np.sin(x * u + y * v + p) for u, v, p in rng.uniform(-0.12, 0.12, (7, 3)) * (1, 1, 30)))
+
+
+def repeated(samples: Pixels) -> Pixels:
+    """12 bits in 16, the upper ones again below."""
+    return np.asarray(samples << np.uint16(4) | samples >> np.uint16(8))
 
 
 def _maps(rng: np.random.Generator) -> dict[str, Callable[[], Pixels]]:
@@ -222,9 +227,7 @@ def _deep(rng: np.random.Generator) -> dict[str, Callable[[], Pixels]]:
         "deep-blurred": lambda: wide(blurred(rng, 240, 240, 5)),
         "deep-blurred-rgb": lambda: rgb(*(blurred(rng, 160, 200, 6) for _ in range(3))),
         "deep-12-times-16": lambda: wide(fractal(rng, 220, 260, 2.0), 12) * np.uint16(16),
-        "deep-12-repeated": lambda: (lambda x: x << np.uint16(4) | x >> np.uint16(8))(
-            wide(blurred(rng, 220, 260, 4), 12)
-        ),
+        "deep-12-repeated": lambda: repeated(wide(blurred(rng, 220, 260, 4), 12)),
         "deep-8-times-257": lambda: wide(fractal(rng, 256, 256, 2.2), 8) * np.uint16(257),
         "deep-gradient": lambda: wide(ramp("radial", 256, 256)),
         "deep-linear": lambda: wide(ramp("linear", 200, 300)),

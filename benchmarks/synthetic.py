@@ -26,11 +26,11 @@ Pixels = npt.NDArray[Any]
 
 
 def best_webp(pixels: Pixels) -> bytes:
-    files = (
-        pillow_encode(pixels, format="WEBP", lossless=True, method=method, quality=quality, exact=True)
-        for method, quality in WEBP_SETTINGS
-    )
-    return min(files, key=len)
+    best = b""
+    for method, quality in WEBP_SETTINGS:
+        data: bytes = pillow_encode(pixels, format="WEBP", lossless=True, method=method, quality=quality, exact=True)
+        best = min(best or data, data, key=len)
+    return best
 
 
 def png(pixels: Pixels) -> Coder:

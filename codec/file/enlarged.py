@@ -7,11 +7,12 @@ columns are missing.
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import CorruptPayloadError, FormatError
+from ..errors import CorruptPayloadError, FormatError, HeaderError
 from ..fields import Reader, text, varint
 from ..images.picture import Array
 from .container import DIGEST_BYTES, Container, Header, Payload
@@ -59,11 +60,11 @@ def shrink(pixels: Array) -> Shrunk | None:
     rows, columns = _news(pixels), _news(pixels.swapaxes(0, 1))
     if rows.sum() * columns.sum() > WORTHWHILE * rows.size * columns.size:
         return None
-    return Shrunk(np.ascontiguousarray(pixels[rows][:, columns]), rows, columns)
+    return Shrunk(cast(Array, np.ascontiguousarray(pixels[rows][:, columns])), rows, columns)
 
 
 def _news(pixels: Array) -> Mask:
-    """Which rows differ from the one before. [H]"""
+    """Which rows [H] differ from the one before."""
     height, width = pixels.shape[:2]
     news = np.ones(height, bool)
     step = max(1, width // FIRST_LOOK)
@@ -110,8 +111,9 @@ def unwrap(container: Container) -> tuple[Container, Mask, Mask]:
     header = container.header
     if header.tiles != 1:
         raise CorruptPayloadError(f"an enlarged picture in {header.tiles} tiles")
+    tile = container.tile(0)
     try:
-        return _unwrapped(header, Reader(container.tile(0), 0, CorruptPayloadError))
+        return _unwrapped(header, Reader(tile, 0, HeaderError))
     except FormatError as error:
         raise CorruptPayloadError(f"the tile of an enlarged picture: {error}") from None
 

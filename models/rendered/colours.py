@@ -56,8 +56,8 @@ def _by_steps(steps: npt.NDArray[np.float64]) -> Orders:
     ties = steps / max(1.0, float(steps.max())) + 1e-6
     scale = 1 / np.sqrt(ties.sum(axis=1))
     normal = np.eye(len(ties)) - ties * scale[:, None] * scale
-    values, vectors = np.linalg.eigh(normal)
-    return np.argsort(vectors[:, 1] * scale, kind="stable")
+    slowest = np.linalg.eigh(normal)[1][:, 1]
+    return np.argsort(slowest * scale, kind="stable")
 
 
 def _by_colours(colours: npt.NDArray[np.uint16]) -> Orders:

@@ -63,7 +63,7 @@ def most_bytes(samples: int) -> int:
 
 
 def _offsets(channels: int, width: int) -> npt.NDArray[np.int32]:
-    """Places of the regressors in the canvas relative to the sample: the minuend, and what is subtracted. [C, R, 2]"""
+    """Places [C, R, 2] of the regressors in the canvas, relative to the sample: minuends, and what is subtracted."""
     stride = (width + 2 * MARGIN) * channels
     result = np.zeros((channels, REGRESSORS, 2), np.int32)
     for c in range(channels):
@@ -130,7 +130,7 @@ class Session:
 
     @property
     def inside(self) -> npt.NDArray[np.uint16]:
-        """The samples without their margins. [height, width, channels]"""
+        """The samples [height, width, channels] without their margins."""
         return self.samples[MARGIN:, MARGIN:-MARGIN]
 
     def _point_to(self, data: npt.NDArray[np.uint8]) -> None:
@@ -148,5 +148,5 @@ class Session:
         return b"" if self._decoding else data[: self.registers[POSITION]].tobytes()
 
     def finish(self) -> bytes:
-        """The last byte: one more than the first of x1, which is below that of x2; the zeros behind it are not written."""
+        """The last byte: one more than the first of x1, which is below that of x2; zeros behind it are not written."""
         return bytes([(int(self.registers[X1]) >> 24) + 1])

@@ -14,7 +14,7 @@
 #define MIDDLE_MEMORY 0.998
 #define SMALL_MEMORY 0.97
 #define RIDGE 0.03
-#define RIVAL_MEMORY 0.98f
+#define RIVAL_MEMORY 0.98
 
 /* weights: (products + ridge I)^-1 targets, of `n` regressors. */
 INLINE void solve(Squares *fit, const int n) {

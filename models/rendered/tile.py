@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from typing import Any
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
 from ...codec.errors import CorruptPayloadError
+from ...codec.images.picture import Array
 from .colours import best_order
 from .engine import POSITION, Session
 
@@ -39,7 +40,7 @@ def tile_shape(height: int, width: int) -> tuple[int, int]:
     return min(height, max(1, TILE_PIXELS // width)), width
 
 
-def encode_tile(pixels: npt.NDArray[Any], progress: Progress) -> bytes:
+def encode_tile(pixels: Array, progress: Progress) -> bytes:
     """Code a tile. 1 to 5 microseconds a sample.
 
     Args:
@@ -63,7 +64,7 @@ def encode_tile(pixels: npt.NDArray[Any], progress: Progress) -> bytes:
     return bytes([PLAIN]) + _encode_samples(samples, (1 << depth) - 1, progress)
 
 
-def decode_tile(data: bytes, shape: tuple[int, int, int], depth: int, progress: Progress) -> npt.NDArray[Any]:
+def decode_tile(data: bytes, shape: tuple[int, int, int], depth: int, progress: Progress) -> Array:
     """Decode a tile.
 
     Args:
@@ -76,19 +77,19 @@ def decode_tile(data: bytes, shape: tuple[int, int, int], depth: int, progress: 
         CorruptPayloadError: `encode_tile` cannot have written it.
     """
     height, width, channels = shape
-    kind_of_sample = np.uint8 if depth == 8 else np.uint16
+    sample = np.dtype(np.uint8 if depth == 8 else np.uint16)
     kind = data[0] if data else -1
     if kind == PLAIN:
-        return _decode_samples(data[1:], shape, (1 << depth) - 1, progress).astype(kind_of_sample)
+        return _decode_samples(data[1:], shape, (1 << depth) - 1, progress).astype(sample)
     if kind == NAMED:
         count = 1 + int.from_bytes(data[1:2])
         table, rest = _taken(data[2:])
         colours = _decode_samples(table, (1, count, channels), (1 << depth) - 1, lambda _: None)[0]
-        colours = colours.astype(kind_of_sample)
+        colours = colours.astype(sample)
         if count == 1:
             progress(height * width)
             return np.broadcast_to(colours[0], shape)
-        return colours[_decode_samples(rest, (height, width, 1), count - 1, progress)[:, :, 0]]
+        return cast(Array, colours[_decode_samples(rest, (height, width, 1), count - 1, progress)[:, :, 0]])
     if kind == LISTED:
         bitmap, rest = _taken(data[1:])
         values = _listed_values(bitmap, channels, depth)
@@ -96,7 +97,7 @@ def decode_tile(data: bytes, shape: tuple[int, int, int], depth: int, progress: 
         if most == 0:
             raise CorruptPayloadError("one value in every channel, which is no list")
         ranks = _decode_samples(rest, shape, most, progress)
-        samples = np.empty(shape, kind_of_sample)
+        samples = np.empty(shape, sample)
         for c, known in enumerate(values):
             if int(ranks[:, :, c].max()) >= len(known):
                 raise CorruptPayloadError(f"value {ranks[:, :, c].max()} in a channel of {len(known)}")
@@ -149,7 +150,7 @@ def _decode_samples(data: bytes, shape: tuple[int, int, int], most: int, progres
 
 def _name_colours(samples: Samples, depth: int) -> tuple[Samples, Samples] | None:
     """The colours [n, C] of a tile of few, and its indices [h, w]; None where there are more or naming is no use."""
-    height, width, channels = samples.shape
+    height, channels = samples.shape[0], samples.shape[2]
     packed = samples[:, :, 0].astype(np.uint64)
     for c in range(1, channels):
         packed = packed << np.uint64(16) | samples[:, :, c]
@@ -174,7 +175,7 @@ def _name_colours(samples: Samples, depth: int) -> tuple[Samples, Samples] | Non
 
 
 def _list_values(samples: Samples, depth: int) -> tuple[bytes, Samples, int]:
-    """The values of each channel as a deflated bitmap, the samples' ranks and the highest of them; or b"" for no use."""
+    """A deflated bitmap of each channel's values, the samples' ranks, the highest of these; b"" where it is no use."""
     height, width, channels = samples.shape
     masks, ranks, gain, most = [], np.empty_like(samples), 0.0, 0
     for c in range(channels):
