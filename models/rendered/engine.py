@@ -54,7 +54,8 @@ class _State(ctypes.Structure):
     )  # fmt: skip
 
 
-_code_rows = native.kernel("dz_rendered_rows", c_int64, ctypes.POINTER(_State), c_int64, c_int64)
+ROWS = (c_int64, ctypes.POINTER(_State), c_int64, c_int64)  # result and arguments of the kernel
+_code_rows = native.kernel("dz_rendered_rows", *ROWS)
 
 
 def most_bytes(samples: int) -> int:
