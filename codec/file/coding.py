@@ -71,7 +71,9 @@ def encode_picture(
         array_ndim=picture.array_ndim,
         chunks=picture.chunks if source is None or source.remainder is None else (),
     )
-    header, tiles = _coded_by(header, *choose(picture, *coders, threads, report, formats_only=shrunk is not None))
+    header, tiles = _coded_by(
+        header, *choose(picture, *coders, threads, report, formats_only=shrunk is not None and shrunk.even)
+    )
     if shrunk is not None:
         small = replace(picture, pixels=shrunk.pixels)
         size = replace(header, height=shrunk.pixels.shape[0], width=shrunk.pixels.shape[1])

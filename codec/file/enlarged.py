@@ -48,6 +48,16 @@ class Shrunk:
     rows: Mask
     columns: Mask
 
+    @property
+    def even(self) -> bool:
+        """Whether all rows and columns repeat about as often: an enlargement, not a picture with margins."""
+        return all(np.diff(np.flatnonzero(mask)).max(initial=0) <= 2 * mask.size / mask.sum() for mask in self.masks)
+
+    @property
+    def masks(self) -> tuple[Mask, Mask]:
+        """Of rows, of columns."""
+        return self.rows, self.columns
+
 
 def shrink(pixels: Array) -> Shrunk | None:
     """Leave out every row and column that repeats the one before; None where that is not worth it. Fast on photographs.
@@ -82,9 +92,9 @@ def wrap(shrunk: Shrunk, inner: Header, tiles: Sequence[bytes]) -> bytes:
         inner: how that was coded; only payload, model, digest and the size of tiles count.
         tiles: the coded bytes.
     """
-    factors = [_factor(mask) for mask in (shrunk.rows, shrunk.columns)]
+    factors = [_factor(mask) for mask in shrunk.masks]
     head = bytes(factors)
-    for mask, factor in zip((shrunk.rows, shrunk.columns), factors, strict=True):
+    for mask, factor in zip(shrunk.masks, factors, strict=True):
         if not factor:
             method, packed = pack(np.packbits(mask).tobytes())
             head += bytes([method]) + varint(len(packed)) + packed

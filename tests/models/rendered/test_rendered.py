@@ -49,7 +49,7 @@ def false_colours(height: int = 90, width: int = 110) -> Samples:
     return table[wave(height, width, 199).round().astype(int)]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     height=st.integers(1, 10),
     width=st.integers(1, 10),
@@ -158,7 +158,7 @@ def test_mutated_tiles_raise_nothing_but_named_errors() -> None:
     ]
     tiles = [(encode(samples), samples) for samples in sources]
     refused = 0
-    for number in range(300):
+    for number in range(100):
         data, samples = tiles[number % len(tiles)]
         broken = bytearray(data)
         for _ in range(int(rng.integers(1, 4))):
@@ -167,12 +167,12 @@ def test_mutated_tiles_raise_nothing_but_named_errors() -> None:
             assert decode(bytes(broken), samples).shape == samples.shape
         except CorruptPayloadError:
             refused += 1
-    assert refused > 5
+    assert refused > 2
 
 
 def listed() -> Samples:
     """Few values in each channel, with gaps between them, and many colours."""
-    return (np.random.default_rng(2).integers(0, 9, (17, 19, 3)) * (30, 21, 9)).astype(np.uint8)
+    return (np.random.default_rng(2).integers(0, 12, (17, 19, 3)) * (23, 21, 9)).astype(np.uint8)
 
 
 SECOND: dict[str, Samples] = {
@@ -196,13 +196,12 @@ def test_a_second_decoder_gives_the_same_samples(name: str) -> None:
     assert np.array_equal(second_rendered.decode(data, *samples.shape, 8 * samples.itemsize), samples)
 
 
-@pytest.mark.parametrize("name", SECOND)
 @pytest.mark.parametrize("level", ["x86-64", "x86-64-v3", "x86-64-v4"])
-def test_every_generation_of_processors_gives_the_same_bytes(name: str, level: str) -> None:
+def test_every_generation_of_processors_gives_the_same_bytes(level: str) -> None:
     if LEVELS[level] > native.level():
         pytest.skip("this processor is older")
     with pytest.MonkeyPatch.context() as patch:
         rows = native.function(f"dz_rendered_rows_{LEVELS[level]}", *engine.ROWS)
         patch.setattr(engine, "_code_rows", rows)
-        data = encode(SECOND[name])
-    assert data == encode(SECOND[name])
+        data = [encode(samples) for samples in SECOND.values()]
+    assert data == [encode(samples) for samples in SECOND.values()]
