@@ -174,7 +174,12 @@ def compress(
 
         return indexed_coder(height, width)
 
-    data = encode_picture(taken.picture, photo, indexed, threads, progress, taken.source)
+    def rendered(height: int, width: int, depth: int) -> "Coder":
+        from .models.coders import rendered_coder
+
+        return rendered_coder(height, width, depth)
+
+    data = encode_picture(taken.picture, photo, indexed, rendered, threads, progress, taken.source)
     if taken.data is not None and len(taken.data) < len(data):
         data = min(data, store(taken.picture, taken.data, taken.extension, lossy=False), key=len)
     if progress is not None:

@@ -10,7 +10,7 @@ from ..codec.file.payload import Coder
 if TYPE_CHECKING:
     from .photo import ModelId
 
-__all__ = ["coder_for_effort", "coder_of_header", "indexed_coder"]
+__all__ = ["coder_for_effort", "coder_of_header", "indexed_coder", "rendered_coder"]
 
 
 def coder_for_effort(effort: int, height: int, width: int, depth: int) -> Coder:
@@ -55,6 +55,19 @@ def indexed_coder(height: int, width: int) -> Coder:
     )
 
 
+def rendered_coder(height: int, width: int, depth: int) -> Coder:
+    """The coder for what programs made.
+
+    Args:
+        height: of the image, in pixels.
+        width: of the image, in pixels.
+        depth: bits per sample in memory, 8 or 16.
+    """
+    from .rendered import tile
+
+    return _rendered_coder(*tile.tile_shape(height, width), depth)
+
+
 def coder_of_header(header: Header) -> Coder:
     """The coder that wrote a file.
 
@@ -62,16 +75,20 @@ def coder_of_header(header: Header) -> Coder:
         UnknownModelError: its model, or its weights, are not here.
     """
     from . import indexed, photo
+    from .rendered import tile as rendered
 
     if (header.model, header.digest) == (indexed.NAME, indexed.DIGEST) and header.sample_bytes == 1:
         return replace(
             indexed_coder(header.height, header.width), tile_height=header.tile_height, tile_width=header.tile_width
         )
+    if (header.model, header.digest) == (rendered.NAME, rendered.DIGEST):
+        return _rendered_coder(header.tile_height, header.tile_width, 8 * header.sample_bytes)
     known = photo.known_models()
     for model in known:
         if (model.name, model.digest) == (header.model, header.digest):
             return _photo_coder(model, header.tile_height, header.tile_width, 8 * header.sample_bytes)
     pairs = [*((model.name, model.digest) for model in known), (indexed.NAME, indexed.DIGEST)]
+    pairs.append((rendered.NAME, rendered.DIGEST))
     names = ", ".join(f"{name} ({digest.hex()})" for name, digest in pairs)
     raise UnknownModelError(f"coded by model {header.model} ({header.digest.hex()}); this program knows {names}")
 
@@ -87,4 +104,18 @@ def _photo_coder(model: "ModelId", tile_height: int, tile_width: int, depth: int
         lambda data, shape, advance: photo.decode_tile(model, data, shape, depth, advance),
         model.name,
         model.digest,
+    )
+
+
+def _rendered_coder(tile_height: int, tile_width: int, depth: int) -> Coder:
+    from .rendered import tile
+
+    return Coder(
+        Payload.MODEL,
+        tile_height,
+        tile_width,
+        tile.encode_tile,
+        lambda data, shape, advance: tile.decode_tile(data, shape, depth, advance),
+        tile.NAME,
+        tile.DIGEST,
     )

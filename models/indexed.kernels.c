@@ -1,10 +1,10 @@
 /* The coder of images of few colours: each index is coded bit by bit, with probabilities that adapt to the image.
 
    One function for both directions: the decoder cannot compute another probability than the encoder. All arithmetic
-   is on integers, and `>>` of a negative number rounds down, as GCC and clang have it. The tables and their sizes are
-   described in indexed.py, which makes them. */
+   is on integers. The tables and their sizes are described in indexed.py, which makes them. */
 
 #include "../codec/native.h"
+#include "logistic.h"
 
 enum {
     CONTEXTS = 13,
@@ -13,14 +13,13 @@ enum {
     MATCH = CONTEXTS,
     BIAS = CONTEXTS + 1,
     LEARNING_RATE = 3,
-    COUNT_LIMIT = 100,
     LONGEST_MATCH = 31,
     MARGIN = 4,
     KNOTS = 33
 };
 
-/* Places in `registers`. */
-enum { X1, X2, CODE, POSITION, MATCH_AT, MATCH_LENGTH };
+/* Places in `registers` behind those of the arithmetic coder. */
+enum { MATCH_AT = POSITION + 1, MATCH_LENGTH };
 
 /* Everything that adapts, and the tables that do not. */
 typedef struct {
@@ -35,29 +34,6 @@ typedef struct {
     const int32_t *stretch;   /* [4096] */
     const int32_t *rate;      /* [COUNT_LIMIT + 1] */
 } Tables;
-
-typedef struct {
-    uint32_t x1, x2, code;
-    int64_t position;
-} Arithmetic;
-
-static inline int32_t smaller(int32_t a, int32_t b) { return a < b ? a : b; }
-static inline int32_t larger(int32_t a, int32_t b) { return a > b ? a : b; }
-
-/* One step of a 32-bit hash. */
-static inline uint32_t mix(uint32_t state, uint32_t value) {
-    state = (state + value + 1) * 0x2C1B3C6Du;
-    return state ^ (state >> 15);
-}
-
-/* A counter after one more event: its probability moves by 1 / (events + 1.5) of the way. */
-static inline uint32_t learn(uint32_t counter, int32_t bit, const int32_t *rate) {
-    int32_t count = smaller((int32_t)(counter & 1023), COUNT_LIMIT);
-    int64_t probability = counter >> 10;
-    probability += (((int64_t)bit * (1 << 22) - probability) * rate[count]) >> 16;
-    probability = probability<0 ? 0 : probability>(1 << 22) - 1 ? (1 << 22) - 1 : probability;
-    return (uint32_t)probability << 10 | (uint32_t)smaller(count + 1, COUNT_LIMIT);
-}
 
 /* Hashes of thirteen sets of causal neighbours of the pixel at `p`; returns one of all of them, for the match. */
 static inline uint32_t hash_neighbours(const uint8_t *p, int64_t stride, uint32_t *hashes) {
@@ -106,31 +82,6 @@ static inline int32_t weigh(const int32_t *inputs, const int32_t *weights) {
 static inline void adapt(const int32_t *inputs, int32_t error, int32_t *weights) {
     for (int i = 0; i < INPUTS; i++)
         weights[i] = (int32_t)((uint32_t)weights[i] + (uint32_t)((inputs[i] * error + 32768) >> 16));
-}
-
-/* A binary arithmetic coder of 32 bits: code the bit that has `chance` / 2^16 of being 1. The encoder drops bytes
-   behind the end of `data`, the decoder reads zeros there. */
-static inline int32_t code_bit(Arithmetic *coder, int decoding, int32_t bit, int32_t chance, uint8_t *data,
-                               int64_t size) {
-    uint32_t range = coder->x2 - coder->x1, part = (uint32_t)chance;
-    uint32_t middle = coder->x1 + (range >> 16) * part + ((range & 0xFFFF) * part >> 16);
-    if (decoding)
-        bit = coder->code <= middle;
-    if (bit)
-        coder->x2 = middle;
-    else
-        coder->x1 = middle + 1;
-    while (((coder->x1 ^ coder->x2) & 0xFF000000u) == 0) {
-        int inside = coder->position < size;
-        if (decoding)
-            coder->code = coder->code << 8 | (inside ? data[coder->position] : 0u);
-        else if (inside)
-            data[coder->position] = (uint8_t)(coder->x2 >> 24);
-        coder->position++;
-        coder->x1 <<= 8;
-        coder->x2 = coder->x2 << 8 | 255;
-    }
-    return bit;
 }
 
 /* Code one bit of an index: `node` holds those before it behind a 1, and `expected`, where it is not -1, the index that

@@ -37,6 +37,10 @@ SPARSE_COLOURS = 64
 GRAPHIC_BPSP = 0.25
 # A file as small as this is not worth the start of the coder of indices.
 SMALL_FILE = 96
+# Nor is one of these worth that of the coder of what programs made.
+TINY_FILE = 72
+# What programs made: in a larger picture the middle, of this side, is smaller than by the fastest photo model.
+UNTRIED_PIXELS, MIDDLE_SIDE = 2**17, 128
 # In pictures of no more pixels than the first, models of lower efforts are tried beside the effort's own; in those of
 # no more than the second nothing is spared: estimates are wrong where headers are a part of the size.
 LESSER_PIXELS = 2**14
@@ -69,6 +73,8 @@ USUAL_RATIO = 0.88
 USUAL_GAIN, GAIN_PIXELS, GAIN_ROWS = 0.93, 2**15, 64
 # The best PNG of 16-bit samples, over the fast one.
 PNG_RATIO, PNG_TRIAL_PIXELS = 0.75, 2**17
+# Below so many bits a sample, 16-bit samples are smoother than a camera's are.
+SMOOTH_DEEP_BPSP = 2.0
 # What is of photographic kind: colours are named again by their entropy at this multiple of the model's bits a pixel,
 # unless so many of the sampled pixels have one of their own; and in colour, so many do at least.
 NAMING_MARGIN = 1.25
@@ -84,8 +90,11 @@ def choose(
     picture: Picture,
     photo_coder: Callable[[int, int, int], Coder],
     indexed_coder: Callable[[int, int], Coder],
+    rendered_coder: Callable[[int, int, int], Coder],
     threads: int,
     report: Callable[[float], None] | None,
+    *,
+    formats_only: bool = False,
 ) -> Choice:
     """The coder with the smallest tiles, and these.
 
@@ -93,39 +102,42 @@ def choose(
         picture: what to code.
         photo_coder: (height, width, bits per sample in memory: 8 or 16) -> the photo model's coder.
         indexed_coder: (height, width) -> the coder for images of at most `FEW_COLOURS` colours.
+        rendered_coder: (height, width, bits per sample in memory: 8 or 16) -> the coder of what programs made.
         threads: number of tiles coded at once; 0 for all processors.
         report: called with the fraction done.
+        formats_only: spare the models of photographs and of indices, for which the picture is tried in another form.
     """
     pixels = picture.pixels
     height, width, channels = pixels.shape
     search = _Search(pixels, threads, report)
     if picture.bits == 16:
-        modelled = search.attempt_models(photo_coder(height, width, 16))
-        sample = sample_rows(pixels, PNG_TRIAL_PIXELS, ESTIMATE_ROWS)
-        estimate = png_size(sample) * pixels.size / sample.size
-        if not is_photograph(pixels, modelled, PNG_RATIO * estimate):
-            search.attempt(_png(picture, trial=height * width > FULL_PIXELS))
+        _choose_deep(search, picture, photo_coder, rendered_coder, formats_only=formats_only)
         return search.best()
     estimate = estimated_webp(pixels, threads)
     bpsp = 8 * estimate / pixels.size
-    few = True
+    few, photograph = True, None
     if picture.mode not in ("1", "P"):
         colours = count_colours(pixels)
         few = colours <= FEW_COLOURS
-        if colours > SPARSE_COLOURS and bpsp >= GRAPHIC_BPSP:
-            modelled = search.attempt_models(photo_coder(height, width, 8))
+        if colours > SPARSE_COLOURS and bpsp >= GRAPHIC_BPSP and not formats_only:
+            photograph = photo_coder(height, width, 8)
+            modelled = search.attempt_models(photograph)
             shown, scale = (pixels[:, :, :1], 3) if few and channels == 3 and _is_grey(pixels) else (pixels, 1)
             bound = webp_bound(estimate, scale * bpsp, shown.shape[2])
             if is_photograph(shown, modelled, bound) and modelled <= bound * gained_by_search(shown):
                 return search.best()
-    indexed = indexed_coder(height, width) if few else None
+    rendered = rendered_coder(height, width, 8)
+    models = [rendered] if photograph is None or _may_be_rendered(pixels, rendered, photograph) else []
+    if few and not formats_only:
+        models.append(indexed_coder(height, width))
     if height * width <= FULL_PIXELS or (height * width <= FULL_GRAPHIC_PIXELS and estimate <= FULL_BYTES):
         size = search.attempt(webp_coder(height, width))
-        if indexed is not None and size > SMALL_FILE:
-            search.attempt(indexed)
+        for model in models:
+            if size > (TINY_FILE if model is rendered else SMALL_FILE):
+                search.attempt(model)
         search.attempt(_png(picture))
         return search.best()
-    for coder in _by_trial(picture, indexed):
+    for coder in _by_trial(picture, models):
         search.attempt(coder)
     # A sample does not show what stands again far away: one setting that finds such copies takes next to no time,
     # another that finds more is worth its time where there are many.
@@ -133,6 +145,28 @@ def choose(
     if look(pixels, 8 * size / (height * width)).repeats > MANY_REPEATS:
         search.attempt(webp_coder(height, width, [WEBP_SLOWEST]))
     return search.best()
+
+
+def _choose_deep(
+    search: "_Search",
+    picture: Picture,
+    photo_coder: Callable[[int, int, int], Coder],
+    rendered_coder: Callable[[int, int, int], Coder],
+    *,
+    formats_only: bool,
+) -> None:
+    """Try what may be the smallest of 16-bit samples."""
+    pixels = picture.pixels
+    height, width = pixels.shape[:2]
+    modelled = None
+    if not formats_only:
+        modelled = search.attempt_models(photo_coder(height, width, 16))
+        if 8 * modelled < SMOOTH_DEEP_BPSP * pixels.size:
+            modelled = min(modelled, search.attempt(rendered_coder(height, width, 16)))
+    sample = sample_rows(pixels, PNG_TRIAL_PIXELS, ESTIMATE_ROWS)
+    estimate = png_size(sample) * pixels.size / sample.size
+    if modelled is None or not is_photograph(pixels, modelled, PNG_RATIO * estimate):
+        search.attempt(_png(picture, trial=height * width > FULL_PIXELS))
 
 
 class _Search:
@@ -227,6 +261,21 @@ def gained_by_search(pixels: Array) -> float:
     return float(min(1.0, gain / USUAL_GAIN) ** 2)
 
 
+def _may_be_rendered(pixels: Array, rendered: Coder, photograph: Coder) -> bool:
+    """Whether the coder of what programs made may be smaller than the photo model. 0.2 s in a large picture."""
+    height, width = pixels.shape[:2]
+    if height * width <= UNTRIED_PIXELS:
+        return True
+    top, left = max(0, height - MIDDLE_SIDE) // 2, max(0, width - MIDDLE_SIDE) // 2
+    middle = pixels[top : top + MIDDLE_SIDE, left : left + MIDDLE_SIDE].copy()
+    fastest = [*photograph.lesser, photograph][0]
+    return len(rendered.encode(middle, _ignored)) <= len(fastest.encode(middle, _ignored))
+
+
+def _ignored(_: int) -> None:
+    """Progress that nobody looks at."""
+
+
 def _is_grey(pixels: Array) -> bool:
     sample = sample_rows(pixels, TRIAL_PIXELS, ESTIMATE_ROWS)
     return bool((sample[:, :, :1] == sample).all())
@@ -244,8 +293,8 @@ def _png(picture: Picture, *, trial: bool = False) -> Coder:
     return coder([min(PNG_SETTINGS, key=lambda setting: _trial(picture, coder([setting])))])
 
 
-def _by_trial(picture: Picture, indexed: Coder | None) -> Sequence[Coder]:
-    """Those of WebP and PNG by one setting each, and the coder of indices, that are smallest on a sample."""
+def _by_trial(picture: Picture, models: Sequence[Coder]) -> Sequence[Coder]:
+    """Those of WebP and PNG by one setting each, and the models, that are smallest on a sample."""
     height, width = picture.pixels.shape[:2]
     sizes = {each: _trial(picture, webp_coder(height, width, [each])) for each in WEBP_SETTINGS}
     setting = min((each for each in sizes if each != WEBP_SLOWEST), key=lambda each: sizes[each])
@@ -253,8 +302,7 @@ def _by_trial(picture: Picture, indexed: Coder | None) -> Sequence[Coder]:
         setting = WEBP_SLOWEST
     webp, png = webp_coder(height, width, [setting]), _png(picture, trial=True)
     found = [(sizes[setting], webp), (_trial(picture, png), png)]
-    if indexed is not None:
-        found.append((_trial(picture, indexed), indexed))
+    found += [(_trial(picture, model), model) for model in models]
     smallest = min(size for size, _ in found)
     return [coder for size, coder in found if CLEARLY_SMALLER * size <= smallest]
 

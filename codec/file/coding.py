@@ -6,6 +6,8 @@ The model is handed in as a function that makes its coder, so that this layer kn
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
+
 from ..errors import (
     ChecksumError,
     CorruptPayloadError,
@@ -15,10 +17,13 @@ from ..errors import (
     UnknownModelError,
     UnsupportedImageError,
 )
-from ..images.picture import Picture, check_palette, checksum, digest
+from ..images.picture import Array, Picture, check_palette, checksum, digest
 from ..images.source import Source
 from .candidates import choose
 from .container import Container, Header, Payload, parse, serialise
+from .enlarged import DIGEST as ENLARGED_DIGEST
+from .enlarged import NAME as ENLARGED
+from .enlarged import shrink, unwrap, wrap
 from .packing import PLAIN, pack, unpack
 from .payload import Coder, Progress, decode_tiles, png_coder, webp_coder
 
@@ -29,16 +34,18 @@ def encode_picture(
     picture: Picture,
     photo_coder: Callable[[int, int, int], Coder],
     indexed_coder: Callable[[int, int], Coder],
+    rendered_coder: Callable[[int, int, int], Coder],
     threads: int,
     report: Callable[[float], None] | None,
     source: Source | None = None,
 ) -> bytes:
-    """The smallest .dz file among the candidates.
+    """The smallest .dz file among the candidates, of the picture and of what is left without repeated rows and columns.
 
     Args:
         picture: what to code.
         photo_coder: (height, width, bits per sample in memory: 8 or 16) -> the photo model's coder.
         indexed_coder: (height, width) -> the coder for images of at most `FEW_COLOURS` colours.
+        rendered_coder: (height, width, bits per sample in memory) -> the coder of what programs made.
         threads: number of tiles coded at once; 0 for all processors.
         report: called with the fraction done.
         source: the file that the picture came from. With its remainder, the picture's metadata is in that.
@@ -50,26 +57,42 @@ def encode_picture(
     check_palette(picture)
     pixels, mode = picture.pixels, picture.mode
     height, width = pixels.shape[:2]
-    coder, tiles = choose(picture, photo_coder, indexed_coder, threads, report)
+    coders = photo_coder, indexed_coder, rendered_coder
+    shrunk = shrink(pixels)
     header = Header(
-        payload=coder.payload,
+        payload=Payload.MODEL,
         mode=mode,
         width=width,
         height=height,
         checksum=checksum(pixels),
-        tile_width=min(width, coder.tile_width),
-        tile_height=min(height, coder.tile_height),
+        tile_width=width,
+        tile_height=height,
         bits=picture.bits,
         array_ndim=picture.array_ndim,
-        model=coder.model,
-        digest=coder.digest,
         chunks=picture.chunks if source is None or source.remainder is None else (),
     )
+    header, tiles = _coded_by(
+        header, *choose(picture, *coders, threads, report, formats_only=shrunk is not None and shrunk.even)
+    )
+    if shrunk is not None:
+        small = replace(picture, pixels=shrunk.pixels)
+        size = replace(header, height=shrunk.pixels.shape[0], width=shrunk.pixels.shape[1])
+        tile = wrap(shrunk, *_coded_by(size, *choose(small, *coders, threads, report)))
+        if len(tile) + len(ENLARGED) + len(ENLARGED_DIGEST) < sum(map(len, tiles)):
+            header = replace(header, payload=Payload.MODEL, model=ENLARGED, digest=ENLARGED_DIGEST)
+            header, tiles = replace(header, tile_width=width, tile_height=height), [tile]
     if source is not None:
         header = replace(
             header, source_format=source.format, source_checksum=source.checksum, remainder=source.remainder
         )
     return checked(serialise(header, tiles))
+
+
+def _coded_by(header: Header, coder: Coder, tiles: list[bytes]) -> tuple[Header, list[bytes]]:
+    """A header for tiles of a coder."""
+    height, width = min(header.height, coder.tile_height), min(header.width, coder.tile_width)
+    named = replace(header, payload=coder.payload, model=coder.model, digest=coder.digest)
+    return replace(named, tile_height=height, tile_width=width), tiles
 
 
 def checked(data: bytes) -> bytes:
@@ -105,6 +128,24 @@ def decode_picture(
         ChecksumError: a tile is damaged, or the pixels came out wrong.
     """
     header = container.header
+    pixels = _decode_pixels(container, known_coder, threads, report)
+    _check(checksum(pixels), header.checksum, "pixels")
+    return Picture(pixels, header.mode, header.bits, header.chunks, header.array_ndim)
+
+
+def _decode_pixels(
+    container: Container,
+    known_coder: Callable[[Header], Coder],
+    threads: int,
+    report: Callable[[float], None] | None,
+) -> Array:
+    """Decode every tile."""
+    header = container.header
+    if header.payload is Payload.MODEL and (header.model, header.digest) == (ENLARGED, ENLARGED_DIGEST):
+        inner, rows, columns = unwrap(container)
+        small = _decode_pixels(inner, known_coder, threads, report)
+        enlarged: Array = small[np.cumsum(rows) - 1][:, np.cumsum(columns) - 1]
+        return enlarged
     if header.payload is Payload.MODEL:
         coder = known_coder(header)
     elif header.payload is Payload.WEBP and header.sample_bytes == 1:
@@ -118,9 +159,7 @@ def decode_picture(
         )
     else:
         raise HeaderError(f"a {header.payload.name} payload in mode {header.mode}")
-    pixels = decode_tiles(coder, container, threads, Progress(header.width * header.height, report))
-    _check(checksum(pixels), header.checksum, "pixels")
-    return Picture(pixels, header.mode, header.bits, header.chunks, header.array_ndim)
+    return decode_tiles(coder, container, threads, Progress(header.width * header.height, report))
 
 
 def store(picture: Picture, original: bytes, extension: str, *, lossy: bool) -> bytes:

@@ -59,6 +59,14 @@ def test_hostile_tiles_of_few_colours_stay_inside_all_buffers(tmp_path: Path) ->
     assert done.startswith("1000 runs")
 
 
+def test_hostile_tiles_of_rendered_pictures_stay_inside_all_buffers(tmp_path: Path) -> None:
+    tables = tmp_path / "tables"
+    tables.write_bytes(
+        b"".join(table.astype(np.int32).tobytes() for table in (indexed.SQUASH, indexed.STRETCH, indexed.RATE))
+    )
+    assert run(HERE / "rendered.c", tmp_path / "rendered", "24", "1", str(tables)).startswith("24 runs")
+
+
 def test_hostile_lanes_and_distributions_stay_inside_all_buffers(tmp_path: Path) -> None:
     assert run(HERE / "entropy.c", tmp_path / "entropy", "5000", "1") == "5000 runs\n"
 

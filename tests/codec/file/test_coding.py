@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from densezip.codec.file.coding import encode_picture
 from densezip.codec.images.picture import Picture
-from densezip.models.coders import indexed_coder
+from densezip.models.coders import indexed_coder, rendered_coder
 from samples import raw_png
 
 GREY = np.zeros((3, 4, 1), np.uint8)
@@ -50,4 +50,4 @@ def test_a_png_with_a_palette_of_a_wrong_length_never_gives_a_file_that_nothing_
 def test_metadata_that_the_reader_refuses_are_an_error_of_the_writer(chunks: tuple[tuple[str, bytes], ...]) -> None:
     picture = Picture(GREY, "P" if chunks[0][0] == "PLTE" else "L", 8, chunks)
     with pytest.raises(densezip.InputError):
-        encode_picture(picture, no_model, indexed_coder, 1, None)
+        encode_picture(picture, no_model, indexed_coder, rendered_coder, 1, None)

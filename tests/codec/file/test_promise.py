@@ -203,9 +203,10 @@ def test_webp_is_spared_for_a_photograph_only(monkeypatch: pytest.MonkeyPatch) -
     for pixels in (photo(160), grey(photo(160)), np.repeat(grey(photo(160))[:, :, None], 3, 2)):
         assert np.array_equal(np.asarray(densezip.decompress(densezip.compress(pixels, effort=1))), pixels)
     assert not asked
-    for number, pixels in enumerate((twice(photo(80), 1), enlarged(photo(36), 2), coloured(relief(72, 0.04))), 1):
+    for pixels in (twice(photo(80), 1), enlarged(photo(36), 2), coloured(relief(72, 0.04))):
+        asked.clear()
         densezip.compress(pixels, effort=1)
-        assert len(asked) == number
+        assert asked
 
 
 LARGE: dict[str, Callable[[], Any]] = {
