@@ -82,6 +82,7 @@ __all__ = [
 
 __version__ = "0.1.0"
 
+JPEG_MAGIC = b"\xff\xd8\xff"
 DEFAULT_EFFORT = 5
 DEFAULT_MAX_PIXELS = 2**28
 
@@ -140,9 +141,12 @@ def compress(
     taken = take_in(image, strip, max_pixels)
     from .codec.file.coding import encode_picture, keep, store
 
-    if taken.reason and notice is not None:
+    if taken.reason and notice is not None and not (taken.data or b"").startswith(JPEG_MAGIC):
         notice(f"kept whole: {taken.reason}")
     if taken.data is not None and (taken.lossy or taken.reason):
+        recoded = _recoded(taken.data, taken.extension, effort, threads, max_pixels, progress, notice)
+        if recoded is not None and len(recoded) < len(taken.data):
+            return recoded
         if taken.picture is None:
             return keep(taken.data, taken.extension, lossy=taken.lossy)
         kept = store(taken.picture, taken.data, taken.extension, lossy=taken.lossy)
@@ -164,6 +168,29 @@ def compress(
     if progress is not None:
         progress(1.0)
     return data
+
+
+def _recoded(
+    data: bytes,
+    extension: str,
+    effort: int,
+    threads: int,
+    max_pixels: int,
+    progress: Callable[[float], None] | None,
+    notice: Callable[[str], None] | None,
+) -> bytes | None:
+    """A .dz file that gives a JPEG file back; None for another file, and where a JPEG file would not come back."""
+    if not data.startswith(JPEG_MAGIC):
+        return None
+    from .codec.file.recoding import recode
+    from .models.jpeg.coder import coder_for_effort
+
+    try:
+        return recode(data, extension, coder_for_effort(effort), threads, progress, max_pixels)
+    except UnsupportedImageError as error:
+        if notice is not None:
+            notice(f"kept whole: a JPEG file that would not come back: {error}")
+    return None
 
 
 def decompress(
@@ -223,18 +250,22 @@ def export(
     """
     container = _open(source, threads, max_pixels)
     header = container.header
-    from .codec.file.coding import stored_bytes
     from .codec.images.imagewrite import convert, format_of_extension, own_format
     from .codec.images.source import beyond, beyond_jpeg, put_together
 
     own = header.stored_format or header.source_format
     wanted = (extension or own or "png").lower().removeprefix(".")
     same = bool(own) and (extension is None or own_format(wanted, own))
-    if header.payload in (Payload.STORED, Payload.FILE) and same:
-        return Exported(stored_bytes(container, _most_bytes(max_pixels)), own)
+    kept = header.payload in (Payload.STORED, Payload.FILE, Payload.JPEG)
+    original = _file_bytes(container, threads, max_pixels, progress) if kept else b""
+    if kept and same:
+        return Exported(original, own)
     if not same or header.remainder is None:
         format_of_extension(wanted)  # before the work, not after it
-    picture = _picture(container, threads, max_pixels, progress, with_metadata=not same)
+    if kept:
+        picture = _kept_picture(header, original, max_pixels)
+    else:
+        picture = _picture(container, threads, max_pixels, progress, with_metadata=not same)
     if same and header.remainder is not None:
         return Exported(put_together(_source(header), picture), own)
     if extension is None:
@@ -243,8 +274,8 @@ def export(
         except OutputFormatError:
             wanted = "png"
     data, extension, lost = convert(picture, wanted)
-    if header.payload is Payload.STORED and own_format("jpg", own):
-        lost += beyond_jpeg(stored_bytes(container, _most_bytes(max_pixels)))
+    if header.payload in (Payload.STORED, Payload.JPEG) and own_format("jpg", own):
+        lost += beyond_jpeg(original)
     return Exported(data, extension, lost if header.remainder is None else lost + beyond(_source(header)))
 
 
@@ -288,17 +319,17 @@ def verify(
     container = _open(source, threads, max_pixels)
     header = container.header
     wanted = None if original is None else bytes_of(original)[0]
-    from .codec.file.coding import stored_bytes
     from .codec.images.source import gives_back, put_together, same_pixels
 
-    if header.payload is Payload.FILE:
-        back = wanted is None or stored_bytes(container, _most_bytes(max_pixels)) == wanted
+    if header.payload in (Payload.STORED, Payload.FILE, Payload.JPEG):
+        original_bytes = _file_bytes(container, threads, max_pixels, progress)
+        back = wanted is None or original_bytes == wanted
+        if header.payload is Payload.STORED or (header.payload is Payload.JPEG and not back and header.mode):
+            picture = _kept_picture(header, original_bytes, max_pixels)
+            back = back or (pixels_only and wanted is not None and same_pixels(picture, wanted))
     else:
         picture = _picture(container, threads, max_pixels, progress, with_metadata=False)
-        if header.payload is Payload.STORED:
-            back = wanted is None or stored_bytes(container, _most_bytes(max_pixels)) == wanted
-            back = back or (pixels_only and wanted is not None and same_pixels(picture, wanted))
-        elif wanted is None:
+        if wanted is None:
             back = header.remainder is None or bool(put_together(_source(header), picture))
         elif header.remainder is None or pixels_only:
             back = pixels_only and same_pixels(picture, wanted)
@@ -341,8 +372,8 @@ def _picture(
 ) -> "Picture":
     """The picture in a .dz file of any kind; its metadata costs a look at the remainder."""
     header = container.header
-    if header.payload in (Payload.STORED, Payload.FILE):
-        return _stored_picture(container, max_pixels)
+    if header.payload in (Payload.STORED, Payload.FILE, Payload.JPEG):
+        return _kept_picture(header, _file_bytes(container, threads, max_pixels, progress), max_pixels)
     from .codec.file.coding import decode_picture
 
     def known(header: Header) -> "Coder":
@@ -366,19 +397,33 @@ def _source(header: Header) -> "SourceFile":
     return SourceFile(header.source_format, header.remainder, header.source_checksum)
 
 
-def _stored_picture(container: Container, max_pixels: int) -> "Picture":
-    from .codec.file.coding import stored_bytes
+def _file_bytes(
+    container: Container, threads: int, max_pixels: int, progress: Callable[[float], None] | None
+) -> bytes:
+    """The file that went in, of a payload of the kind STORED, FILE or JPEG."""
+    header, most = container.header, _most_bytes(max_pixels)
+    if header.payload is not Payload.JPEG:
+        from .codec.file.coding import stored_bytes
+
+        return stored_bytes(container, most)
+    from .codec.file.recoding import recoded_bytes
+    from .models.jpeg.coder import coder_of_header
+
+    coder = coder_of_header(header.model, header.digest)
+    return recoded_bytes(container, coder, threads, progress, most, max_pixels)
+
+
+def _kept_picture(header: Header, data: bytes, max_pixels: int) -> "Picture":
+    """The picture in a file that went in."""
     from .codec.images.imagefile import read
 
-    header = container.header
-    data = stored_bytes(container, _most_bytes(max_pixels))
     try:
         picture = read(data, max_pixels).picture
     except UnsupportedImageError as error:
         raise UnsupportedImageError(f"a {header.stored_format} file that was kept whole: {error}") from None
     except InputError as error:
         raise CorruptPayloadError(f"the stored {header.stored_format} file: {error}") from error
-    if header.payload is Payload.STORED and (picture.mode, *picture.pixels.shape[:2]) != (
+    if header.payload in (Payload.STORED, Payload.JPEG) and header.mode and (picture.mode, *picture.pixels.shape[:2]) != (
         header.mode,
         header.height,
         header.width,

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import ctypes
 import math
+from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,10 +21,10 @@ from ...codec.native import kernel
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ...codec.images.jpeg.frame import Frame
+    from ...codec.images.jpeg.frame import Frame, Rows
     from ...codec.images.jpeg.scans import Planes
 
-__all__ = ["REGRESSED", "SCALED", "ZIGZAG", "Part", "Session", "in_rows"]
+__all__ = ["REGRESSED", "SCALED", "ZIGZAG", "Session", "in_rows"]
 
 # As in engine.h, where these are explained.
 NODES, GROUPS, SETS, SCALES, KNOTS, TAIL = 16, 6, 3, 48, 25, 64
@@ -38,15 +39,10 @@ ZIGZAG = (
     47, 55, 62, 63,
 )  # fmt: skip
 ROOM = 2**16
+BAND = 2**12
+"""Blocks between two looks at the progress."""
+
 FIRST_WEIGHT = 0.3
-
-
-class Part(NamedTuple):
-    """Rows of MCUs of one of a file's images."""
-
-    image: int
-    first: int
-    last: int
 
 
 class _Engine(ctypes.Structure):
@@ -143,8 +139,15 @@ class Session:
             engine.data, engine.size = self.data.ctypes.data, self.data.size
             rangecoder.start_decoding(arrays["coder"], self.data)
 
-    def code(self, frame: Frame, planes: Planes, part: Part) -> None:
-        """Code rows of MCUs of one image: read them from `planes`, or for the decoder write them there."""
+    def code(self, frame: Frame, planes: Planes, part: Rows, progress: Callable[[int], None]) -> None:
+        """Code rows of MCUs of one image: read them from `planes`, or for the decoder write them there.
+
+        Args:
+            frame: of the image.
+            planes: its coefficients.
+            part: which rows.
+            progress: called with numbers of blocks, after a few rows each.
+        """
         engine, steps = self.engine, [in_rows(step) for step in frame.steps]
         for number, (plane, component) in enumerate(zip(planes, frame.components, strict=True)):
             chroma = 1 if number >= 2 and planes[1].shape == plane.shape else number
@@ -160,33 +163,35 @@ class Session:
             engine.across, engine.down = component.across, component.down
             engine.chroma = planes[1].ctypes.data if chroma != number else None
             engine.step, engine.seen = step.ctypes.data, seen.ctypes.data
-            self._run()
+            self._run(progress)
 
-    def _run(self) -> None:
-        engine, coder = self.engine, self.arrays["coder"]
-        while engine.first < engine.last:
+    def _run(self, progress: Callable[[int], None]) -> None:
+        engine, coder, last = self.engine, self.arrays["coder"], self.engine.last
+        while engine.first < last:
             if not self.decoding and self.out.size < int(coder[rangecoder.POSITION]) + ROOM:
                 grown = np.zeros(2 * self.out.size + 4 * ROOM, np.uint8)
                 grown[: self.out.size] = self.out
                 self.out = grown
                 engine.out, engine.capacity = grown.ctypes.data, grown.size
+            before = engine.first
+            engine.last = min(last, before + max(1, BAND // engine.columns))
             _function()(ctypes.addressof(engine))
+            progress((engine.first - before) * engine.columns)
 
     def finish(self) -> bytes:
-        """The bytes of the segment."""
-        if self.out.size == 0:
-            self.out = np.zeros(ROOM, np.uint8)
-        length = rangecoder.finish(self.arrays["coder"], self.out)
-        return self.out[:length].tobytes()
-
-    def check_end(self) -> None:
-        """Check that the decoder has read its bytes to the end.
+        """The bytes of the segment.
 
         Raises:
-            CorruptPayloadError: there are more.
+            CorruptPayloadError: the decoder has not come to the end of its bytes.
         """
-        if int(self.arrays["coder"][rangecoder.POSITION]) < self.data.size:
-            raise CorruptPayloadError(f"a segment of {self.data.size} bytes that ends earlier")
+        coder = self.arrays["coder"]
+        if self.decoding:
+            if int(coder[rangecoder.POSITION]) < self.data.size:
+                raise CorruptPayloadError(f"a segment of {self.data.size} bytes that ends earlier")
+            return self.data.tobytes()
+        if self.out.size == 0:
+            self.out = np.zeros(ROOM, np.uint8)
+        return self.out[: rangecoder.finish(coder, self.out)].tobytes()
 
 
 def in_rows(steps: tuple[int, ...]) -> NDArray[np.float32]:

@@ -6,10 +6,11 @@ Source: ITU-T T.81, annex B. Standard library only.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ...errors import UnsupportedImageError
 
-__all__ = ["Component", "Cuts", "Frame", "Part", "Scan", "follow"]
+__all__ = ["Component", "Cuts", "Frame", "Part", "Rows", "Scan", "follow"]
 
 FILL, SOI, EOI, SOS, DQT, DHT, DRI, DNL, APP0, APP15 = 0xFF, 0xD8, 0xD9, 0xDA, 0xDB, 0xC4, 0xDD, 0xDC, 0xE0, 0xEF
 COM, TEM, BASELINE, EXTENDED, PROGRESSIVE = 0xFE, 0x01, 0xC0, 0xC1, 0xC2
@@ -50,6 +51,14 @@ class Part:
     component: int
     dc: int
     ac: int
+
+
+class Rows(NamedTuple):
+    """Rows of MCUs of all components, of one of a file's images."""
+
+    image: int
+    first: int
+    last: int
 
 
 @dataclass(frozen=True)
