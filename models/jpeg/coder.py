@@ -39,7 +39,7 @@ FEWEST_LINES = 2**10
 
 
 @lru_cache(maxsize=1)
-def _taps() -> NDArray[np.float32]:
+def taps() -> NDArray[np.float32]:
     """The taps of the predictors.
 
     Raises:
@@ -87,7 +87,7 @@ def _coder(name: str) -> SegmentCoder:
     ) -> bytes:
         from .engine import Session
 
-        session = Session(model.inputs, _lines(model, frames, parts), _taps(), data)
+        session = Session(model.inputs, _lines(model, frames, parts), taps(), data)
         for part in parts:
             session.code(frames[part.image], planes[part.image], part, progress)
         return session.finish()

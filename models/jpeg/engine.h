@@ -56,6 +56,7 @@ typedef struct {
     const float *step; /* [4, 64], in rows: of this component, luma and chroma; and 1 / those of this component */
     /* the model */
     int64_t inputs;   /* contexts and a bias: 8, 16 or 24 */
+    float pace, second_pace; /* of the weights' learning */
     int64_t lines;    /* of each context, a power of two */
     uint32_t *counter;   /* [inputs, lines, NODES] */
     float *weight[SETS]; /* [selections, GROUPS, inputs] */

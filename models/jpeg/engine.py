@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import ctypes
 import math
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from ...codec.images.jpeg.frame import Frame, Rows
     from ...codec.images.jpeg.scans import Planes
 
-__all__ = ["REGRESSED", "SCALED", "ZIGZAG", "Session", "in_rows"]
+__all__ = ["REGRESSED", "SCALED", "ZIGZAG", "Session", "in_rows", "pack_weights", "read_weights"]
 
 # As in engine.h, where these are explained.
 NODES, GROUPS, SETS, SCALES, KNOTS, TAIL = 16, 6, 3, 48, 25, 64
@@ -38,9 +39,15 @@ ZIGZAG = (
     28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54,
     47, 55, 62, 63,
 )  # fmt: skip
+WEIGHT_UNIT = 64
+"""Weights to begin with are multiples of the inverse."""
+
 ROOM = 2**16
 BAND = 2**12
 """Blocks between two looks at the progress."""
+
+PACE, SECOND_PACE = 0.012, 0.003
+"""How fast weights learn."""
 
 FIRST_WEIGHT = 0.3
 
@@ -58,7 +65,10 @@ class _Engine(ctypes.Structure):
         ),
         ("chroma", ctypes.c_void_p),
         ("step", ctypes.c_void_p),
-        *((name, ctypes.c_int64) for name in ("inputs", "lines")),
+        ("inputs", ctypes.c_int64),
+        ("pace", ctypes.c_float),
+        ("second_pace", ctypes.c_float),
+        ("lines", ctypes.c_int64),
         ("counter", ctypes.c_void_p),
         ("weight", ctypes.c_void_p * SETS),
         ("second", ctypes.c_void_p),
@@ -107,19 +117,30 @@ class Session:
         lines: of counters of each context, a power of two.
         taps: of the predictors, float32 [3, 64, REGRESSED + SCALED].
         data: None for the encoder; else the bytes to decode.
+        first: the weights to begin with, as `read_weights` gives them; None for the same everywhere.
     """
 
-    def __init__(self, inputs: int, lines: int, taps: NDArray[np.float32], data: bytes | None = None) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        lines: int,
+        taps: NDArray[np.float32],
+        data: bytes | None = None,
+        first: Sequence[NDArray[np.float32]] | None = None,
+    ) -> None:
         weights = np.full(inputs, FIRST_WEIGHT * 8 / inputs + 0.1, np.float32)
         arrays: dict[str, NDArray[Any]] = {
             "counter": np.zeros((inputs - 1, lines, NODES), np.uint32),
-            "second": np.full((SELECTIONS[0], NODES, SETS), 1 / 3, np.float32),
             "tail": np.zeros((4, 64, 16, TAIL), np.uint32),
             "taps": np.ascontiguousarray(taps, np.float32),
             "coder": rangecoder.new_state(),
             **tables(),
         }
-        self.weights = [np.tile(weights, (n, GROUPS, 1)) for n in SELECTIONS]
+        if first is None:
+            first = [np.tile(weights, (n, GROUPS, 1)) for n in SELECTIONS]
+            first.append(np.full((SELECTIONS[0], NODES, SETS), 1 / 3, np.float32))
+        *self.weights, self.second = [array.copy() for array in first]
+        arrays["second"] = self.second
         knots = np.array([tables()["squash"][min(1535, 64 * i)] for i in range(KNOTS)], np.float32)
         self.corrections = [np.tile(knots, (n, NODES, 1)) for n in CORRECTIONS]
         self.arrays = arrays
@@ -132,7 +153,7 @@ class Session:
         for i, array in enumerate(self.corrections):
             engine.correction[i] = array.ctypes.data
         engine.inputs, engine.lines, engine.limit = inputs, lines, LIMIT
-        self.done: list[bytes] = []
+        engine.pace, engine.second_pace = PACE, SECOND_PACE
         self.out = np.zeros(0, np.uint8)
         self.data = np.frombuffer(data or b"", np.uint8)
         if data is not None:
@@ -192,6 +213,20 @@ class Session:
         if self.out.size == 0:
             self.out = np.zeros(ROOM, np.uint8)
         return self.out[: rangecoder.finish(coder, self.out)].tobytes()
+
+
+def pack_weights(arrays: Sequence[NDArray[np.float32]]) -> bytes:
+    """Weights to begin with as bytes: eighths of eighths, of one byte each."""
+    scaled = [np.clip(np.rint(array * WEIGHT_UNIT), -127, 127).astype(np.int8).ravel() for array in arrays]
+    return zlib.compress(np.concatenate(scaled).tobytes(), 9)
+
+
+def read_weights(packed: bytes, inputs: int) -> list[NDArray[np.float32]]:
+    """Inverse, for a number of inputs: those of the three sets, and those that mix them."""
+    values = np.frombuffer(zlib.decompress(packed), np.int8).astype(np.float32) / np.float32(WEIGHT_UNIT)
+    shapes = [*((n, GROUPS, inputs) for n in SELECTIONS), (SELECTIONS[0], NODES, SETS)]
+    ends = np.cumsum([math.prod(shape) for shape in shapes])
+    return [part.reshape(shape) for part, shape in zip(np.split(values, ends[:-1]), shapes, strict=True)]
 
 
 def in_rows(steps: tuple[int, ...]) -> NDArray[np.float32]:

@@ -7,6 +7,7 @@
 
 #define FRESH ((uint32_t)1 << 31) /* counters stand in memory xor this, so that zeros are even chances */
 #define LOGIT_LIMIT 11.99f
+#define CORRECTING 0.02f /* how fast final corrections learn */
 
 /* Where the decisions of one symbol find their counters and weights. */
 typedef struct {
@@ -77,39 +78,44 @@ INLINE int mix_bit(Engine *e, int decoding, int inputs, const Symbol *s, int nod
         input[i / 8][i % 8] = e->stretch[counter >> 20] * e->trust[counter & ((1u << COUNT_BITS) - 1)];
     }
     input[(inputs - 1) / 8][7] = 0.3f;
-    float logit[SETS], chance[SETS], total = 0.0f;
-    float *second = s->second + node * SETS;
-    UNROLL for (int i = 0; i < SETS; i++) {
-        const float *weight = s->set[i] + group * inputs;
-        Eight sum = input[0] * *(const EightAt *)weight;
-        for (int j = 1; j < inputs / 8; j++) sum += input[j] * *(const EightAt *)(weight + 8 * j);
-        logit[i] = limited(sum_of(sum));
-        chance[i] = squash(e, logit[i]);
-        total += logit[i] * second[i];
-    }
-    total = limited(total);
-    const float mixed = squash(e, total);
-    const float place = total + 12.0f;
-    const int knot = (int)place;
-    const float part = place - (float)knot;
-    float *corrected[2], final = 0.5f * mixed;
-    UNROLL for (int i = 0; i < 2; i++) {
-        corrected[i] = s->correction[i] + node * KNOTS + knot;
-        final += 0.25f * (corrected[i][0] * (1.0f - part) + corrected[i][1] * part);
-    }
-    bit = code_chance(e, decoding, bit, final);
-
-    const float truth = (float)bit, step2 = (truth - mixed) * 0.003f;
-    UNROLL for (int i = 0; i < SETS; i++) {
-        float *weight = s->set[i] + group * inputs;
-        const float step = (truth - chance[i]) * 0.008f;
-        for (int j = 0; j < inputs / 8; j++) *(EightAt *)(weight + 8 * j) += step * input[j];
-        second[i] += step2 * logit[i];
-    }
-    UNROLL for (int i = 0; i < 2; i++) {
-        const float near = 0.02f * (1.0f - part), far = 0.02f * part;
-        corrected[i][0] += (truth - corrected[i][0]) * near;
-        corrected[i][1] += (truth - corrected[i][1]) * far;
+    const float truth_of[2] = {0.0f, 1.0f};
+    if (inputs == 8) { /* the fast model: one set of weights, and no more */
+        float *weight = s->set[1] + group * inputs;
+        const float chance = squash(e, sum_of(input[0] * *(const EightAt *)weight));
+        bit = code_chance(e, decoding, bit, chance);
+        *(EightAt *)weight += (truth_of[bit] - chance) * e->pace * input[0];
+    } else {
+        float logit[SETS], chance[SETS], total = 0.0f;
+        float *second = s->second + node * SETS;
+        UNROLL for (int i = 0; i < SETS; i++) {
+            const float *weight = s->set[i] + group * inputs;
+            Eight sum = input[0] * *(const EightAt *)weight;
+            for (int j = 1; j < inputs / 8; j++) sum += input[j] * *(const EightAt *)(weight + 8 * j);
+            logit[i] = limited(sum_of(sum));
+            chance[i] = squash(e, logit[i]);
+            total += logit[i] * second[i];
+        }
+        total = limited(total);
+        const float mixed = squash(e, total), place = total + 12.0f;
+        const int knot = (int)place;
+        const float part = place - (float)knot;
+        float *corrected[2], final = 0.5f * mixed;
+        UNROLL for (int i = 0; i < 2; i++) {
+            corrected[i] = s->correction[i] + node * KNOTS + knot;
+            final += 0.25f * (corrected[i][0] * (1.0f - part) + corrected[i][1] * part);
+        }
+        bit = code_chance(e, decoding, bit, final);
+        const float truth = truth_of[bit], step2 = (truth - mixed) * e->second_pace;
+        UNROLL for (int i = 0; i < SETS; i++) {
+            float *weight = s->set[i] + group * inputs;
+            const float step = (truth - chance[i]) * e->pace;
+            for (int j = 0; j < inputs / 8; j++) *(EightAt *)(weight + 8 * j) += step * input[j];
+            second[i] += step2 * logit[i];
+        }
+        UNROLL for (int i = 0; i < 2; i++) {
+            corrected[i][0] += (truth - corrected[i][0]) * (CORRECTING * (1.0f - part));
+            corrected[i][1] += (truth - corrected[i][1]) * (CORRECTING * part);
+        }
     }
     UNROLL for (int i = 0; i < inputs - 1; i++) count_bit(e, s->line[i] + node, bit);
     return bit;
