@@ -95,6 +95,7 @@ __all__ = [
 
 __version__ = "0.1.0"
 
+JPEG_MAGIC = b"\xff\xd8\xff"
 DEFAULT_EFFORT = 5
 DEFAULT_MAX_PIXELS = 2**28
 
@@ -154,11 +155,14 @@ def compress(
     taken = take_in(image, strip, max_pixels)
     from .codec.file.coding import encode_picture, keep, store
 
-    if taken.reason and notice is not None:
+    if taken.reason and notice is not None and not (taken.data or b"").startswith(JPEG_MAGIC):
         notice(f"kept whole: {taken.reason}")
     if taken.left_out and notice is not None:
         notice(f"not kept of the image's info: {', '.join(taken.left_out)}")
     if taken.data is not None and (taken.lossy or taken.reason):
+        recoded = _recoded(taken.data, taken.extension, effort, threads, max_pixels, progress, notice)
+        if recoded is not None and len(recoded) < len(taken.data):
+            return recoded
         if taken.picture is None:
             return keep(taken.data, taken.extension, lossy=taken.lossy)
         kept = store(taken.picture, taken.data, taken.extension, lossy=taken.lossy)
@@ -185,6 +189,29 @@ def compress(
     if progress is not None:
         progress(1.0)
     return data
+
+
+def _recoded(
+    data: bytes,
+    extension: str,
+    effort: int,
+    threads: int,
+    max_pixels: int,
+    progress: Callable[[float], None] | None,
+    notice: Callable[[str], None] | None,
+) -> bytes | None:
+    """A .dz file that gives a JPEG file back; None for another file, and where a JPEG file would not come back."""
+    if not data.startswith(JPEG_MAGIC):
+        return None
+    from .codec.file.recoding import recode
+    from .models.jpeg.coder import coder_for_effort
+
+    try:
+        return recode(data, extension, coder_for_effort(effort), threads, progress, max_pixels)
+    except UnsupportedImageError as error:
+        if notice is not None:
+            notice(f"kept whole: a JPEG file that would not come back: {error}")
+    return None
 
 
 def decompress(
@@ -214,7 +241,9 @@ def decompress(
     container = _open(source, threads, max_pixels, progress)
     from .codec.images.picture import to_image
 
-    return to_image(_picture(container, _stored(container, max_pixels), threads, max_pixels, progress))
+    return to_image(
+        _picture(container, _stored(container, threads, max_pixels, progress), threads, max_pixels, progress)
+    )
 
 
 def export(
@@ -253,7 +282,7 @@ def export(
     own = header.stored_format or header.source_format
     wanted = (extension or own or "png").lower().removeprefix(".")
     same = bool(own) and (extension is None or own_format(wanted, own))
-    stored = _stored(container, max_pixels)
+    stored = _stored(container, threads, max_pixels, progress)
     if stored is not None and same:
         return Exported(stored, own)
     if not same or header.remainder is None:
@@ -313,15 +342,15 @@ def verify(
     wanted = None if original is None else bytes_of(original, most_bytes(max_pixels), len, "an original file")[0]
     from .codec.images.source import gives_back, put_together, same_pixels
 
-    stored = _stored(container, max_pixels)
-    if header.payload is Payload.FILE:
+    stored = _stored(container, threads, max_pixels, progress)
+    if stored is not None:
         back = wanted is None or stored == wanted
-    else:
-        picture = _picture(container, stored, threads, max_pixels, progress, with_metadata=False)
-        if header.payload is Payload.STORED:
-            back = wanted is None or stored == wanted
+        if header.payload is Payload.STORED or (header.payload is Payload.JPEG and not back and header.mode):
+            picture = _stored_picture(header, stored, max_pixels)
             back = back or (pixels_only and wanted is not None and same_pixels(picture, wanted))
-        elif wanted is None:
+    else:
+        picture = _picture(container, None, threads, max_pixels, progress, with_metadata=False)
+        if wanted is None:
             back = header.remainder is None or bool(put_together(_source(header), picture))
         elif header.remainder is None or pixels_only:
             back = pixels_only and same_pixels(picture, wanted)
@@ -344,13 +373,22 @@ def _open(source: "File", threads: int, max_pixels: int, progress: object) -> Co
     return container
 
 
-def _stored(container: Container, max_pixels: int) -> bytes | None:
-    """The file that was kept whole, checked; None where its pixels are coded."""
-    if container.header.payload not in (Payload.STORED, Payload.FILE):
+def _stored(
+    container: Container, threads: int, max_pixels: int, progress: Callable[[float], None] | None
+) -> bytes | None:
+    """The file that was kept whole or recoded, checked; None where its pixels are coded."""
+    header, most = container.header, most_bytes(max_pixels)
+    if header.payload is Payload.JPEG:
+        from .codec.file.recoding import recoded_bytes
+        from .models.jpeg.coder import coder_of_header
+
+        coder = coder_of_header(header.model, header.digest)
+        return recoded_bytes(container, coder, threads, progress, most, max_pixels)
+    if header.payload not in (Payload.STORED, Payload.FILE):
         return None
     from .codec.file.coding import stored_bytes
 
-    return stored_bytes(container, most_bytes(max_pixels))
+    return stored_bytes(container, most)
 
 
 def _picture(
@@ -401,6 +439,6 @@ def _stored_picture(header: Header, data: bytes, max_pixels: int) -> "Picture":
         raise CorruptPayloadError(f"the stored {header.stored_format} file: {error}") from error
     found = f"{picture.mode} {picture.pixels.shape[1]}x{picture.pixels.shape[0]}"
     said = f"{header.mode} {header.width}x{header.height}"
-    if header.payload is Payload.STORED and found != said:
+    if header.payload is not Payload.FILE and header.mode and found != said:
         raise CorruptPayloadError(f"the stored {header.stored_format} file is {found}, the header says {said}")
     return picture

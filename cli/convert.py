@@ -235,7 +235,9 @@ class Compression(Conversion):
         return header.payload in ("stored", "file")
 
     def remark(self, header: Info) -> str:
-        """A word on lossy files, whose pixels cannot be coded in fewer bytes than the files have."""
+        """A word on lossy files, whose pixels would take more bytes than the files have."""
+        if header.jpeg is not None:
+            return " (its coefficients recoded: the same bytes come back)"
         return " (already lossy: kept as it is)" if header.lossy_source else ""
 
 

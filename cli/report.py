@@ -87,12 +87,14 @@ def _has_size(info: Info) -> bool:
 
 
 def _rates(info: Info) -> str:
-    if not _has_size(info):
+    if not _has_size(info) or not info.mode:
         return ""
     return f", {info.bpsp:.3f} bits per sub-pixel, 1/{info.ratio:.2f} of the raw samples"
 
 
 def _mode(info: Info) -> str:
+    if not info.mode:
+        return "not read as pixels"
     names = {"1": "black and white", "L": "grey", "LA": "grey and alpha", "P": "palette", "I;16": "grey"}
     name = names.get(info.mode, info.mode.partition(";")[0])
     return f"{name}, {info.depth} bits per sample" + (", from an array" if info.source == "array" else "")
@@ -111,6 +113,8 @@ def _decodes(info: Info) -> str:
 
 
 def _payload(info: Info) -> str:
+    if info.jpeg is not None:
+        return f"jpeg ({info.jpeg}), recoded by the model {info.model} ({info.model_digest})"
     if info.model is not None:
         return f"model {info.model} ({info.model_digest})"
     if info.payload == "stored":
@@ -121,6 +125,8 @@ def _payload(info: Info) -> str:
 
 
 def _tiles(info: Info) -> str:
+    if info.jpeg is not None:
+        return "1 segment" if info.tiles == 1 else f"{info.tiles} segments"
     if info.tiles == 1:
         return "1 tile"
     return f"{info.tiles} tiles of {info.tile_size[0]} x {info.tile_size[1]}"

@@ -57,8 +57,11 @@ DIGEST_BYTES = 4
 # A tile's entry in the header takes at least one byte of length and four of CRC.
 MIN_TILE_ENTRY = 1 + CRC_BYTES
 MAX_SIDE = 2**32 - 1
+MAX_JPEG_SIDE = 2**16 - 1
 
 KIND_MASK = 0x07
+# The mode of a JPEG file that is neither grey nor of three colours.
+NO_MODE = 15
 FLAG_TILED = 0x08
 FLAG_METADATA = 0x10
 FLAG_LOSSY = 0x20
@@ -80,6 +83,7 @@ class Payload(IntEnum):
     STORED = 3  # the bytes of the input file
     BATCH = 4  # images of one size below one another, coded together by a model that runs elsewhere
     FILE = 5  # the bytes of an input file whose pixels were not looked at, packed
+    JPEG = 6  # a JPEG file: its outline, and segments of its coefficients, coded by a portable model
 
 
 @dataclass(frozen=True)
@@ -88,23 +92,25 @@ class Header:
 
     Attributes:
         payload: what the tiles are.
-        mode: one of `MODES`; empty for a FILE.
+        mode: one of `MODES`; empty for a FILE, and for a JPEG of other colours than grey and RGB.
         width: in pixels; 0 for a FILE.
         height: in pixels; 0 for a FILE.
-        checksum: BLAKE2b with 8 bytes of output, over the samples (over the stored file for STORED and FILE).
+        checksum: BLAKE2b with 8 bytes of output, over the samples (over the input file for STORED, FILE and JPEG).
         tile_width: in pixels; the right-most tiles may be narrower.
         tile_height: in pixels; the lowest tiles may be lower.
         bits: bits per sample of the source.
         array_ndim: 0 where an image went in, 2 or 3 for an array [H, W] or [H, W, C].
         lossy: the input file was lossy, and is stored.
-        model: name of the model; empty unless the payload is a model's.
+        model: name of the model; empty unless the payload is a model's, or JPEG.
         digest: 4 bytes that name the model's weights; empty unless the payload is a model's.
-        stored_format: extension of the stored file without a dot; empty unless the payload is STORED or FILE.
+        stored_format: extension of the input file without a dot; empty unless the payload is STORED, FILE or JPEG.
         chunks: metadata, as (name, data) of PNG chunks. That of a file is in its remainder, not here.
         source_format: one of `SOURCE_FORMATS`: that of the file that the image came from; empty for images and arrays.
         source_checksum: BLAKE2b with 4 bytes of output over that file, if it comes back byte for byte; else empty.
         remainder: all of that file but its pixels; None if it is not kept.
         packing: how a FILE is packed, and its length unpacked.
+        length: of the input file, if the payload is JPEG.
+        segments: of a JPEG; its first tile is the outline, which those follow.
     """
 
     payload: Payload
@@ -125,6 +131,8 @@ class Header:
     source_checksum: bytes = b""
     remainder: bytes | None = None
     packing: tuple[int, int] = (0, 0)
+    length: int = 0
+    segments: int = 0
 
     @property
     def channels(self) -> int:
@@ -141,6 +149,8 @@ class Header:
         """Number of tiles."""
         if self.payload is Payload.FILE:
             return 1
+        if self.payload is Payload.JPEG:
+            return 1 + self.segments
         return -(-self.width // self.tile_width) * -(-self.height // self.tile_height)
 
     def boxes(self) -> list[Box]:
@@ -198,7 +208,12 @@ def serialise(header: Header, tiles: Sequence[bytes]) -> bytes:
         raise LimitError(f"an image of {header.width}x{header.height} pixels: sides end at {MAX_SIDE}")
     if header.tiles != len(tiles):
         raise ValueError(f"{len(tiles)} tiles for a grid of {header.tiles}")
-    body = _file_fields(header) if header.payload is Payload.FILE else _image_fields(header, len(tiles) > 1)
+    if header.payload is Payload.FILE:
+        body = _file_fields(header)
+    elif header.payload is Payload.JPEG:
+        body = _jpeg_fields(header)
+    else:
+        body = _image_fields(header, len(tiles) > 1)
     for tile in tiles:
         body += varint(len(tile)) + zlib.crc32(tile).to_bytes(CRC_BYTES, "little")
     if header.chunks:
@@ -211,7 +226,7 @@ def serialise(header: Header, tiles: Sequence[bytes]) -> bytes:
 
 def _version(header: Header) -> int:
     small_png = header.payload is Payload.PNG and header.sample_bytes == 1
-    if header.source_format or header.payload is Payload.FILE or small_png:
+    if header.source_format or header.payload in (Payload.FILE, Payload.JPEG) or small_png:
         return SOURCE_VERSION
     return BATCH_VERSION if header.payload is Payload.BATCH else OLDEST_VERSION
 
@@ -220,6 +235,13 @@ def _file_fields(header: Header) -> bytes:
     method, length = header.packing
     flags = bytes([header.payload | (FLAG_LOSSY if header.lossy else 0)])
     return flags + text(header.stored_format) + varint(length << METHOD_SHIFT | method) + header.checksum
+
+
+def _jpeg_fields(header: Header) -> bytes:
+    mode = MODES.index(header.mode) if header.mode else NO_MODE
+    body = bytes([header.payload | (FLAG_LOSSY if header.lossy else 0), mode]) + text(header.stored_format)
+    body += varint(header.width) + varint(header.height) + text(header.model) + header.digest
+    return body + varint(header.length) + varint(header.segments) + header.checksum
 
 
 def _image_fields(header: Header, tiled: bool) -> bytes:
@@ -305,7 +327,12 @@ def _parse_body(reader: Reader, version: int) -> tuple[Header, list[tuple[int, i
         payload = Payload(flags & KIND_MASK)
     except ValueError:
         raise HeaderError(f"payload kind {flags & KIND_MASK} is not one of 0 to {max(Payload)}") from None
-    header = _parse_file(reader, flags) if payload is Payload.FILE else _parse_image(reader, flags, payload, version)
+    if payload is Payload.FILE:
+        header = _parse_file(reader, flags)
+    elif payload is Payload.JPEG:
+        header = _parse_jpeg(reader, flags)
+    else:
+        header = _parse_image(reader, flags, payload, version)
     count = header.tiles
     if count * MIN_TILE_ENTRY > reader.left:
         raise HeaderError(f"{count} tiles announced in the last {reader.left} bytes of a header")
@@ -336,6 +363,27 @@ def _parse_file(reader: Reader, flags: int) -> Header:
     checksum = bytes(reader.take(CHECKSUM_BYTES, "checksum of the file"))
     header = Header(Payload.FILE, "", 0, 0, checksum, 0, 0, 0, lossy=bool(flags & FLAG_LOSSY))
     return replace(header, stored_format=extension, packing=(method, length))
+
+
+def _parse_jpeg(reader: Reader, flags: int) -> Header:
+    if flags != Payload.JPEG | FLAG_LOSSY:
+        raise HeaderError(f"flags {flags:#04x} of a JPEG file")
+    code = reader.take(1, "mode")[0]
+    if code != NO_MODE and (code >= len(MODES) or MODES[code] not in ("L", "RGB")):
+        raise HeaderError(f"pixel mode {code} of a JPEG file")
+    mode = MODES[code] if code != NO_MODE else ""
+    extension = reader.text("stored format")
+    if not extension.isalnum():
+        raise HeaderError(f"a stored file with the extension {extension!r}")
+    width, height = reader.varint("width"), reader.varint("height")
+    if not (1 <= width <= MAX_JPEG_SIDE and 1 <= height <= MAX_JPEG_SIDE):
+        raise HeaderError(f"a JPEG file of {width}x{height} pixels: sides are 1 to {MAX_JPEG_SIDE}")
+    model, digest = reader.text("model name"), bytes(reader.take(DIGEST_BYTES, "model digest"))
+    length = reader.varint("length of the file")
+    segments = reader.varint("number of segments")
+    checksum = bytes(reader.take(CHECKSUM_BYTES, "checksum of the file"))
+    header = Header(Payload.JPEG, mode, width, height, checksum, width, height, 8, lossy=True, model=model)
+    return replace(header, digest=digest, stored_format=extension, length=length, segments=segments)
 
 
 def _parse_source(reader: Reader, payload: Payload, flags: int) -> tuple[str, bool, bool]:

@@ -38,8 +38,9 @@ class Info:
         depth: bits per sample in the source: 1, 2, 4, 8 or 16.
         channels: samples per pixel; 1 for a palette image.
         source: "image", or "array" where `decompress` gives an ndarray.
-        payload: "model", "webp", "png", "stored", "batch", or "file": one that was not looked into, whose width,
-            height, depth, channels and bpsp are 0 and whose mode is empty.
+        payload: "model", "webp", "png", "stored", "batch", "jpeg", or "file": one that was not looked into, whose
+            width, height, depth, channels and bpsp are 0 and whose mode is empty.
+        jpeg: of a JPEG file its quality as libjpeg counts it, sampling, and whether it is progressive; else None.
         model: name of the model, or None where the payload is not a model's.
         model_digest: 8 hexadecimal digits that name the model's weights, or None.
         portable: whether the file decodes to the same pixels on every machine.
@@ -49,7 +50,7 @@ class Info:
         tiles: number of independently decodable tiles.
         tile_size: (width, height) of a tile in pixels.
         stored_format: the extension of a stored file without its dot, such as "jpg", or None.
-        lossy_source: the input was a lossy file (JPEG, lossy WebP), whose bytes are stored as they were.
+        lossy_source: the input was a lossy file (JPEG, lossy WebP), which comes back byte for byte.
         source_format: the extension of the file that the image came from, without a dot ("png", "tif"); None for
             images and arrays.
         exact: "file" if that file comes back byte for byte, "picture" if its pixels and every byte outside the pixel
@@ -68,6 +69,7 @@ class Info:
     channels: int
     source: str
     payload: str
+    jpeg: str | None
     model: str | None
     model_digest: str | None
     portable: bool
@@ -102,12 +104,13 @@ def describe(container: Container) -> Info:
         channels=header.channels,
         source="array" if header.array_ndim else "image",
         payload=header.payload.name.lower(),
+        jpeg=_jpeg(container) if header.payload is Payload.JPEG else None,
         model=header.model or None,
         model_digest=header.digest.hex() or None,
         portable=header.payload is not Payload.BATCH,
         calibrated=exceptions > 0,
         images=images,
-        tiles=header.tiles,
+        tiles=header.segments or header.tiles,
         tile_size=(header.tile_width, header.tile_height),
         stored_format=header.stored_format or None,
         lossy_source=header.lossy,
@@ -115,7 +118,7 @@ def describe(container: Container) -> Info:
         exact=_exact(header),
         size=container.size,
         bpsp=8 * container.size / samples if samples else 0.0,
-        ratio=(samples * header.bits / 8 if samples else header.packing[1]) / container.size,
+        ratio=(samples * header.bits / 8 if samples else header.length or header.packing[1]) / container.size,
         metadata=metadata,
     )
 
@@ -132,8 +135,16 @@ def _chunks(header: Header) -> tuple[Chunk, ...]:
         return ()  # pixels may come back all the same: `verify` says what is wrong
 
 
+def _jpeg(container: Container) -> str:
+    """What a JPEG file was, which its outline says."""
+    from ..images.jpeg.describe import in_words
+    from .recoding import outline_of
+
+    return in_words([image.frame for image in outline_of(container).images])
+
+
 def _exact(header: Header) -> str | None:
-    if header.source_checksum or header.payload in (Payload.STORED, Payload.FILE):
+    if header.source_checksum or header.payload in (Payload.STORED, Payload.FILE, Payload.JPEG):
         return "file"
     return None if header.remainder is None else "picture"
 

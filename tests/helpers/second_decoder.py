@@ -69,7 +69,10 @@ class _Network:
 
     def round(self) -> None:
         self.rounded = {
-            name: (_whole(w, 12).astype(np.int64), np.trunc(np.clip(b * F(2.0**22), -(2.0**30), 2.0**30)).astype(np.int64))
+            name: (
+                _whole(w, 12).astype(np.int64),
+                np.trunc(np.clip(b * F(2.0**22), -(2.0**30), 2.0**30)).astype(np.int64),
+            )
             for name, (w, b) in self.layers.items()
         }
 

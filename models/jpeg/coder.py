@@ -1,0 +1,126 @@
+"""The shipped models of coefficients by name, and as the coders that the codec layer takes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from importlib import resources
+from typing import TYPE_CHECKING, NamedTuple
+
+from ...codec.errors import UnknownModelError, WeightsError
+from ...codec.file.recoding import SegmentCoder
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ...codec.images.jpeg.frame import Frame, Rows
+    from ...codec.images.jpeg.scans import Planes
+
+__all__ = ["coder_for_effort", "coder_of_header"]
+
+REVISION = 1
+"""Counts the changes of the compiled model that change what a file means."""
+
+TAPS = "taps.npy"
+TAPS_SHA256 = "581e52f4b32a688dac9d1a6713208b1445166d5d332667efa3dbcecdab1cbe42"
+
+
+class Model(NamedTuple):
+    """Contexts and a bias, and the most lines of counters of each context."""
+
+    inputs: int
+    lines: int
+
+
+MODELS = {"jpeg-1": Model(8, 2**14), "jpeg-5": Model(16, 2**16), "jpeg-9": Model(24, 2**18)}
+FEWEST_LINES = 2**10
+
+
+@lru_cache(maxsize=1)
+def taps() -> NDArray[np.float32]:
+    """The taps of the predictors.
+
+    Raises:
+        WeightsError: their file is missing or damaged.
+    """
+    import io
+
+    import numpy as np
+
+    file = resources.files(__package__).joinpath(TAPS)
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"the weights {file} cannot be read: {error.strerror or error}") from error
+    found = hashlib.sha256(data).hexdigest()
+    if found != TAPS_SHA256:
+        raise WeightsError(f"the weights {file} are damaged: their SHA-256 begins with {found[:16]}")
+    return np.load(io.BytesIO(data)).astype(np.float32)
+
+
+def _digest(name: str) -> bytes:
+    """The first bytes of a hash of all that determines what a model says."""
+    return hashlib.sha256(f"{REVISION} {name} {MODELS[name]!r} {TAPS_SHA256}".encode()).digest()[:4]
+
+
+def _lines(model: Model, frames: Sequence[Frame], parts: Sequence[Rows]) -> int:
+    """Lines of counters of each context: a power of two, four for a block or more where that is not too many."""
+    blocks = 0
+    for part in parts:
+        frame = frames[part.image]
+        mcu = sum(component.across * component.down for component in frame.components)
+        blocks += (part.last - part.first) * -(-frame.width // frame.mcu[0]) * mcu
+    return min(model.lines, max(FEWEST_LINES, 1 << (4 * blocks).bit_length()))
+
+
+def _coder(name: str) -> SegmentCoder:
+    model = MODELS[name]
+
+    def run(
+        frames: Sequence[Frame],
+        planes: Sequence[Planes],
+        parts: Sequence[Rows],
+        progress: Callable[[int], None],
+        data: bytes | None,
+    ) -> bytes:
+        from .engine import Session
+
+        session = Session(model.inputs, _lines(model, frames, parts), taps(), data)
+        for part in parts:
+            session.code(frames[part.image], planes[part.image], part, progress)
+        return session.finish()
+
+    def encode(
+        frames: Sequence[Frame], planes: Sequence[Planes], parts: Sequence[Rows], progress: Callable[[int], None]
+    ) -> bytes:
+        return run(frames, planes, parts, progress, None)
+
+    def decode(
+        data: bytes,
+        frames: Sequence[Frame],
+        planes: Sequence[Planes],
+        parts: Sequence[Rows],
+        progress: Callable[[int], None],
+    ) -> None:
+        run(frames, planes, parts, progress, data)
+
+    return SegmentCoder(name, _digest(name), encode, decode)
+
+
+def coder_for_effort(effort: int) -> SegmentCoder:
+    """The coder of an effort from 1 to 9: of 1 to 3 the fast one, of 7 to 9 the best one, else the default."""
+    return _coder(f"jpeg-{1 if effort <= 3 else 5 if effort <= 6 else 9}")
+
+
+def coder_of_header(name: str, digest: bytes) -> SegmentCoder:
+    """The coder that wrote a file.
+
+    Raises:
+        UnknownModelError: its model is not here.
+    """
+    if name in MODELS and _digest(name) == digest:
+        return _coder(name)
+    known = ", ".join(f"{name} ({_digest(name).hex()})" for name in MODELS)
+    raise UnknownModelError(f"coded by model {name} ({digest.hex()}); this program knows {known}")

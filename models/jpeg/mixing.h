@@ -1,0 +1,144 @@
+/* Binary decisions: counters under several contexts, mixed in the logistic domain by weights that learn. */
+
+#ifndef DZ_JPEG_MIXING_H
+#define DZ_JPEG_MIXING_H
+
+#include "engine.h"
+
+#define FRESH ((uint32_t)1 << 31) /* counters stand in memory xor this, so that zeros are even chances */
+#define LOGIT_LIMIT 11.99f
+#define CORRECTING 0.02f /* how fast final corrections learn */
+
+/* Where the decisions of one symbol find their counters and weights. */
+typedef struct {
+    uint32_t *line[MOST_INPUTS];
+    float *set[SETS];      /* [GROUPS, inputs] */
+    float *second;         /* [NODES, SETS] */
+    float *correction[2];  /* [NODES, KNOTS] */
+} Symbol;
+
+INLINE float sum_of(Eight x) {
+    typedef float Four __attribute__((vector_size(16)));
+    const Four half = __builtin_shufflevector(x, x, 0, 1, 2, 3) + __builtin_shufflevector(x, x, 4, 5, 6, 7);
+    return (half[0] + half[2]) + (half[1] + half[3]);
+}
+
+INLINE float limited(float x) {
+    x = x > -LOGIT_LIMIT ? x : -LOGIT_LIMIT;
+    return x < LOGIT_LIMIT ? x : LOGIT_LIMIT;
+}
+
+/* 1 / (1 + e^-x) from the table. */
+INLINE float squash(const Engine *e, float x) { return e->squash[(int)((limited(x) + 12.0f) * 64.0f)]; }
+
+/* Find the lines of keys of at most 32 bits, one for each context. */
+INLINE void find_lines(const Engine *e, int inputs, const uint32_t *key, uint32_t kind, Symbol *s) {
+    UNROLL for (int i = 0; i < inputs - 1; i++) {
+        uint32_t hash = (key[i] ^ kind * 0x85EBCA6Bu) * 0x9E3779B1u;
+        hash = (hash ^ hash >> 15) * 0x2C1B3C6Du;
+        hash ^= hash >> 14;
+        s->line[i] = e->counter + ((int64_t)i * e->lines + (int64_t)(hash & (uint32_t)(e->lines - 1))) * NODES;
+        __builtin_prefetch(s->line[i], 1);
+    }
+}
+
+INLINE int code_chance(Engine *e, int decoding, int bit, float chance) {
+    int64_t part = (int64_t)(chance * (float)(1 << PRECISION));
+    part = part < 64 ? 64 : part > (1 << PRECISION) - 64 ? (1 << PRECISION) - 64 : part;
+    RangeCoder *coder = e->coder;
+    if (decoding) bit = coder->code < (coder->range >> PRECISION) * (uint64_t)part;
+    const uint64_t start = bit ? 0 : (uint64_t)part, length = (uint64_t)(bit ? part : (1 << PRECISION) - part);
+    if (!decoding)
+        range_encode(coder, e->out, start, length, PRECISION);
+    else
+        range_consume(coder, e->data, e->size, start, length, PRECISION);
+    return bit;
+}
+
+INLINE void count_bit(const Engine *e, uint32_t *counter, int bit) {
+    const uint32_t old = *counter ^ FRESH, events = old & ((1u << COUNT_BITS) - 1);
+    int64_t chance = old >> COUNT_BITS;
+    chance += ((bit * ((1 << 22) - 1) - chance) * e->rate[events]) >> 16;
+    *counter = ((uint32_t)chance << COUNT_BITS | (events + ((int64_t)events < e->limit))) ^ FRESH;
+}
+
+/* Code one decision with a counter of its own. */
+INLINE int code_directly(Engine *e, int decoding, uint32_t *counter, int bit) {
+    bit = code_chance(e, decoding, bit, (float)((*counter ^ FRESH) >> COUNT_BITS) * (1.0f / (1 << 22)));
+    count_bit(e, counter, bit);
+    return bit;
+}
+
+/* Code the decision `node` of a symbol, of the kind `group`. */
+INLINE int mix_bit(Engine *e, int decoding, int inputs, const Symbol *s, int node, int group, int bit) {
+    Eight input[MOST_INPUTS / 8];
+    for (int j = 0; j < inputs / 8; j++) input[j] = (Eight){0};
+    UNROLL for (int i = 0; i < inputs - 1; i++) {
+        const uint32_t counter = s->line[i][node] ^ FRESH;
+        input[i / 8][i % 8] = e->stretch[counter >> 20] * e->trust[counter & ((1u << COUNT_BITS) - 1)];
+    }
+    input[(inputs - 1) / 8][7] = 0.3f;
+    const float truth_of[2] = {0.0f, 1.0f};
+    if (inputs == 8) { /* the fast model: one set of weights, and no more */
+        float *weight = s->set[1] + group * inputs;
+        const float chance = squash(e, sum_of(input[0] * *(const EightAt *)weight));
+        bit = code_chance(e, decoding, bit, chance);
+        *(EightAt *)weight += (truth_of[bit] - chance) * e->pace * input[0];
+    } else {
+        float logit[SETS], chance[SETS], total = 0.0f;
+        float *second = s->second + node * SETS;
+        UNROLL for (int i = 0; i < SETS; i++) {
+            const float *weight = s->set[i] + group * inputs;
+            Eight sum = input[0] * *(const EightAt *)weight;
+            for (int j = 1; j < inputs / 8; j++) sum += input[j] * *(const EightAt *)(weight + 8 * j);
+            logit[i] = limited(sum_of(sum));
+            chance[i] = squash(e, logit[i]);
+            total += logit[i] * second[i];
+        }
+        total = limited(total);
+        const float mixed = squash(e, total), place = total + 12.0f;
+        const int knot = (int)place;
+        const float part = place - (float)knot;
+        float *corrected[2], final = 0.5f * mixed;
+        UNROLL for (int i = 0; i < 2; i++) {
+            corrected[i] = s->correction[i] + node * KNOTS + knot;
+            final += 0.25f * (corrected[i][0] * (1.0f - part) + corrected[i][1] * part);
+        }
+        bit = code_chance(e, decoding, bit, final);
+        const float truth = truth_of[bit], step2 = (truth - mixed) * e->second_pace;
+        UNROLL for (int i = 0; i < SETS; i++) {
+            float *weight = s->set[i] + group * inputs;
+            const float step = (truth - chance[i]) * e->pace;
+            for (int j = 0; j < inputs / 8; j++) *(EightAt *)(weight + 8 * j) += step * input[j];
+            second[i] += step2 * logit[i];
+        }
+        UNROLL for (int i = 0; i < 2; i++) {
+            corrected[i][0] += (truth - corrected[i][0]) * (CORRECTING * (1.0f - part));
+            corrected[i][1] += (truth - corrected[i][1]) * (CORRECTING * part);
+        }
+    }
+    UNROLL for (int i = 0; i < inputs - 1; i++) count_bit(e, s->line[i] + node, bit);
+    return bit;
+}
+
+/* One copy for each number of inputs and direction: they are called from many places. */
+#define VARIANT(inputs, decoding)                                                                                    \
+    static __attribute__((noinline)) int code_bit_##inputs##_##decoding(Engine *e, const Symbol *s, int node,         \
+                                                                        int group, int bit) {                         \
+        return mix_bit(e, decoding, inputs, s, node, group, bit);                                                     \
+    }
+VARIANT(8, 0)
+VARIANT(8, 1)
+VARIANT(16, 0)
+VARIANT(16, 1)
+VARIANT(24, 0)
+VARIANT(24, 1)
+#undef VARIANT
+
+INLINE int code_bit(Engine *e, int decoding, int inputs, const Symbol *s, int node, int group, int bit) {
+    if (inputs == 8) return decoding ? code_bit_8_1(e, s, node, group, bit) : code_bit_8_0(e, s, node, group, bit);
+    if (inputs == 16) return decoding ? code_bit_16_1(e, s, node, group, bit) : code_bit_16_0(e, s, node, group, bit);
+    return decoding ? code_bit_24_1(e, s, node, group, bit) : code_bit_24_0(e, s, node, group, bit);
+}
+
+#endif
