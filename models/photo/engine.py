@@ -25,8 +25,8 @@ __all__ = ["BATCH", "SAMPLE_BYTES", "Alphabet", "Session", "neighbours", "new_al
 BATCH = 128
 """Pixels between two steps of the learning while coding."""
 
-SAMPLE_BYTES = 37
-"""Most bytes that a sample takes: eight bits of probability 2^-28, and what the coder holds back."""
+SAMPLE_BYTES = 27
+"""Most bytes that a sample takes: eight bits of probability 2^-16, and what the coder holds back."""
 
 PAD = 10
 """Columns kept to the left and right of every row; no neighbour and no fed sample reaches farther."""
