@@ -8,7 +8,8 @@
 | `experts.kernels.c` | recursive least squares |
 | `context.kernels.c` | what the network sees of a pixel |
 | `network.kernels.c` | the network: forward, backward, Adam |
-| `mixture.kernels.c` | discretized logistic mixtures as integer intervals |
+| `mixture.kernels.c` | discretized logistic mixtures as integer intervals, for 16 bits |
+| `nodes.kernels.c` | the same mixtures along the binary tree of an 8-bit sample |
 | `adaptive.kernels.c` | the last stage: counters that learn the image's own values, bit by bit |
 | `tile.kernels.c` | the loop over pixels |
 | `check.kernels.c` | single steps of these, for tests |

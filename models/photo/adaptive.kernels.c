@@ -150,7 +150,8 @@ INLINE Tables tables_of(const Engine *e, int64_t y, int64_t x, int64_t c, int64_
                     e->squash};
 }
 
-/* Encode a sample of channel c of pixel b of the batch, at (y, x), after `photo_seek` and `photo_slope`. */
+/* Encode a sample of channel c of pixel b of the batch, at (y, x), whose counters are found. All its bits are known, so
+   the sums of four nodes at a time are finished together. */
 INLINE void encode_sample(const Engine *e, int histories, RangeCoder *coder, uint32_t value, int64_t y, int64_t x,
                           int64_t c, int64_t b, uint8_t *out) {
     const uint32_t *cell = cells_of(e, c, b);

@@ -9,6 +9,13 @@ DZ_EXPORT void DZ_KERNEL(dz_photo_intervals)(const Engine *e, int64_t c, int64_t
     restore_mode(mode);
 }
 
+/* The gradient of the same pixels, and the ways to their symbols down the tree, as for samples of 8 bits. */
+DZ_EXPORT void DZ_KERNEL(dz_photo_slope)(const Engine *e, int64_t c, int64_t first, int64_t last) {
+    const Mode mode = ieee_mode();
+    DZ_KERNEL(photo_slope)(e, c, first, last, 1);
+    restore_mode(mode);
+}
+
 /* The symbol of channel c of pixel b whose interval holds `target`. */
 DZ_EXPORT int64_t DZ_KERNEL(dz_photo_find)(const Engine *e, int64_t c, int64_t b, int64_t target, int64_t *interval) {
     const Mode mode = ieee_mode();

@@ -25,8 +25,8 @@ __all__ = ["BATCH", "SAMPLE_BYTES", "Alphabet", "Session", "neighbours", "new_al
 BATCH = 128
 """Pixels between two steps of the learning while coding."""
 
-SAMPLE_BYTES = 37
-"""Most bytes that a sample takes: eight bits of probability 2^-28, and what the coder holds back."""
+SAMPLE_BYTES = 27
+"""Most bytes that a sample takes: eight bits of probability 2^-16, and what the coder holds back."""
 
 PAD = 10
 """Columns kept to the left and right of every row; no neighbour and no fed sample reaches farther."""
@@ -267,6 +267,7 @@ class Session:
         size = sum((padded(i, ROW_MULTIPLE) + 1) * o for i, o in shape.matrices().values())
         nothing = np.zeros(size, np.float32)
         parameters, square = (weights.parameters, weights.square) if weights else (nothing, nothing)
+        rank = ranks(alphabet.values, alphabet.size)
         tables = {
             "size": alphabet.size,
             "value": alphabet.values,
@@ -275,7 +276,7 @@ class Session:
             "lower": np.zeros((channels, _BATCH_ROWS), np.int64),
             "upper": np.zeros((channels, _BATCH_ROWS), np.int64),
             "probability": np.zeros((channels, _BATCH_ROWS)),
-            "rank": ranks(alphabet.values, alphabet.size),
+            "rank": rank,
             "coder": rangecoder.new_state(),
         }
         self.arrays = _aligned(
@@ -284,7 +285,7 @@ class Session:
             | _network_arrays(shape, parameters, square)
             | tables
             | stage_arrays(channels, histories, _BATCH_ROWS)
-            | node_arrays(alphabet.edges, alphabet.size, tables["rank"])
+            | node_arrays(alphabet.edges, alphabet.size, rank)
         )
         self.arrays["counter"] = _zeros((max(1, histories), lines, LINE), np.uint16)
         fed = max((s.neighbours for s in spec.experts if s.fed), default=0)

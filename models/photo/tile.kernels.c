@@ -10,8 +10,8 @@
 #define NO_ROOM (-1)    /* the buffer of coded bytes may not suffice */
 #define BAD_SYMBOL (-2) /* a symbol outside its alphabet */
 
-/* Most bytes that a sample takes: eight bits of probability 2^-28, and what the coder holds back. */
-#define SAMPLE_BYTES 37
+/* Most bytes that a sample takes: eight bits of probability 2^-16, and what the coder holds back. */
+#define SAMPLE_BYTES 27
 
 /* Of the network's inputs. */
 #define INPUT_STEP (1.0f / 1024.0f)

@@ -20,7 +20,8 @@ def _exp(x: Array) -> Array:
     r = (x - k * F(0.693359375)) - k * F(-2.121944e-4)
     r2 = r * r
     low, high = (F(1) + r) + r2 * (F(0.5) + r * F(1 / 6)), (F(1 / 24) + r * F(1 / 120)) + r2 * F(1 / 720)
-    return np.ldexp(low + (r2 * r2) * high, k.astype(int)).astype(F)
+    result: Array = np.ldexp(low + (r2 * r2) * high, k.astype(int)).astype(F)
+    return result
 
 
 def _sigma(x: Array) -> Array:
@@ -108,7 +109,7 @@ class Stage:
 
     def squash(self, x: Any) -> int:
         place = int(min(max(x, F(-11.99)), F(11.99)) * F(32) + F(384))
-        return min(max(round(2**16 / (1 + np.exp(12 - (place + 0.5) / 32))), 1), 2**16 - 1)
+        return min(max(round(2**16 / (1 + float(np.exp(12 - (place + 0.5) / 32)))), 1), 2**16 - 1)
 
     def stretch(self, place: int) -> Any:
         return F(round(4096 * np.log((2 * place + 1) / (511 - 2 * place))) / 4096)
