@@ -74,7 +74,7 @@ def test_colours_that_a_conversion_left_out_are_learnt(model: Any) -> None:
     picture = _from_ycc(96, 128)
     weights = _weights(model.name, "colour")
     before, after = (_bits(w, picture).sum() for w in (_without(weights), weights))
-    assert after < 0.9 * before
+    assert after < 0.92 * before
 
 
 def test_a_picture_without_a_history_loses_little() -> None:
