@@ -9,11 +9,12 @@
 
 #include "engine.h"
 
-/* Binary places of integers: of inputs and units, of weights, of their products and biases, and of gradients. */
+/* Binary places of integers: of inputs and units, of weights, of their products and biases, and of gradients (with more
+   of these, a batch whose pixels agree has gradients of weights beyond 2^31). */
 #define UNIT_PLACES 10
 #define WEIGHT_PLACES 12
 #define SUM_PLACES (UNIT_PLACES + WEIGHT_PLACES)
-#define GRADIENT_PLACES 13
+#define GRADIENT_PLACES 11
 #define LARGEST 32767
 
 /* The sums over pairs: of the lower halves' product and of the upper halves'. */

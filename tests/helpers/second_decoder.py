@@ -75,7 +75,10 @@ class _Network:
 
     def round(self) -> None:
         self.rounded = {
-            name: (_whole(w, 12).astype(np.int64), np.trunc(np.clip(b * F(2.0**22), -(2.0**30), 2.0**30)).astype(np.int64))
+            name: (
+                _whole(w, 12).astype(np.int64),
+                np.trunc(np.clip(b * F(2.0**22), -(2.0**30), 2.0**30)).astype(np.int64),
+            )
             for name, (w, b) in self.layers.items()
         }
 
@@ -115,7 +118,7 @@ class _Network:
         for seen in self.batch:
             stream = np.zeros(shape.width, np.int64)
             for c in range(shape.channels):
-                out = _whole(seen[f"g{c}"], 13).astype(np.int64)
+                out = _whole(seen[f"g{c}"], 11).astype(np.int64)
                 add(f"head.{c}.out", seen[f"v{c}"], out)
                 g = _shorter(self.rounded[f"head.{c}.out"][0] @ out, 12) * (seen[f"v{c}"] > 0)
                 add(f"head.{c}.hidden", seen[f"u{c}"], g)
@@ -128,7 +131,7 @@ class _Network:
         rho = F(end + (start - end) * half / (half + self.pixels))
         for name, pair in self.layers.items():
             for number, (theta, gamma, (m, y)) in enumerate(zip(pair, total[name], self.moments[name], strict=True)):
-                mean = gamma.astype(np.int32).astype(F) * F(2.0 ** (-20 if number else -30))
+                mean = gamma.astype(np.int32).astype(F) * F(2.0 ** (-18 if number else -28))
                 m[...] = m * F(0.9) + mean * F(1 - 0.9) + F(1e-30)
                 y[...] = y * F(0.99) + mean * mean * F(1 - 0.99) + F(1e-30)
                 theta[...] = theta - rho * m / (np.sqrt(y) + F(1e-7))
