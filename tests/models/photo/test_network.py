@@ -159,7 +159,7 @@ def test_a_step_is_adam_without_bias_correction(group: str) -> None:
     weights = _frozen("photo-5", group, rate=0.001)
     arrays, one = _coded(weights, _picture(group, 1)).arrays, np.float32
     for c in range(weights.shape.channels):
-        at, rows, columns, bias, _ = (int(n) for n in arrays["place"][weights.shape.layers + 2 * c + 1])
+        at, _, columns, bias, _ = (int(n) for n in arrays["place"][weights.shape.layers + 2 * c + 1])
         own = slice(at, bias + columns)
         units = np.append(arrays["middle_units"][c, :BATCH].astype(int), np.full((BATCH, 1), 2**10), 1)
         slopes = np.rint((arrays["out_gradient"][c, :BATCH] * one(2**11)).clip(-32767, 32767)).astype(int)
