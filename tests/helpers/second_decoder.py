@@ -49,11 +49,13 @@ def _eight(a: Array, b: Array) -> float:
 
 def _whole(x: Array, places: int) -> Array:
     """The integers of 16 bits nearest to so many binary places of x."""
-    return np.rint(np.clip(x.astype(F) * F(2.0**places), F(-32767), F(32767))).astype(np.int32)
+    whole: Array = np.rint(np.clip(x.astype(F) * F(2.0**places), F(-32767), F(32767))).astype(np.int32)
+    return whole
 
 
 def _shorter(x: Array, places: int) -> Array:
-    return np.clip((x + (1 << (places - 1))) >> places, -32767, 32767)
+    short: Array = np.clip((x + (1 << (places - 1))) >> places, -32767, 32767)
+    return short
 
 
 class _Network:
