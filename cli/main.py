@@ -163,6 +163,8 @@ for command in (compress, decompress, info, test, train, evaluate, models, sampl
 
 def main() -> NoReturn:
     """Runs `densezip` as a program of its own."""
+    # numpy comes later, and would start a thread for every processor, which nothing here has work for.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     codes = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED}
     if hasattr(signal, "SIGHUP"):
         codes[signal.SIGHUP] = HANGUP

@@ -17,6 +17,17 @@ def run(program: str, *args: str | Path) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
+def test_the_start_benchmark_measures_times_and_space(tmp_path: Path) -> None:
+    data = tmp_path / "startup.json"
+    run("startup.py", "--runs", "1", "--large", "60", "--json", data)
+    report = json.loads(data.read_text())
+    assert report["small_picture_over_pass"]["cpu"] > 0
+    assert report["first_run_over_second"]["cpu"] > 0
+    packages = report["installed_megabytes_by_package"]
+    assert {"densezip", "numpy", "pillow"} <= set(packages)
+    assert report["installed_megabytes"] == pytest.approx(sum(packages.values()))
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     folder = tmp_path / "photos"

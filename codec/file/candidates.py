@@ -57,10 +57,10 @@ WORTH_THE_TIME = 0.97
 CLEARLY_SMALLER = 0.9
 # The share of runs of pixels that stand elsewhere too from which on the slowest setting is tried in a large picture.
 MANY_REPEATS = 1 / 16
-# The size by the fast setting is estimated from half of the rows, in bands; from all of an image that is small, and
-# from a quarter of one that is large.
-ESTIMATE_SHARE, ESTIMATE_PIXELS = 0.5, 2**16
-LARGE_SHARE, LARGE_PIXELS = 0.25, 2**20
+# The size by the fast setting is estimated from a quarter of the rows, in bands; from all of an image that is small,
+# and from an eighth of one that is large. On 18 photographs the estimates were 2 % less to 6 % more than the size.
+ESTIMATE_SHARE, ESTIMATE_PIXELS = 0.25, 2**16
+LARGE_SHARE, LARGE_PIXELS = 0.125, 2**20
 ESTIMATE_ROWS = 32
 BLOCK_PIXELS, BLOCK_COLUMNS, BLOCK_THREADS = 2**20, 2**13, 4
 # Of a picture of photographic kind the best WebP is no smaller than these fractions of the fast one: first of a noisy
@@ -70,7 +70,7 @@ SMOOTH_BPSP, SMOOTH_RATIO = 1.0, 0.55
 USUAL_RATIO = 0.88
 # On a sample of so many pixels, a longer search leaves this much of the fast WebP's size of photographs, and more of
 # nearly all. Where it leaves less, the best gains about twice as much (in logarithms).
-USUAL_GAIN, GAIN_PIXELS, GAIN_ROWS = 0.93, 2**15, 64
+USUAL_GAIN, GAIN_PIXELS, GAIN_COLUMNS, GAIN_ROWS = 0.93, 2**14, 2**9, 32
 # The best PNG of 16-bit samples, over the fast one.
 PNG_RATIO, PNG_TRIAL_PIXELS = 0.75, 2**17
 # Below so many bits a sample, 16-bit samples are smoother than a camera's are.
@@ -257,7 +257,8 @@ def is_photograph(pixels: Array, modelled: int, bound: float) -> bool:
 
 def gained_by_search(pixels: Array) -> float:
     """By what the bound falls where WebP gains by a longer search: what was interpolated, rendered or drawn."""
-    gain = gain_of_search(sample_rows(pixels[:, :BLOCK_COLUMNS], GAIN_PIXELS, GAIN_ROWS))
+    left = max(0, pixels.shape[1] - GAIN_COLUMNS) // 2
+    gain = gain_of_search(sample_rows(pixels[:, left : left + GAIN_COLUMNS], GAIN_PIXELS, GAIN_ROWS))
     return float(min(1.0, gain / USUAL_GAIN) ** 2)
 
 

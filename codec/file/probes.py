@@ -14,7 +14,7 @@ from ..images.picture import Array
 __all__ = ["FEW_COLOURS", "MOST_ROWS", "Look", "count_colours", "look", "sample_rows"]
 
 FEW_COLOURS = 256
-COUNTING_PIXELS = 2**18
+FIRST_COUNT, COUNTING_PIXELS = 2**12, 2**18
 # Pixels whose colours are counted, and runs that are compared, at most.
 SAMPLED_COLOURS = 2**16
 SAMPLED_RUNS = 2**16
@@ -56,7 +56,8 @@ def look(pixels: Array, bits_a_pixel: float) -> Look:
     total = height * width
     count = min(total, SAMPLED_COLOURS)
     chosen = np.arange(count) * total // count
-    _, counts = np.unique(_packed(pixels.reshape(total, -1)[chosen]), return_counts=True)
+    colours = np.sort(_packed(pixels.reshape(total, -1)[chosen]))
+    counts = np.diff(np.flatnonzero(np.concatenate([[True], colours[1:] != colours[:-1], [True]])))
     entropy = float(np.log2(count) - (counts * np.log2(counts)).sum() / count)
     length = SHORTEST_RUN
     while length < LONGEST_RUN and length * bits_a_pixel < RUN_BITS:
@@ -96,8 +97,9 @@ def _repeats(pixels: Array, length: int) -> float:
         mixed = (runs ^ runs >> np.uint64(32)) * _ODD
         keep = mixed >> np.uint64(40) < np.uint64(2**24 // one_in)
         chosen.append(runs[keep & varied[: len(runs)]])
-    found = np.concatenate(chosen) if chosen else np.zeros(0, np.uint64)
-    return 1 - len(np.unique(found)) / len(found) if len(found) else 0.0
+    found = np.sort(np.concatenate(chosen)) if chosen else np.zeros(0, np.uint64)
+    # Sorting is ten times as fast as what `np.unique` does.
+    return np.count_nonzero(found[1:] == found[:-1]) / len(found) if len(found) else 0.0
 
 
 def sample_rows(pixels: Array, wanted: int, band: int) -> Array:
@@ -121,13 +123,14 @@ def sample_rows(pixels: Array, wanted: int, band: int) -> Array:
 def count_colours(pixels: Array) -> int:
     """The number of different pixels of 8-bit samples, or some number above `FEW_COLOURS`. Photographs end at once."""
     height, width, channels = pixels.shape
-    rows = max(1, COUNTING_PIXELS // width)
     seen = np.zeros(0, np.uint32)
-    for top in range(0, height, rows):
+    top, rows = 0, max(1, FIRST_COUNT // width)
+    while top < height:
         packed = np.zeros((min(rows, height - top), width), np.uint32)
         for channel in range(channels):
             packed = packed << np.uint32(8) | pixels[top : top + rows, :, channel]
         seen = np.union1d(seen, packed)
         if len(seen) > FEW_COLOURS:
             break
+        top, rows = top + rows, max(1, COUNTING_PIXELS // width)
     return len(seen)

@@ -7,7 +7,8 @@
 | `engine.py` | memory and calls of the compiled core, whose state is described in `engine.h` |
 | `experts.kernels.c` | recursive least squares |
 | `context.kernels.c` | what the network sees of a pixel |
-| `network.kernels.c` | the network: forward, backward, Adam |
+| `network.kernels.c`, `products.h` | the network, in integers |
+| `learning.kernels.c` | its learning: backward, Adam |
 | `mixture.kernels.c` | discretized logistic mixtures as integer intervals, for 16 bits |
 | `nodes.kernels.c` | the same mixtures along the binary tree of an 8-bit sample |
 | `adaptive.kernels.c` | the last stage: counters that learn the image's own values, bit by bit |

@@ -259,6 +259,8 @@ void DZ_KERNEL(photo_end_row)(const Engine *e, int64_t y);
 void DZ_KERNEL(photo_forward)(const Engine *e, int64_t first, int64_t last);
 void DZ_KERNEL(photo_trunk)(const Engine *e, int64_t b);
 void DZ_KERNEL(photo_head)(const Engine *e, int64_t c, int64_t b);
+
+/* learning.kernels.c */
 void DZ_KERNEL(photo_train)(const Engine *e, float rate);
 
 /* mixture.kernels.c */

@@ -43,11 +43,13 @@ def _sixteen(products: Array) -> Array:
 
 def _whole(x: Array, places: int) -> Array:
     """The integers of 16 bits nearest to so many binary places of x."""
-    return np.rint(np.clip(x.astype(F) * F(2.0**places), F(-32767), F(32767))).astype(np.int32)
+    whole: Array = np.rint(np.clip(x.astype(F) * F(2.0**places), F(-32767), F(32767))).astype(np.int32)
+    return whole
 
 
 def _shorter(x: Array, places: int) -> Array:
-    return np.clip((x + (1 << (places - 1))) >> places, -32767, 32767)
+    short: Array = np.clip((x + (1 << (places - 1))) >> places, -32767, 32767)
+    return short
 
 
 class _Network:
@@ -112,7 +114,7 @@ class _Network:
         for seen in self.batch:
             stream = np.zeros(shape.width, np.int64)
             for c in range(shape.channels):
-                out = _whole(seen[f"g{c}"], 13).astype(np.int64)
+                out = _whole(seen[f"g{c}"], 11).astype(np.int64)
                 add(f"head.{c}.out", seen[f"v{c}"], out)
                 g = _shorter(self.rounded[f"head.{c}.out"][0] @ out, 12) * (seen[f"v{c}"] > 0)
                 add(f"head.{c}.hidden", seen[f"u{c}"], g)
@@ -125,7 +127,7 @@ class _Network:
         rho = F(end + (start - end) * half / (half + self.pixels))
         for name, pair in self.layers.items():
             for number, (theta, gamma, (m, y)) in enumerate(zip(pair, total[name], self.moments[name], strict=True)):
-                mean = gamma.astype(np.int32).astype(F) * F(2.0 ** (-20 if number else -30))
+                mean = gamma.astype(np.int32).astype(F) * F(2.0 ** (-18 if number else -28))
                 m[...] = m * F(0.9) + mean * F(1 - 0.9) + F(1e-30)
                 y[...] = y * F(0.99) + mean * mean * F(1 - 0.99) + F(1e-30)
                 theta[...] = theta - rho * m / (np.sqrt(y) + F(1e-7))
