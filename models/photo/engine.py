@@ -113,10 +113,11 @@ def _expert_arrays(specs: tuple[ExpertSpec, ...], channels: int, reach: int) -> 
     for k, n in enumerate(count):
         # The rows of the padding are zero and stay so.
         matrices = covariance[start[k] : start[k] + size[k]].reshape(-1, n, n)
-        matrices[:, *np.diag_indices(used[k])] = PRIOR_VARIANCE
+        regressor = np.arange(used[k])
+        matrices[:, regressor, regressor] = PRIOR_VARIANCE
         diagonal[k, :, : used[k]] = PRIOR_VARIANCE
     coupling = np.full((1 + _PHASES, channels, channels, _MOST), _COUPLING_PRIOR)
-    coupling[:, *np.diag_indices(channels)] = 1.0
+    coupling[:, np.arange(channels), np.arange(channels)] = 1.0
     return {
         "neighbour": neighbours(max(reach, *(s.neighbours for s in specs))),
         "count": count,

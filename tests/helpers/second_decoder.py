@@ -46,7 +46,7 @@ def _affine(x: Array, weight: Array, bias: Array) -> Array:
     return total
 
 
-def _sixteen(products: Array) -> Array:
+def _sixteen(products: Array) -> Any:
     parts = np.zeros((-(-products.size // 16), 16), F)
     parts.ravel()[: products.size] = products
     sums = np.zeros(16, F)
@@ -154,7 +154,7 @@ class _Expert:
         self.places, self.fed, self.spec = places[: spec.neighbours], spec.fed, spec
         self.states = [_Rls(spec.memory, channels, spec.neighbours * channels)]
         self.s = np.full((5, channels, channels), 0.9)
-        self.s[:, *np.diag_indices(channels)] = 1.0
+        self.s[:, range(channels), range(channels)] = 1.0
 
     def state(self, phase: int, direction: int) -> _Rls:
         return self.states[(phase + 4 * direction) % len(self.states)]
@@ -346,7 +346,7 @@ class _Decoder:
             here[c, 1] = here[c, 0] - centre[-1]
             size, level = np.add.accumulate(np.abs(here[c, 3:]))[-1] / self.count, self.level[phase]
             here[c, 2] = size / self.ratio[c]
-            level[c] += ((size * self.ratio[c] / self.a[c] + 0.0625) - level[c]) * 2.0**-12
+            level[c] += (min(size * self.ratio[c] / self.a[c], 2.0) + 0.0625 - level[c]) * 2.0**-12
         v = self.variance[y, x]
         for e, error in zip(self.experts, errors, strict=True):
             e.state(phase, self.direction(y, x)).learn(self.regressors(y, x, e.places), error, v)
