@@ -7,6 +7,7 @@
 
 #define ACTIVITY_FLOOR 0.4
 #define LEVEL_FLOOR 0.0625    /* where nothing is ever wrong, all phases are alike */
+#define MOST_LEVEL 2.0        /* one surprise does not tell the phases apart */
 #define LEVEL_RATE 0x1p-12
 #define SHARED_COUPLING 0.25
 #define INPUT_SCALE 1024.0f
@@ -218,6 +219,7 @@ void DZ_KERNEL(photo_reveal)(const Engine *e, int64_t y, int64_t x, int64_t c, i
     const double mean = total / (double)e->experts, ratio = e->ratio[c];
     past[ABSOLUTE + c] = mean / ratio;
     double *level = e->level + 4 * phase_of(y, x) + c;
-    *level += ((mean * ratio / e->activity[c * BATCH_ROWS + b] + LEVEL_FLOOR) - *level) * LEVEL_RATE;
+    const double found = mean * ratio / e->activity[c * BATCH_ROWS + b];
+    *level += ((found < MOST_LEVEL ? found : MOST_LEVEL) + LEVEL_FLOOR - *level) * LEVEL_RATE;
     past[BLENDED + c] = value - centre[e->experts * BATCH_ROWS];
 }

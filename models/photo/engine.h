@@ -132,6 +132,7 @@ INLINE Four widen_four(const float *from) { return __builtin_convertvector(*(con
 #define ROWS 8         /* rows kept in the ring buffers, a power of two */
 #define MOST_EXPERTS 8
 #define MOST_COMPONENTS 8
+#define MOST_STATES 12
 #define PHASES 4 /* of a place: (x mod 2) + 2 (y mod 2) */
 #define MOST_FED 3
 #define PRECISION 28
@@ -164,14 +165,15 @@ typedef struct {
     const int64_t *used;      /* [K] regressors */
     const int64_t *start;     /* [K] first element of the covariances */
     const int64_t *fed;       /* [K] */
-    const int64_t *parting;   /* [K] pixels after which each phase has a state of its own; 0: never */
-    int64_t *parted;          /* [K] bits of the phase that tell the states apart: 0 before that, then 3 */
+    const int64_t *states;    /* [K] 1, 4 for each phase, or 12 for each phase and direction */
+    const int64_t *parting;   /* [K] pixels after which there are so many */
+    int64_t *parted;          /* [K] whether they have been learnt */
     const double *memory;     /* [K] */
-    float *covariance;        /* for each expert PHASES matrices [N, N], without what is pending */
-    float *scale;             /* [K, PHASES] pending: a covariance is still to become (P - gain gainT) * scale */
-    float *gain;              /* [K, PHASES, largest] */
-    float *diagonal;          /* [K, PHASES, largest] of each covariance with what is pending, to the same bits */
-    float *weight;            /* [K, PHASES, C, largest] */
+    float *covariance;        /* for each state of each expert a matrix [N, N], without what is pending */
+    float *scale;             /* [K, MOST_STATES] pending: a covariance is still to become (P - gain gainT) * scale */
+    float *gain;              /* [K, MOST_STATES, largest] */
+    float *diagonal;          /* [K, MOST_STATES, largest] of each covariance with what is pending, to the same bits */
+    float *weight;            /* [K, MOST_STATES, C, largest] */
     double *coupling;         /* [1 + PHASES, C, C, MOST_EXPERTS] of all pixels, and of those of each phase */
     float *regressor;         /* [largest] of this pixel */
     float *fed_regressor;     /* [MOST_FED, largest] */

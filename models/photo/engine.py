@@ -37,6 +37,7 @@ _ROWS = 8
 _MOST = 8
 _MOST_FED = 3
 _PHASES = 4
+_MOST_STATES = 12
 _LONGEST = 256
 _WEIGHT_PLACES, _SUM_PLACES = 12, 22
 
@@ -53,7 +54,7 @@ _NUMBERS = (
 )  # fmt: skip
 _RATES = ("middle", "rate_start", "rate_end", "rate_half")
 _ARRAYS = (
-    "neighbour", "count", "used", "start", "fed", "parting", "parted", "memory", "covariance",
+    "neighbour", "count", "used", "start", "fed", "states", "parting", "parted", "memory", "covariance",
     "scale", "gain", "diagonal", "weight", "coupling", "regressor", "fed_regressor", "values", "variance", "past",
     "raw", "error", "level", "ratio", "trust", "centre", "activity", "look", "place", "parameters",
     "mean", "square", "rounded", "transposed", "input", "branch", "stream", "join",
@@ -105,25 +106,28 @@ def _expert_arrays(specs: tuple[ExpertSpec, ...], channels: int, reach: int) -> 
     """Fresh experts for an image of `channels`, with room for the `reach` neighbours that the network sees."""
     used = np.array([s.neighbours * channels for s in specs], np.int64)
     count = np.array([padded(int(n)) for n in used], np.int64)
-    size = _PHASES * count**2
+    number = np.array([s.states for s in specs], np.int64)
+    size = number * count**2
     start = np.cumsum(size) - size
     # What stands behind the regressors has no influence, but is written and read: a whole pixel, and the padding.
     largest = padded(max(reach * channels, int(used.max())) + 4)
-    states = (len(specs), _PHASES)
+    states = (len(specs), _MOST_STATES)
     covariance, diagonal = np.zeros(int(size.sum()), np.float32), np.zeros((*states, largest), np.float32)
     for k, n in enumerate(count):
         # The rows of the padding are zero and stay so.
-        matrices = covariance[start[k] : start[k] + size[k]].reshape(_PHASES, n, n)
-        matrices[:, *np.diag_indices(used[k])] = PRIOR_VARIANCE
+        matrices = covariance[start[k] : start[k] + size[k]].reshape(-1, n, n)
+        regressor = np.arange(used[k])
+        matrices[:, regressor, regressor] = PRIOR_VARIANCE
         diagonal[k, :, : used[k]] = PRIOR_VARIANCE
     coupling = np.full((1 + _PHASES, channels, channels, _MOST), _COUPLING_PRIOR)
-    coupling[:, *np.diag_indices(channels)] = 1.0
+    coupling[:, np.arange(channels), np.arange(channels)] = 1.0
     return {
         "neighbour": neighbours(max(reach, *(s.neighbours for s in specs))),
         "count": count,
         "used": used,
         "start": start,
         "fed": np.array([s.fed for s in specs], np.int64),
+        "states": number,
         "parting": np.array([s.parting for s in specs], np.int64),
         "parted": np.zeros(len(specs), np.int64),
         "memory": np.array([s.memory for s in specs]),
@@ -320,6 +324,7 @@ class Session:
             and len(spec.experts) <= _MOST
             and spec.histories <= MOST_HISTORIES
             and shape.components <= _MOST
+            and all(s.states in (1, _PHASES, _MOST_STATES) for s in spec.experts)
             and max(s.fed for s in spec.experts) <= _MOST_FED
             and self.arrays["regressor"].shape[-1] <= _LONGEST
             and shape.width % 16 == shape.hidden % 16 == shape.inputs % channels == 0

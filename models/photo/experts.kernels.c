@@ -1,7 +1,8 @@
 /* Linear experts that learn inside the image: weighted recursive least squares (RLS) over causal neighbours.
 
    An expert has one state, or, from a certain pixel on, one for each of the four phases (x mod 2, y mod 2): where colours
-   were stored at half resolution or a sensor saw one colour a pixel, the places of the four kinds differ.
+   were stored at half resolution or a sensor saw one colour a pixel, the places of the four kinds differ. It may have one
+   for each phase and direction: across an edge and along it one predicts differently.
 
    The experts' products are the larger part of the work. What a sample changes in its state's covariance is left to the
    pass in which the next sample of that state is multiplied with it: so each covariance is read and written once a
@@ -12,6 +13,7 @@
 #define COUPLING_MEMORY 0.998
 #define COUPLING_FLOOR 1e-4
 #define PRIOR_VARIANCE 0.01f
+#define STEEP 1.5
 #define SUMS 16 /* in which inner products are taken */
 
 static const int8_t FEED[MOST_FED][2] = {{-1, 6}, {-2, 5}, {-3, 4}};
@@ -97,9 +99,27 @@ void DZ_KERNEL(photo_regressors)(const Engine *e, int64_t y, int64_t x, int64_t 
     }
 }
 
+/* 1 where the samples near by change mostly from row to row, 2 where from column to column, else 0. */
+INLINE int64_t direction_of(const Engine *e, int64_t y, int64_t x) {
+    if (y < 2) return 0;
+    const double *place = e->values + (x + PAD) * 4, *row = place + (y & (ROWS - 1)) * e->span * 4;
+    const double *above = place + ((y - 1) & (ROWS - 1)) * e->span * 4;
+    const double *above2 = place + ((y - 2) & (ROWS - 1)) * e->span * 4;
+    double down = 0.0, across = 0.0; /* whole numbers: their sums are exact */
+    for (int64_t c = 0; c < e->channels; c++) {
+        const double west = row[c - 4], north = above[c], northwest = above[c - 4], northeast = above[c + 4];
+        down += __builtin_fabs(west - northwest) + __builtin_fabs(north - above2[c]) +
+                __builtin_fabs(northeast - above2[c + 4]);
+        across += __builtin_fabs(west - row[c - 8]) + __builtin_fabs(north - northwest) +
+                  __builtin_fabs(north - northeast);
+    }
+    return down > STEEP * across ? 1 : across > STEEP * down ? 2 : 0;
+}
+
 /* Number of the state of expert k for the pixel (y, x). */
 INLINE int64_t state_of(const Engine *e, int64_t k, int64_t y, int64_t x) {
-    return k * PHASES + (phase_of(y, x) & e->parted[k]);
+    if (!e->parted[k]) return k * MOST_STATES;
+    return k * MOST_STATES + phase_of(y, x) + (e->states[k] > PHASES ? PHASES * direction_of(e, y, x) : 0);
 }
 
 INLINE float *weight_of(const Engine *e, int64_t state, int64_t c) {
@@ -117,7 +137,7 @@ void DZ_KERNEL(photo_predict)(const Engine *e, int64_t y, int64_t x, const float
 void DZ_KERNEL(photo_update)(const Engine *e, int64_t k, int64_t state, const float *z, const double *error,
                              int64_t stride, double variance) {
     const int64_t n = e->count[k], used = e->used[k];
-    float *matrix = e->covariance + e->start[k] + (state & (PHASES - 1)) * n * n;
+    float *matrix = e->covariance + e->start[k] + (state - k * MOST_STATES) * n * n;
     float *pending = e->gain + state * e->largest, *diagonal = e->diagonal + state * e->largest;
     float gain[256];
     downdate_and_product(matrix, n, used, pending, e->scale[state], z, gain);
@@ -147,12 +167,12 @@ void DZ_KERNEL(photo_update)(const Engine *e, int64_t k, int64_t state, const fl
     e->scale[state] = scale;
 }
 
-/* Give each phase a state of its own, all of which begin as the one that has learnt so far. */
+/* Let expert k have several states, all of which begin as the one that has learnt so far. */
 static void part(const Engine *e, int64_t k) {
     const int64_t size = e->count[k] * e->count[k];
     float *matrix = e->covariance + e->start[k];
-    for (int64_t p = 1; p < PHASES; p++) {
-        const int64_t from = k * PHASES, to = from + p;
+    for (int64_t p = 1; p < e->states[k]; p++) {
+        const int64_t from = k * MOST_STATES, to = from + p;
         for (int64_t i = 0; i < size; i++) matrix[p * size + i] = matrix[i];
         for (int64_t i = 0; i < e->channels * e->largest; i++) weight_of(e, to, 0)[i] = weight_of(e, from, 0)[i];
         for (int64_t i = 0; i < e->largest; i++) {
@@ -161,7 +181,7 @@ static void part(const Engine *e, int64_t k) {
         }
         e->scale[to] = e->scale[from];
     }
-    e->parted[k] = PHASES - 1;
+    e->parted[k] = 1;
 }
 
 /* Decayed sums of products of the channels' errors of all experts, over all pixels or those of one phase. */
@@ -202,7 +222,7 @@ void DZ_KERNEL(photo_learn)(const Engine *e, int64_t y, int64_t x, const float *
                 error[c] = (values[c] - values[c - 4]) - (double)dot(weight_of(e, state, c), own, e->count[k]);
             DZ_KERNEL(photo_update)(e, k, state, own, error, 1, e->variance[at]);
         }
-        if (e->pixels == e->parting[k]) part(e, k);
+        if (e->states[k] > 1 && e->pixels == e->parting[k]) part(e, k);
     }
     couple(e, e->coupling, here);
     couple(e, e->coupling + (1 + phase_of(y, x)) * e->channels * e->channels * MOST_EXPERTS, here);

@@ -94,13 +94,15 @@ class ExpertSpec(NamedTuple):
         neighbours: used of all channels.
         memory: forgetting factor.
         fed: samples of rows above that it learns again.
-        parting: pixels after which each of the four phases (x mod 2, y mod 2) has a state of its own; 0 for never.
+        states: 1; or 4, one for each phase (x mod 2, y mod 2); or 12, one for each phase and direction of change.
+        parting: pixels after which these learn each for itself, so that small images do not pay.
     """
 
     neighbours: int
     memory: float
     fed: int
-    parting: int = 0
+    states: int = 1
+    parting: int = 2048
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ ENGINE_REVISION = 4
 
 MODELS = {
     "photo-1": ModelSpec(
-        experts=(ExpertSpec(5, 0.99, 0), ExpertSpec(16, 0.9995, 0, 2048)),
+        experts=(ExpertSpec(5, 0.99, 0), ExpertSpec(16, 0.9995, 0, 12)),
         reach=10,
         width=32,
         layers=2,
@@ -50,8 +50,8 @@ MODELS = {
         experts=(
             ExpertSpec(5, 0.98, 3),
             ExpertSpec(8, 0.99, 3),
-            ExpertSpec(13, 0.9995, 0, 2048),
-            ExpertSpec(26, 0.9998, 0, 2048),
+            ExpertSpec(13, 0.9995, 0, 12),
+            ExpertSpec(26, 0.9998, 0, 4),
         ),
         reach=18,
         width=96,
@@ -66,9 +66,9 @@ MODELS = {
             ExpertSpec(3, 0.96, 3),
             ExpertSpec(8, 0.98, 3),
             ExpertSpec(13, 0.995, 3),
-            ExpertSpec(13, 0.9995, 0, 2048),
-            ExpertSpec(21, 0.9998, 0, 2048),
-            ExpertSpec(29, 0.9999, 0, 2048),
+            ExpertSpec(13, 0.9995, 0, 12),
+            ExpertSpec(21, 0.9998, 0, 4),
+            ExpertSpec(29, 0.9999, 0, 4),
         ),
         reach=24,
         width=160,
@@ -120,9 +120,9 @@ class Shipped(NamedTuple):
 
 
 SHIPPED = {
-    "photo-1": Shipped("424a1d0d", "b8962c5a3b94338904d5aafe0ed249232f3338559ba2ad888a84c02103416b07"),
-    "photo-5": Shipped("361ff4ab", "f0766b09d0276f5b5577ed513a0b2c918734100629c9bfe0340204de3f389b9b"),
-    "photo-9": Shipped("1b4aca5c", "7b1fe9e29fb1f2264c4041080c13aecbf658b77cbdf34cd779fad7a0e0891aa9"),
+    "photo-1": Shipped("1723ce12", "b8962c5a3b94338904d5aafe0ed249232f3338559ba2ad888a84c02103416b07"),
+    "photo-5": Shipped("1dfaed9e", "f0766b09d0276f5b5577ed513a0b2c918734100629c9bfe0340204de3f389b9b"),
+    "photo-9": Shipped("9da47466", "7b1fe9e29fb1f2264c4041080c13aecbf658b77cbdf34cd779fad7a0e0891aa9"),
 }
 
 

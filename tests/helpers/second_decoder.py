@@ -30,7 +30,7 @@ def _clamp(x: float) -> float:
     return min(max(x, -8.0), 8.0)
 
 
-def _sixteen(products: Array) -> Array:
+def _sixteen(products: Array) -> Any:
     parts = np.zeros((-(-products.size // 16), 16), F)
     parts.ravel()[: products.size] = products
     sums = np.zeros(16, F)
@@ -162,13 +162,13 @@ class _Rls:
 
 class _Expert:
     def __init__(self, spec: Any, channels: int, places: list[tuple[int, int]]) -> None:
-        self.places, self.fed, self.parting = places[: spec.neighbours], spec.fed, spec.parting
+        self.places, self.fed, self.spec = places[: spec.neighbours], spec.fed, spec
         self.states = [_Rls(spec.memory, channels, spec.neighbours * channels)]
         self.s = np.full((5, channels, channels), 0.9)
-        self.s[:, *np.diag_indices(channels)] = 1.0
+        self.s[:, range(channels), range(channels)] = 1.0
 
-    def state(self, phase: int) -> _Rls:
-        return self.states[phase if len(self.states) > 1 else 0]
+    def state(self, phase: int, direction: int) -> _Rls:
+        return self.states[(phase + 4 * direction) % len(self.states)]
 
     def couple(self, phase: int, errors: Array, v: float) -> None:
         for s in (self.s[0], self.s[1 + phase]):
@@ -176,8 +176,8 @@ class _Expert:
             s[np.diag_indices_from(s)] += 0.0001
 
     def part(self, pixels: int) -> None:
-        if pixels == self.parting:
-            self.states = [copy.deepcopy(self.states[0]) for _ in range(4)]
+        if pixels == self.spec.parting:
+            self.states = [copy.deepcopy(self.states[0]) for _ in range(self.spec.states)]
 
 
 class _Decoder:
@@ -209,9 +209,20 @@ class _Decoder:
         parts = [self.at(y + dy, x + dx)[:, 0] - west if y + dy >= 0 else np.zeros(self.channels) for dy, dx in places]
         return np.concatenate(parts).astype(F)
 
+    def direction(self, y: int, x: int) -> int:
+        if y < 2:
+            return 0
+
+        def change(a: tuple[int, int], b: tuple[int, int]) -> float:
+            return float(np.abs(self.at(y + a[0], x + a[1])[:, 0] - self.at(y + b[0], x + b[1])[:, 0]).sum())
+
+        down = change((0, -1), (-1, -1)) + change((-1, 0), (-2, 0)) + change((-1, 1), (-2, 1))
+        across = change((0, -1), (0, -2)) + change((-1, 0), (-1, -1)) + change((-1, 0), (-1, 1))
+        return 1 if down > 1.5 * across else 2 if across > 1.5 * down else 0
+
     def look(self, y: int, x: int) -> Array:
-        phase = x % 2 + 2 * (y % 2)
-        raw = np.array([e.state(phase).predict(self.regressors(y, x, e.places)) for e in self.experts])
+        phase, direction = x % 2 + 2 * (y % 2), self.direction(y, x)
+        raw = np.array([e.state(phase, direction).predict(self.regressors(y, x, e.places)) for e in self.experts])
         near = np.array([self.at(y + dy, x + dx) for dy, dx in PLACES])
         more = [self.at(y + dy, x + dx) for dy, dx in MORE]
         z = self.regressors(y, x, self.places[: self.spec.reach]).astype(float).reshape(-1, self.channels)
@@ -295,16 +306,17 @@ class _Decoder:
             here[c, 1] = here[c, 0] - centre[-1]
             size, level = np.add.accumulate(np.abs(here[c, 3:]))[-1] / self.count, self.level[phase]
             here[c, 2] = size / self.ratio[c]
-            level[c] += ((size * self.ratio[c] / self.a[c] + 0.0625) - level[c]) * 2.0**-12
+            level[c] += (min(size * self.ratio[c] / self.a[c], 2.0) + 0.0625 - level[c]) * 2.0**-12
         v = self.variance[y, x]
         for e, error in zip(self.experts, errors, strict=True):
-            e.state(phase).learn(self.regressors(y, x, e.places), error, v)
+            e.state(phase, self.direction(y, x)).learn(self.regressors(y, x, e.places), error, v)
             e.couple(phase, error, v)
         for number, (dy, dx) in enumerate(FED):
             fy, fx = y + dy, x + dx
             for e in self.experts if fy >= 0 and fx < self.width else []:
                 if e.fed > number:
-                    z, state = self.regressors(fy, fx, e.places), e.state(fx % 2 + 2 * (fy % 2))
+                    z, fed = self.regressors(fy, fx, e.places), (fx % 2 + 2 * (fy % 2), self.direction(fy, fx))
+                    state = e.state(*fed)
                     target = self.at(fy, fx)[:, 0] - self.at(fy, fx - 1)[:, 0]
                     state.learn(z, target - state.predict(z), self.variance[fy, fx])
         for e in self.experts:

@@ -34,9 +34,9 @@ def _covariance(session: Session, k: int, phase: int) -> NDArray[np.float32]:
 
 
 def _states(session: Session) -> Iterator[tuple[int, int, NDArray[np.float32], int]]:
-    """Of every state in use its expert, phase, covariance, and the regressors that are used."""
+    """Of every state in use its expert, number, covariance, and the regressors that are used."""
     for k, used in enumerate(session.arrays["used"]):
-        for phase in range(4 if session.arrays["parted"][k] else 1):
+        for phase in range(session.arrays["states"][k] if session.arrays["parted"][k] else 1):
             yield k, phase, _covariance(session, k, phase), int(used)
 
 
@@ -121,9 +121,9 @@ def test_experts_recover_from_a_covariance_that_is_not_positive() -> None:
             assert np.linalg.eigvalsh(matrix[:used, :used]).min() > 0
 
 
-def _coded_size(picture: NDArray[Any], parting: int) -> int:
+def _coded_size(picture: NDArray[Any], states: int) -> int:
     weights = _weights("photo-1", "colour")
-    experts = tuple(s._replace(parting=s.parting and parting) for s in weights.spec.experts)
+    experts = tuple(s._replace(states=min(s.states, states)) for s in weights.spec.experts)
     session = Session(
         dataclasses.replace(weights.spec, experts=experts),
         weights.shape,
@@ -142,9 +142,9 @@ def test_phases_pay_where_colours_were_stored_at_half_resolution() -> None:
     noise = np.random.default_rng(0).normal(0, 3, luma.shape)
     colour = (picture - luma).reshape(80, 2, 80, 2, 3).mean((1, 3)).repeat(2, 0).repeat(2, 1)
     converted = np.clip(np.round(luma + noise + colour), 0, 255)
-    assert _coded_size(converted, 2048) < 0.98 * _coded_size(converted, 0)
+    assert _coded_size(converted, 4) < 0.98 * _coded_size(converted, 1)
 
 
 def test_pictures_of_few_pixels_do_not_pay_for_phases() -> None:
     picture = dead_leaves(40, 50, 3, 5)
-    assert _coded_size(picture, 2048) == _coded_size(picture, 0)
+    assert _coded_size(picture, 12) == _coded_size(picture, 1)

@@ -28,7 +28,7 @@ def test_a_second_decoder_reads_the_first_ones_files(name: str) -> None:
 @pytest.mark.parametrize(("name", "channels"), [("photo-1", 3), ("photo-5", 1)])
 def test_a_second_decoder_reads_what_was_coded_in_phases(name: str, channels: int) -> None:
     weights = _weights(name, "colour" if channels == 3 else "grey")
-    experts = tuple(s._replace(parting=s.parting and 40 + k) for k, s in enumerate(weights.spec.experts))
+    experts = tuple(s._replace(parting=30 + k) for k, s in enumerate(weights.spec.experts))
     weights = weights._replace(spec=dataclasses.replace(weights.spec, experts=experts))
     picture = dead_leaves(11, 13, channels, 5)
     session = Session(weights.spec, weights.shape, weights, new_alphabet([np.arange(256)] * channels), 13, 8, 11)
