@@ -109,3 +109,19 @@ def test_tables_of_the_readme_are_those_of_the_measurements(name: str, tmp_path:
     options = ["--plot", plot] if (BENCHMARKS.parent / plot).exists() else []
     run("readme_table.py", BENCHMARKS / f"{name}.json", copy, *options)
     assert copy.read_text() == text
+
+
+def test_the_benchmark_of_synthetic_pictures_names_the_worst_first(tmp_path: Path) -> None:
+    data = tmp_path / "synthetic.json"
+    printed = run("synthetic.py", "--efforts", "1", "--only", "small", "--json", data)
+    report = json.loads(data.read_text())
+    names = [row["name"] for row in report["pictures"]]
+    assert sorted(names) == ["linear-rgb-small", "map-violet-256-small"]
+    ratios = [
+        row["sizes"]["densezip 1"] / min(row["sizes"]["WebP"], row["sizes"]["JPEG XL 9"]) for row in report["pictures"]
+    ]
+    assert ratios == [row["ratios"]["1"] for row in report["pictures"]] == sorted(ratios, reverse=True)
+    assert (
+        report["worst"]["1"] == max(r for r, row in zip(ratios, report["pictures"], strict=True) if row["counts"]) < 1
+    )
+    assert printed.index(names[0]) < printed.index(names[1])

@@ -66,8 +66,12 @@ def packed_files() -> list[bytes]:
         patch.setattr(coding, "store", lambda *_, **__: bytes(10**6))
         made += [densezip.compress(data, effort=1) for data in image_files() if data[:3] != b"\xff\xd8\xff"]
         slope = np.add.outer(np.arange(9), 2 * np.arange(11))
-        fades = [np.stack([3 * slope, 255 - 4 * slope, slope], -1).astype(np.uint8), (slope * 700).astype(np.uint16)]
-        made += [densezip.compress(fade, effort=1) for fade in (*fades, np.repeat(array(3, "u1", 9, 11), 3, axis=1))]
+        fades: list[Any] = [
+            np.stack([3 * slope, 255 - 4 * slope, slope], -1).astype(np.uint8),
+            (slope * 700).astype(np.uint16),
+        ]
+        made += [densezip.compress(fade, effort=1) for fade in fades]
+        made.append(densezip.compress(np.repeat(array(3, "u1", 9, 11), 3, axis=1), effort=1))
         model_only(patch)
         made += [
             densezip.compress(array(channels, depth, 9, 11), effort=1)

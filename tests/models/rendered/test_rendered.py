@@ -39,14 +39,14 @@ def check(samples: Samples) -> bytes:
 def wave(height: int, width: int, top: int) -> Samples:
     """A smooth field of 0 to `top`."""
     y, x = np.mgrid[0:height, 0:width]
-    return (np.sin(x / 17) * np.cos(y / 23) + 1) / 2 * top
+    return np.asarray((np.sin(x / 17) * np.cos(y / 23) + 1) / 2 * top)
 
 
 def false_colours(height: int = 90, width: int = 110) -> Samples:
     """Colours along a path through the cube, whose brightness goes up and down. [H, W, 3]"""
     t = np.linspace(0, 1, 200)
     table = np.stack([np.sin(9 * t) * 100 + 120, np.cos(7 * t) * 100 + 120, 250 * t], -1).astype(np.uint8)
-    return table[wave(height, width, 199).round().astype(int)]
+    return np.asarray(table[wave(height, width, 199).round().astype(int)])
 
 
 @settings(max_examples=25, deadline=None)
