@@ -40,8 +40,8 @@ _PHASES = 4
 _MOST_STATES = 12
 _LONGEST = 256
 
-PRIOR_VARIANCE = 0.01
-"""Variance of a regression weight before anything was seen."""
+PRIOR_VARIANCE = float.fromhex("0x1.47ae14p-7")
+"""Variance of a regression weight before anything was seen: 0.01 as a float, which no rounding mode alters."""
 
 _COUPLING_PRIOR = 0.9
 """Correlation of the channels' errors before anything was seen."""
