@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...codec.entropy import rangecoder
-from ...codec.native import kernel
+from ...codec.native import ieee_arithmetic, kernel
 from .adaptive import LINE, MOST_HISTORIES, counter_lines, node_arrays, ranks, stage_arrays
 from .shape import ROW_MULTIPLE, ExpertSpec, ModelSpec, NetShape, padded
 from .weights import PhotoWeights
@@ -41,8 +41,8 @@ _MOST_STATES = 12
 _LONGEST = 256
 _WEIGHT_PLACES, _SUM_PLACES = 12, 22
 
-PRIOR_VARIANCE = 0.01
-"""Variance of a regression weight before anything was seen."""
+PRIOR_VARIANCE = float.fromhex("0x1.47ae14p-7")
+"""Variance of a regression weight before anything was seen: 0.01 as a float, which no rounding mode alters."""
 
 _COUPLING_PRIOR = 0.9
 """Correlation of the channels' errors before anything was seen."""
@@ -255,6 +255,7 @@ class Session:
         arrays: all of the state, by the names in engine.h.
     """
 
+    @ieee_arithmetic()  # what is computed here, in whatever mode the caller's thread is, is a part of the model
     def __init__(
         self,
         spec: ModelSpec,
