@@ -8,7 +8,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from .. import DEFAULT_EFFORT, Info
+from .. import DEFAULT_EFFORT, Info, UsageError
 from ..codec.file.container import check_magic
 from ..codec.file.inputs import most_bytes
 from . import api
@@ -22,6 +22,7 @@ from .options import (
     input_options,
     json_option,
     output_options,
+    region_option,
     strip_option,
     verbosity_options,
 )
@@ -100,10 +101,12 @@ Examples:
   densezip decompress -r packed --output-dir album
   densezip decompress --rm *.dz              back to images
   densezip decompress photo.png.dz -o - | display -
+  densezip decompress --region 100,50,640,480 photo.png.dz -o part.png
 """
 )
 @input_options
 @output_options
+@region_option
 @decoding_options
 @json_option
 @verbosity_options
@@ -113,6 +116,7 @@ def decompress(
     /,
     *,
     inputs: tuple[str, ...],
+    region: tuple[int, int, int, int] | None,
     max_pixels: int,
     quiet: bool,
     verbose: bool,
@@ -125,7 +129,9 @@ def decompress(
     another suffix writes that format if it can hold the image without loss; what else it cannot hold is said, and with
     --rm an error. What is up to date is skipped, and no file is overwritten without -f.
     """
-    conversion = Decompression(max_pixels=max_pixels)
+    if region is not None and (options["output"] is None or options["remove"]):
+        raise UsageError("--region needs -o, for a part is not called as the whole, and excludes --rm")
+    conversion = Decompression(max_pixels=max_pixels, region=region)
     ctx.exit(convert_all(inputs, conversion, Console(quiet=quiet, verbose=verbose), Options(**options)))
 
 

@@ -21,6 +21,7 @@ from .candidates import choose
 from .container import Container, Header, Payload, parse, serialise
 from .packing import PLAIN, pack, unpack
 from .payload import Coder, Progress, decode_tiles, png_coder, webp_coder
+from .region import Region, tiles_in
 
 __all__ = ["decode_picture", "encode_picture", "keep", "store", "stored_bytes"]
 
@@ -90,14 +91,17 @@ def decode_picture(
     known_coder: Callable[[Header], Coder],
     threads: int,
     report: Callable[[float], None] | None,
+    region: Region | None = None,
 ) -> Picture:
-    """Decode every tile and check every checksum of a file that is not a stored one.
+    """Decode every tile, or those of a region, and check every checksum of a file that is not a stored one.
 
     Args:
         container: a parsed file.
         known_coder: the coder of the model that the header names; raises UnknownModelError.
         threads: number of tiles decoded at once; 0 for all processors.
         report: called with the fraction done.
+        region: the part that is wanted; None for the whole. The pixels' checksum is checked only if the region needs
+            every tile, for it is of the whole.
 
     Raises:
         UnknownModelError: the model, or its weights, are not here.
@@ -118,9 +122,16 @@ def decode_picture(
         )
     else:
         raise HeaderError(f"a {header.payload.name} payload in mode {header.mode}")
-    pixels = decode_tiles(coder, container, threads, Progress(header.width * header.height, report))
+    wanted = header.boxes() if region is None else [box for _, box in tiles_in(header.boxes(), region.box)]
+    progress = Progress(sum((low - top) * (right - left) for top, left, low, right in wanted), report)
+    if region is not None and len(wanted) < header.tiles:
+        pixels = decode_tiles(coder, container, threads, progress, region.box)
+        return Picture(pixels, header.mode, header.bits, header.chunks, header.array_ndim)
+    pixels = decode_tiles(coder, container, threads, progress)
     _check(checksum(pixels), header.checksum, "pixels")
-    return Picture(pixels, header.mode, header.bits, header.chunks, header.array_ndim)
+    return Picture(
+        pixels if region is None else region.of(pixels), header.mode, header.bits, header.chunks, header.array_ndim
+    )
 
 
 def store(picture: Picture, original: bytes, extension: str, *, lossy: bool) -> bytes:
