@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from .codec.images.picture import Picture
     from .codec.images.source import Source as SourceFile
 
+    Bits: TypeAlias = npt.NDArray[np.float32]
     Array: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
     File: TypeAlias = str | PathLike[str] | bytes | bytearray | memoryview | BinaryIO
     Source: TypeAlias = Image.Image | Array | File
@@ -90,6 +91,7 @@ __all__ = [
     "compress",
     "decompress",
     "export",
+    "heatmap",
     "info",
     "verify",
 ]
@@ -269,6 +271,27 @@ def info(source: "File") -> Info:
         FormatError: damaged, or not a .dz file. Pixels are neither decoded nor checked: see `verify`.
     """
     return describe(parse(bytes_of(source, sys.maxsize, check_magic)[0]))
+
+
+def heatmap(
+    source: "File", *, by_channel: bool = False, threads: int = 0, max_pixels: int = DEFAULT_MAX_PIXELS
+) -> "Bits":
+    """Bits of the pixels of a .dz file: float32 [H, W], or of its samples, [H, W, C]; without headers and metadata.
+
+    Of the photo model -log2 of the probability by which each sample was coded, in the time of decompressing and
+    compressing; of images of few colours what each row took, of other payloads what each tile took, spread evenly.
+
+    Args:
+        source: as for `decompress`, and so are `threads`, `max_pixels` and what is raised.
+        by_channel: give the bits of each sample, not their sum over a pixel.
+        threads: number of tiles at work at once.
+        max_pixels: refuse larger images.
+    """
+    container = _open(source, threads, max_pixels, None)
+    from .models.heat import heat_of
+
+    bits = heat_of(container, threads).bits
+    return bits if by_channel else bits.sum(axis=2)
 
 
 def verify(

@@ -15,8 +15,10 @@ from . import api
 from .batch import run_batch
 from .console import Console
 from .convert import Compression, Decompression, decoding_memory
+from .drawing import Drawing
 from .jobs import Options, convert_all
 from .options import (
+    FORCE,
     OptionalValue,
     decoding_options,
     input_options,
@@ -142,13 +144,32 @@ Examples:
   densezip info --json *.dz | jq .bpsp
   densezip info -v *.dz                everything about each
   densezip info -r packed              a table
+  densezip info --heatmap heat.png photo.png.dz
 """
 )
 @input_options
 @json_option
+@click.option(
+    "--heatmap",
+    metavar="FILE",
+    type=click.Path(readable=False),
+    help="Also draw where the bits of one file went, as a picture with a legend. Takes the time of decompressing and "
+    "compressing it.",
+)
+@FORCE
 @click.option("-v", "--verbose", is_flag=True, help="Say everything about each of several files.")
 @click.pass_context
-def info(ctx: click.Context, /, *, inputs: tuple[str, ...], recursive: bool, as_json: bool, verbose: bool) -> None:
+def info(
+    ctx: click.Context,
+    /,
+    *,
+    inputs: tuple[str, ...],
+    recursive: bool,
+    as_json: bool,
+    verbose: bool,
+    heatmap: str | None,
+    force: bool,
+) -> None:
     """Say what .dz files hold, from their headers.
 
     Of one file everything is said, of several a line each and their sum. Nothing is decoded: `densezip test` does that.
@@ -156,7 +177,11 @@ def info(ctx: click.Context, /, *, inputs: tuple[str, ...], recursive: bool, as_
     rows: list[tuple[str, Info]] = []
 
     def job(task: Task) -> Info:
-        return api.info(task.source.load(resources.longest, check_magic).data)
+        data = task.source.load(resources.longest, check_magic).data
+        header = api.info(data)
+        if drawing is not None:
+            drawing.write(api.draw_heatmap(data, task.progress()))
+        return header
 
     def done(task: Task, error: str | None, code: int) -> None:
         if error is not None:
@@ -167,6 +192,9 @@ def info(ctx: click.Context, /, *, inputs: tuple[str, ...], recursive: bool, as_
             rows.append((task.source.name, task.result))
 
     sources = expand(inputs, recursive=recursive, suffixes=densezip_suffixes)
+    if heatmap is not None and len(sources) != 1:
+        raise UsageError(f"--heatmap takes one file, not {len(sources)}")
+    drawing = None if heatmap is None else Drawing(heatmap, force=force, source=sources[0].path)
     resources = Resources(1, None, len(sources))
     code = run_batch(sources, job, Console(), done)
     if rows and (len(sources) == 1 or verbose):
