@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Bits = NDArray[np.float32]
     Pixels = NDArray[np.uint8]
 
-__all__ = ["colours", "draw", "picture_of", "scale_of"]
+__all__ = ["colours", "draw", "picture_of", "scale_of", "steps_of"]
 
 STOPS = (0.0, 0.25, 0.5, 0.75, 1.0)
 CHROMA = (0.05, 0.15, 0.17, 0.14, 0.06)
@@ -69,11 +69,16 @@ def scale_of(bits: Bits) -> float:
     return next(step * unit for step in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if step * unit >= top * 0.999)
 
 
-def picture_of(bits: Bits, scale: float) -> Pixels:
-    """The colours of bits [H, W], [H, W, 3]."""
+def steps_of(bits: Bits, scale: float) -> Pixels:
+    """Which of `colours` stands for bits, [H, W] of both."""
     import numpy as np
 
-    return colours()[np.clip(bits * (255.999 / scale), 0, 255).astype(np.uint8)]
+    return np.clip(bits * (255.999 / scale), 0, 255).astype(np.uint8)
+
+
+def picture_of(bits: Bits, scale: float) -> Pixels:
+    """The colours of bits [H, W], [H, W, 3]."""
+    return colours()[steps_of(bits, scale)]
 
 
 def draw(bits: Bits, detail: str) -> Pixels:
