@@ -145,9 +145,7 @@ def _figures(figures: dict[str, Figure], pixels: int) -> str:
     for name, figure in figures.items():
         ours = ' class="ours"' if name.startswith("densezip") else ""
         if figure.size is None:
-            rows.append(
-                f'<tr><td>{escape(name)}</td><td colspan="6" class="soft">takes no such image</td></tr>'
-            )
+            rows.append(f'<tr><td>{escape(name)}</td><td colspan="6" class="soft">takes no such image</td></tr>')
             continue
         ratio = f"{figure.size / jpegxl:.1%}" if jpegxl else "–"
         times = "".join("<td>–</td>" if t is None else f"<td>{t:.2f}</td>" for t in (figure.encode, figure.decode))

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from ..codec.images.picture import Picture
 
-__all__ = ["thumbnail_of"]
+__all__ = ["shrunk", "thumbnail_of"]
 
 
 def thumbnail_of(picture: Picture, largest: int, *, upright: bool = True) -> Image.Image:
@@ -25,7 +25,6 @@ def thumbnail_of(picture: Picture, largest: int, *, upright: bool = True) -> Ima
         RGB, or RGBA where something is transparent.
     """
     import numpy as np
-    from PIL import Image, ImageOps
 
     from ..codec.images.picture import to_image
 
@@ -34,7 +33,15 @@ def thumbnail_of(picture: Picture, largest: int, *, upright: bool = True) -> Ima
         kept = tuple(chunk for chunk in picture.chunks if chunk[0] != "tRNS")
         mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[eight.shape[2]]
         picture = replace(picture, pixels=eight, mode=mode, bits=8, chunks=kept)
-    image = cast("Image.Image", to_image(replace(picture, array_ndim=0)))
+    return shrunk(cast("Image.Image", to_image(replace(picture, array_ndim=0))), largest, upright=upright)
+
+
+def shrunk(image: Image.Image, largest: int, *, upright: bool = True) -> Image.Image:
+    """The same of a PIL image."""
+    from PIL import Image, ImageOps
+
+    if image.mode.startswith("I"):
+        image = image.point(lambda value: value * (1 / 256)).convert("L")
     small = image.convert("RGBA" if "A" in image.mode or "transparency" in image.info else "RGB")
     small.thumbnail((largest, largest), Image.Resampling.LANCZOS)
     if not upright:
