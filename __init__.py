@@ -58,7 +58,6 @@ if TYPE_CHECKING:
     from .codec.images.picture import Picture
     from .codec.images.source import Source as SourceFile
 
-    Bits: TypeAlias = npt.NDArray[np.float32]
     Array: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
     File: TypeAlias = str | PathLike[str] | bytes | bytearray | memoryview | BinaryIO
     Source: TypeAlias = Image.Image | Array | File
@@ -246,7 +245,7 @@ def export(
     stored = _stored(container, max_pixels)
     if stored is not None and same:
         return Exported(stored, own)
-    if extension is not None or (not same and region is None) or (same and header.remainder is None):
+    if (not same or header.remainder is None) and (region is None or extension is not None):
         format_of_extension(wanted)  # before the work, not after it
     picture = _picture(container, stored, threads, max_pixels, progress, with_metadata=not same, region=region)
     if same and header.remainder is not None:
@@ -275,7 +274,7 @@ def info(source: "File") -> Info:
 
 def heatmap(
     source: "File", *, by_channel: bool = False, threads: int = 0, max_pixels: int = DEFAULT_MAX_PIXELS
-) -> "Bits":
+) -> "npt.NDArray[np.float32]":
     """Bits of the pixels of a .dz file: float32 [H, W], or of its samples, [H, W, C]; without headers and metadata.
 
     Of the photo model -log2 of the probability by which each sample was coded, in the time of decompressing and
@@ -290,8 +289,8 @@ def heatmap(
     container = _open(source, threads, max_pixels, None)
     from .models.heat import heat_of
 
-    bits = heat_of(container, threads).bits
-    return bits if by_channel else bits.sum(axis=2)
+    heat = heat_of(container, threads)
+    return heat.bits if by_channel else heat.bits.sum(axis=2)
 
 
 def verify(

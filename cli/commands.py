@@ -33,6 +33,7 @@ from .report import as_json as info_as_json
 from .report import describe, result_as_json, summary, table
 from .resources import Resources
 from .sources import densezip_suffixes, expand
+from .targets import STDOUT_FILES
 from .task import Task
 
 __all__ = ["compress", "decompress", "info", "test"]
@@ -194,6 +195,8 @@ def info(
     sources = expand(inputs, recursive=recursive, suffixes=densezip_suffixes)
     if heatmap is not None and len(sources) != 1:
         raise UsageError(f"--heatmap takes one file, not {len(sources)}")
+    if heatmap in STDOUT_FILES:
+        raise UsageError("--heatmap needs a file: what is said goes to standard output")
     drawing = None if heatmap is None else Drawing(heatmap, force=force, source=sources[0].path)
     resources = Resources(1, None, len(sources))
     code = run_batch(sources, job, Console(), done)

@@ -57,7 +57,8 @@ def colours() -> Pixels:
     lab = np.stack([DARKEST + (LIGHTEST - DARKEST) * t, chroma * np.cos(hue), chroma * np.sin(hue)], axis=1)
     linear = np.clip((lab @ np.array(TO_ROOTS).T) ** 3 @ np.array(TO_RGB).T, 0, 1)
     encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return np.round(255 * encoded).astype(np.uint8)
+    table: Pixels = np.round(255 * encoded).astype(np.uint8)
+    return table
 
 
 def scale_of(bits: Bits) -> float:
@@ -73,7 +74,8 @@ def steps_of(bits: Bits, scale: float) -> Pixels:
     """Which of `colours` stands for bits, [H, W] of both."""
     import numpy as np
 
-    return np.clip(bits * (255.999 / scale), 0, 255).astype(np.uint8)
+    steps: Pixels = np.clip(bits * (255.999 / scale), 0, 255).astype(np.uint8)
+    return steps
 
 
 def picture_of(bits: Bits, scale: float) -> Pixels:

@@ -62,6 +62,7 @@ def test_info_refuses_heat_maps_that_cannot_be(tmp_path: Path) -> None:
     result = run("info", "--heatmap", out, first, second)
     assert result.exit_code == 2
     assert "takes one file, not 2" in result.stderr
+    assert run("info", "--heatmap", "-", first).exit_code == 2
     result = run("info", "--heatmap", out, second)
     assert result.exit_code == 3
     assert "kept whole" in result.stderr

@@ -12,6 +12,7 @@ from command_line import run
 from densezip.codec.file import coding
 from densezip.codec.file.container import Container, Header, Payload, parse, serialise
 from densezip.codec.file.payload import Coder
+from densezip.codec.file.region import Region
 from densezip.codec.images.crop import exif_of_part
 from densezip.codec.images.picture import checksum
 from PIL import Image
@@ -68,7 +69,7 @@ def tiled() -> tuple[np.ndarray[Any, Any], bytes, Coder, list[bytes]]:
 
 
 def part_of(container: Container, coder: Coder, region: tuple[int, int, int, int], threads: int = 1) -> Any:
-    return coding.decode_picture(container, lambda _: coder, threads, None, coding.Region(*region)).pixels
+    return coding.decode_picture(container, lambda _: coder, threads, None, Region(*region)).pixels
 
 
 @pytest.mark.parametrize("threads", [1, 3])
