@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .. import DEFAULT_MAX_PIXELS, decompress
-from ..codec.file.container import Payload, check_magic, parse
+from .. import DEFAULT_MAX_PIXELS, decompress, export
+from ..codec.file.container import check_magic, parse
 from ..codec.file.inputs import most_bytes
 from .sources import Source
 from .targets import STDOUT_FILES, Targets
@@ -100,14 +100,11 @@ def _decoded(data: bytes, size: int) -> Image.Image:
     """
     from PIL import Image
 
-    from ..codec.file.coding import stored_bytes
     from ..codec.images.picture import from_array
     from .thumbnails import shrunk, thumbnail_of
 
-    container = parse(data)
-    header = container.header
-    if header.payload is Payload.STORED and header.stored_format in JPEG:
-        stored = stored_bytes(container, most_bytes(DEFAULT_MAX_PIXELS))
+    if parse(data).header.stored_format in JPEG:
+        stored = export(data).data
         # What libjpeg makes of damage is for `decompress` to judge.
         unsound = contextlib.suppress(OSError, ValueError, SyntaxError, Image.DecompressionBombError)
         with unsound, Image.open(BytesIO(stored), formats=["JPEG"]) as image:

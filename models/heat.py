@@ -40,8 +40,8 @@ def heat_of(container: Container, threads: int = 0, report: Callable[[float], No
     """The bits of each sample of a file.
 
     What the photo model coded is decoded and coded again, with all probabilities written down: about the time of both.
-    Of images of few colours each row is measured. Of a file in a format the tiles' sizes are spread over their
-    samples, and nothing is decoded.
+    Of images of few colours each row is measured. Of all others the tiles' sizes are spread over their samples,
+    and nothing is decoded.
 
     Args:
         container: a parsed file, of a size that was checked.
@@ -50,24 +50,23 @@ def heat_of(container: Container, threads: int = 0, report: Callable[[float], No
 
     Raises:
         UnsupportedImageError: the file was kept without a look at its pixels.
-        UnknownModelError: its model is not here.
         FormatError: it is damaged.
     """
     from . import indexed
+    from .photo import ModelId, known_models
+    from .photo.measure import measure_tile
 
     header = container.header
     if header.payload is Payload.FILE:
         kept = file_of_format(header.stored_format)
         raise UnsupportedImageError(f"{kept} that was kept whole: its pixels were not looked at, nor what they take")
+    model = ModelId(header.model, header.digest)
+    photo, few = model in known_models(), model == (indexed.NAME, indexed.DIGEST)
+    if header.payload is not Payload.MODEL or not (photo or few):
+        return Heat(_spread(container), Detail.TILE)
     bits = np.zeros((header.height, header.width, header.channels), np.float32)
-    boxes = header.boxes()
-    if header.payload is not Payload.MODEL:
-        for number, (top, left, bottom, right) in enumerate(boxes):
-            part = bits[top:bottom, left:right]
-            part[:] = 8 * len(container.tile(number)) / part.size
-        return Heat(bits, Detail.TILE)
-    coder, progress = coder_of_header(header), Progress(header.width * header.height, report)
-    few = coder.model == indexed.NAME
+    boxes, coder = header.boxes(), coder_of_header(header)
+    progress = Progress(header.width * header.height, report)
 
     def measure(number: int) -> None:
         top, left, bottom, right = boxes[number]
@@ -78,13 +77,22 @@ def heat_of(container: Container, threads: int = 0, report: Callable[[float], No
             tile = coder.decode(data, part.shape, lambda _: None)
             part[:] = (indexed.measure_rows(tile, advance) / part[0].size)[:, None, None]
         else:
-            from .photo import ModelId
-            from .photo.measure import measure_tile
-
-            model = ModelId(header.model, header.digest)
             part[:] = measure_tile(model, data, part.shape, 8 * header.sample_bytes, advance)
         finish()
 
     for _ in run_jobs(measure, range(len(boxes)), threads, progress):
         pass
     return Heat(bits, Detail.ROW if few else Detail.SAMPLE)
+
+
+def _spread(container: Container) -> NDArray[np.float32]:
+    """The bits of each tile over its samples; those of all over the image where tiles are no parts of it."""
+    header = container.header
+    bits = np.zeros((header.height, header.width, header.channels or 1), np.float32)
+    boxes, sizes = header.boxes(), [len(container.tile(number)) for number in range(header.tiles)]
+    if len(sizes) != len(boxes):
+        boxes, sizes = [(0, 0, header.height, header.width)], [sum(sizes)]
+    for (top, left, bottom, right), size in zip(boxes, sizes, strict=True):
+        part = bits[top:bottom, left:right]
+        part[:] = 8 * size / part.size
+    return bits
