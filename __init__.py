@@ -20,7 +20,7 @@ if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler and (
 
 from collections.abc import Callable
 from os import PathLike
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
 from .codec.arguments import check_callables, check_extension, check_number, check_strip
 from .codec.errors import (
@@ -45,8 +45,9 @@ from .codec.errors import (
     WeightsError,
 )
 from .codec.file.container import Container, Header, Payload, check_magic, parse
-from .codec.file.info import Info, describe
+from .codec.file.info import Exported, Info, describe
 from .codec.file.inputs import bytes_of, most_bytes, take_in
+from .codec.file.region import region_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -89,6 +90,7 @@ __all__ = [
     "compress",
     "decompress",
     "export",
+    "heatmap",
     "info",
     "verify",
 ]
@@ -98,20 +100,6 @@ __version__ = "0.1.0"
 JPEG_MAGIC = b"\xff\xd8\xff"
 DEFAULT_EFFORT = 5
 DEFAULT_MAX_PIXELS = 2**28
-
-
-class Exported(NamedTuple):
-    """An image file made of a .dz file.
-
-    Attributes:
-        data: the bytes of the file.
-        extension: of its format, without a dot ("png", "jpg", ...).
-        lost: what its format could not hold ("EXIF", "ICC profile", ...); empty where the source's own file came back.
-    """
-
-    data: bytes
-    extension: str
-    lost: tuple[str, ...] = ()
 
 
 def compress(
@@ -220,6 +208,7 @@ def decompress(
     threads: int = 0,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     progress: Callable[[float], None] | None = None,
+    region: tuple[int, int, int, int] | None = None,
 ) -> "Image.Image | Array":
     """Decode a .dz file to an image.
 
@@ -228,6 +217,9 @@ def decompress(
         threads: number of tiles decoded at once; 0 for all processors.
         max_pixels: refuse larger images before anything is allocated.
         progress: called with the fraction done, from 0 to 1, from any thread, one call at a time.
+        region: (x, y, width, height) of a part, in pixels as they are stored (no orientation is applied): what a crop
+            of the whole would give, from the tiles that it lies in; what has no tiles is decoded whole. Their CRCs
+            are checked, but the checksum over all pixels only where every tile is needed. EXIF sizes become the part's.
 
     Returns:
         An array where an array went in and where Pillow has no such mode (16-bit colour); else a PIL image.
@@ -241,9 +233,8 @@ def decompress(
     container = _open(source, threads, max_pixels, progress)
     from .codec.images.picture import to_image
 
-    return to_image(
-        _picture(container, _stored(container, threads, max_pixels, progress), threads, max_pixels, progress)
-    )
+    stored = _stored(container, threads, max_pixels, progress)
+    return to_image(_picture(container, stored, threads, max_pixels, progress, region=region))
 
 
 def export(
@@ -253,6 +244,7 @@ def export(
     threads: int = 0,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     progress: Callable[[float], None] | None = None,
+    region: tuple[int, int, int, int] | None = None,
 ) -> Exported:
     """Decode a .dz file to the bytes of an image file.
 
@@ -263,6 +255,7 @@ def export(
         threads: as for `decompress`.
         max_pixels: as for `decompress`.
         progress: as for `decompress`.
+        region: as for `decompress`; a part is a file of its own, in the format that went in where that can hold it.
 
     Returns:
         The file, its extension, and what its format could not hold.
@@ -281,13 +274,13 @@ def export(
 
     own = header.stored_format or header.source_format
     wanted = (extension or own or "png").lower().removeprefix(".")
-    same = bool(own) and (extension is None or own_format(wanted, own))
+    same = region is None and bool(own) and (extension is None or own_format(wanted, own))
     stored = _stored(container, threads, max_pixels, progress)
     if stored is not None and same:
         return Exported(stored, own)
-    if not same or header.remainder is None:
+    if (not same or header.remainder is None) and (region is None or extension is not None):
         format_of_extension(wanted)  # before the work, not after it
-    picture = _picture(container, stored, threads, max_pixels, progress, with_metadata=not same)
+    picture = _picture(container, stored, threads, max_pixels, progress, with_metadata=not same, region=region)
     if same and header.remainder is not None:
         return Exported(put_together(_source(header), picture), own)
     if extension is None:
@@ -310,6 +303,27 @@ def info(source: "File") -> Info:
         FormatError: damaged, or not a .dz file. Pixels are neither decoded nor checked: see `verify`.
     """
     return describe(parse(bytes_of(source, sys.maxsize, check_magic)[0]))
+
+
+def heatmap(
+    source: "File", *, by_channel: bool = False, threads: int = 0, max_pixels: int = DEFAULT_MAX_PIXELS
+) -> "npt.NDArray[np.float32]":
+    """Bits of the pixels of a .dz file: float32 [H, W], or of its samples, [H, W, C]; without headers and metadata.
+
+    Of the photo model -log2 of the probability by which each sample was coded, in the time of decompressing and
+    compressing; of images of few colours what each row took, of other payloads what each tile took, spread evenly.
+
+    Args:
+        source: as for `decompress`, and so are `threads`, `max_pixels` and what is raised.
+        by_channel: give the bits of each sample, not their sum over a pixel.
+        threads: number of tiles at work at once.
+        max_pixels: refuse larger images.
+    """
+    container = _open(source, threads, max_pixels, None)
+    from .models.heat import heat_of
+
+    heat = heat_of(container, threads)
+    return heat.bits if by_channel else heat.bits.sum(axis=2)
 
 
 def verify(
@@ -346,7 +360,7 @@ def verify(
     if stored is not None:
         back = wanted is None or stored == wanted
         if header.payload is Payload.STORED or (header.payload is Payload.JPEG and not back and header.mode):
-            picture = _stored_picture(header, stored, max_pixels)
+            picture = _picture(container, stored, threads, max_pixels, progress)
             back = back or (pixels_only and wanted is not None and same_pixels(picture, wanted))
     else:
         picture = _picture(container, None, threads, max_pixels, progress, with_metadata=False)
@@ -399,46 +413,33 @@ def _picture(
     progress: Callable[[float], None] | None,
     *,
     with_metadata: bool = True,
+    region: object = None,
 ) -> "Picture":
-    """The picture in a .dz file of any kind; its metadata costs a look at the remainder."""
+    """The picture in a .dz file of any kind, or a part of it; its metadata costs a look at the remainder."""
     header = container.header
-    if stored is not None:
-        return _stored_picture(header, stored, max_pixels)
     from .codec.file.coding import decode_picture
+    from .codec.file.part import described_as_part, part_of, stored_picture
+
+    if stored is not None:
+        return part_of(stored_picture(header, stored, max_pixels), region)
+    part = region_of(region, header.width, header.height)
 
     def known(header: Header) -> "Coder":
         from .models.coders import coder_of_header
 
         return coder_of_header(header)
 
-    picture = decode_picture(container, known, threads, progress)
+    picture = decode_picture(container, known, threads, progress, part)
     if progress is not None:
         progress(1.0)
-    if not with_metadata or header.remainder is None:
-        return picture
-    from .codec.images.source import with_metadata as add
+    if with_metadata and header.remainder is not None:
+        from .codec.images.source import with_metadata as add
 
-    return add(_source(header), picture)
+        picture = add(_source(header), picture)
+    return picture if part is None else described_as_part(picture)
 
 
 def _source(header: Header) -> "SourceFile":
     from .codec.images.source import Source as SourceFile
 
     return SourceFile(header.source_format, header.remainder, header.source_checksum)
-
-
-def _stored_picture(header: Header, data: bytes, max_pixels: int) -> "Picture":
-    from .codec.images.imagefile import read
-    from .codec.images.modes import file_of_format
-
-    try:
-        picture = read(data, max_pixels).picture
-    except UnsupportedImageError as error:
-        raise UnsupportedImageError(f"{file_of_format(header.stored_format)} that was kept whole: {error}") from None
-    except InputError as error:
-        raise CorruptPayloadError(f"the stored {header.stored_format} file: {error}") from error
-    found = f"{picture.mode} {picture.pixels.shape[1]}x{picture.pixels.shape[0]}"
-    said = f"{header.mode} {header.width}x{header.height}"
-    if header.payload is not Payload.FILE and header.mode and found != said:
-        raise CorruptPayloadError(f"the stored {header.stored_format} file is {found}, the header says {said}")
-    return picture

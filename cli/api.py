@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from io import BytesIO
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from .. import Info, OutputFormatError, compress, export, info, verify
+from .. import DEFAULT_MAX_PIXELS, Info, LimitError, OutputFormatError, compress, export, info, verify
+from ..codec.file.container import parse
+
+if TYPE_CHECKING:
+    from .heatpicture import Pixels
 
 __all__ = [
     "Named",
@@ -18,6 +22,7 @@ __all__ = [
     "check_head",
     "check_target",
     "compress",
+    "draw_heatmap",
     "export",
     "image_suffixes",
     "info",
@@ -90,3 +95,21 @@ def is_always_kept(head: bytes) -> bool:
 
     kind = recognise(head)
     return kind is not None and (kind.opaque or kind.lossy)
+
+
+def draw_heatmap(data: bytes, progress: Progress) -> Pixels:
+    """A picture of where the bits of a .dz file went, RGB [H, W, 3].
+
+    Raises:
+        LimitError: it has more than `DEFAULT_MAX_PIXELS` pixels.
+        DensezipError: whatever else is wrong with it.
+    """
+    from ..models.heat import heat_of
+    from .heatpicture import draw
+
+    container = parse(data)
+    width, height = container.header.width, container.header.height
+    if width * height > DEFAULT_MAX_PIXELS:
+        raise LimitError(f"{width}x{height} is {width * height} pixels; the limit is {DEFAULT_MAX_PIXELS}")
+    heat = heat_of(container, report=progress)
+    return draw(heat.bits.sum(axis=2), heat.detail.value)

@@ -8,20 +8,23 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from .. import DEFAULT_EFFORT, Info
+from .. import DEFAULT_EFFORT, Info, UsageError
 from ..codec.file.container import check_magic
 from ..codec.file.inputs import most_bytes
 from . import api
 from .batch import run_batch
 from .console import Console
 from .convert import Compression, Decompression, decoding_memory
+from .drawing import Drawing
 from .jobs import Options, convert_all
 from .options import (
+    FORCE,
     OptionalValue,
     decoding_options,
     input_options,
     json_option,
     output_options,
+    region_option,
     strip_option,
     verbosity_options,
 )
@@ -30,6 +33,7 @@ from .report import as_json as info_as_json
 from .report import describe, result_as_json, summary, table
 from .resources import Resources
 from .sources import densezip_suffixes, expand
+from .targets import STDOUT_FILES
 from .task import Task
 
 __all__ = ["compress", "decompress", "info", "test"]
@@ -100,10 +104,12 @@ Examples:
   densezip decompress -r packed --output-dir album
   densezip decompress --rm *.dz              back to images
   densezip decompress photo.png.dz -o - | display -
+  densezip decompress --region 100,50,640,480 photo.png.dz -o part.png
 """
 )
 @input_options
 @output_options
+@region_option
 @decoding_options
 @json_option
 @verbosity_options
@@ -113,6 +119,7 @@ def decompress(
     /,
     *,
     inputs: tuple[str, ...],
+    region: tuple[int, int, int, int] | None,
     max_pixels: int,
     quiet: bool,
     verbose: bool,
@@ -125,7 +132,9 @@ def decompress(
     another suffix writes that format if it can hold the image without loss; what else it cannot hold is said, and with
     --rm an error. What is up to date is skipped, and no file is overwritten without -f.
     """
-    conversion = Decompression(max_pixels=max_pixels)
+    if region is not None and (options["output"] is None or options["remove"]):
+        raise UsageError("--region needs -o, for a part is not called as the whole, and excludes --rm")
+    conversion = Decompression(max_pixels=max_pixels, region=region)
     ctx.exit(convert_all(inputs, conversion, Console(quiet=quiet, verbose=verbose), Options(**options)))
 
 
@@ -136,13 +145,32 @@ Examples:
   densezip info --json *.dz | jq .bpsp
   densezip info -v *.dz                everything about each
   densezip info -r packed              a table
+  densezip info --heatmap heat.png photo.png.dz
 """
 )
 @input_options
 @json_option
+@click.option(
+    "--heatmap",
+    metavar="FILE",
+    type=click.Path(readable=False),
+    help="Also draw where the bits of one file went, as a picture with a legend. Takes the time of decompressing and "
+    "compressing it.",
+)
+@FORCE
 @click.option("-v", "--verbose", is_flag=True, help="Say everything about each of several files.")
 @click.pass_context
-def info(ctx: click.Context, /, *, inputs: tuple[str, ...], recursive: bool, as_json: bool, verbose: bool) -> None:
+def info(
+    ctx: click.Context,
+    /,
+    *,
+    inputs: tuple[str, ...],
+    recursive: bool,
+    as_json: bool,
+    verbose: bool,
+    heatmap: str | None,
+    force: bool,
+) -> None:
     """Say what .dz files hold, from their headers.
 
     Of one file everything is said, of several a line each and their sum. Nothing is decoded: `densezip test` does that.
@@ -150,7 +178,11 @@ def info(ctx: click.Context, /, *, inputs: tuple[str, ...], recursive: bool, as_
     rows: list[tuple[str, Info]] = []
 
     def job(task: Task) -> Info:
-        return api.info(task.source.load(resources.longest, check_magic).data)
+        data = task.source.load(resources.longest, check_magic).data
+        header = api.info(data)
+        if drawing is not None:
+            drawing.write(api.draw_heatmap(data, task.progress()))
+        return header
 
     def done(task: Task, error: str | None, code: int) -> None:
         if error is not None:
@@ -161,6 +193,11 @@ def info(ctx: click.Context, /, *, inputs: tuple[str, ...], recursive: bool, as_
             rows.append((task.source.name, task.result))
 
     sources = expand(inputs, recursive=recursive, suffixes=densezip_suffixes)
+    if heatmap is not None and len(sources) != 1:
+        raise UsageError(f"--heatmap takes one file, not {len(sources)}")
+    if heatmap in STDOUT_FILES:
+        raise UsageError("--heatmap needs a file: what is said goes to standard output")
+    drawing = None if heatmap is None else Drawing(heatmap, force=force, source=sources[0].path)
     resources = Resources(1, None, len(sources))
     code = run_batch(sources, job, Console(), done)
     if rows and (len(sources) == 1 or verbose):

@@ -243,7 +243,13 @@ class Compression(Conversion):
 
 @dataclass(frozen=True)
 class Decompression(Conversion):
-    """From .dz files to image files."""
+    """From .dz files to image files.
+
+    Attributes:
+        region: (x, y, width, height) of the part that is wanted; None for the whole.
+    """
+
+    region: tuple[int, int, int, int] | None = None
 
     word = "decoded"
     unforeseen = word
@@ -278,7 +284,14 @@ class Decompression(Conversion):
         """The image file."""
         extension = output.suffix if output is not None else ""
         try:
-            made = api.export(data, extension or None, threads=threads, max_pixels=self.max_pixels, progress=progress)
+            made = api.export(
+                data,
+                extension or None,
+                threads=threads,
+                max_pixels=self.max_pixels,
+                progress=progress,
+                region=self.region,
+            )
         except OutputFormatError as error:
             raise OutputError(str(error)) from error
         header = api.info(data)
@@ -304,7 +317,9 @@ class Decompression(Conversion):
         return made.data == existing and not made.lost and not (made.other_format and made.header.lossy_source)
 
     def standing(self, existing: bytes, source: Made) -> Standing:
-        """Whether it is an image of that size."""
+        """Whether it is an image of that size. Of parts nobody knows which one it is."""
+        if self.region is not None:
+            return Standing.OTHER
         header, size = api.info(source.whole()), dimensions(existing)
         fits = size is None or not header.width or size == (header.width, header.height)
         return Standing.CURRENT if fits else Standing.OTHER

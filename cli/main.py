@@ -17,11 +17,14 @@ from .. import DensezipError, OutputError
 from .batch import BROKEN_PIPE, HANGUP, INTERRUPTED, TERMINATED
 from .commands import compress, decompress, info, test
 from .console import Console
+from .desktop import desktop_install
 from .evaluate import evaluate, models
 from .output import closed_streams_fail, silence
+from .reporting import report
 from .sample import inpaint, sample
 from .shards import batch
 from .sources import DENSEZIP_SUFFIX
+from .thumbnail import thumbnail
 from .train import train
 from .version import version_option
 
@@ -121,6 +124,7 @@ Examples:
   densezip decompress photo.png.dz -o photo.webp
   densezip info photo.png.dz                size, model, metadata
   densezip test -r packed                   decode and check, write nothing
+  densezip report photo.png -o report.html  sizes, times, where the bits went
   cat photo.png | densezip compress - > photo.png.dz
 
 \b
@@ -157,7 +161,21 @@ def app(ctx: click.Context, /) -> None:
 
 
 version_option(app)
-for command in (compress, decompress, info, test, train, evaluate, models, sample, inpaint, batch):
+for command in (
+    compress,
+    decompress,
+    info,
+    test,
+    report,
+    train,
+    evaluate,
+    models,
+    sample,
+    inpaint,
+    batch,
+    thumbnail,
+    desktop_install,
+):
     app.add_command(command)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +19,7 @@ __all__ = [
     "input_options",
     "json_option",
     "output_options",
+    "region_option",
     "strip_option",
     "verbosity_options",
 ]
@@ -97,6 +99,28 @@ strip_option = click.option(
     help="Drop metadata: EXIF, XMP, text, times, resolution, thumbnails and all that is not known. What changes the "
     "look is kept: orientation, ICC profile, gamma, chromaticities, cICP, sRGB, transparency. --strip=all drops these, "
     "too, but for transparency and palettes: the picture may look different.",
+)
+
+
+class RegionText(click.ParamType):  # type: ignore[type-arg, unused-ignore]
+    """x,y,width,height in pixels. Whether it is inside of an image is seen when that is known."""
+
+    name = "X,Y,W,H"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        """Four integers."""
+        if isinstance(value, tuple):
+            return value
+        if not re.fullmatch(r"[+-]?[0-9]{1,10}(,[+-]?[0-9]{1,10}){3}", value):
+            self.fail(f"{value!r} is not x,y,width,height such as 100,50,640,480", param, ctx)
+        return tuple(int(number) for number in value.split(","))
+
+
+region_option = click.option(
+    "--region",
+    type=RegionText(),
+    help="Decode a part only: columns to the left of it, rows above it, its width and height, in pixels as they are "
+    "stored. Takes the time of the tiles that it lies in. Needs -o.",
 )
 
 json_option = click.option(

@@ -22,7 +22,7 @@ from ..codec import native
 from ..codec.errors import CorruptPayloadError
 from ..codec.images.picture import Array
 
-__all__ = ["DIGEST", "MAX_COLOURS", "NAME", "decode_tile", "encode_tile", "tile_shape"]
+__all__ = ["DIGEST", "MAX_COLOURS", "NAME", "decode_tile", "encode_tile", "measure_rows", "tile_shape"]
 
 NAME = "indexed"
 # Nothing is trained: these four bytes stand for the arithmetic, and change with it.
@@ -143,6 +143,32 @@ def encode_tile(pixels: Array, progress: Callable[[int], None]) -> bytes:
     # The first byte of x1 is below that of x2: one more than it, and zeros that need not be written, lie between them.
     parts.append(bytes([(int(state.registers[X1]) >> 24) + 1]))
     return b"".join(parts)
+
+
+def measure_rows(pixels: Array, progress: Callable[[int], None]) -> npt.NDArray[np.float64]:
+    """Bits of each row of a tile, [h], when it is coded; its table of colours is not in them.
+
+    Args:
+        pixels: [h, w, C] uint8.
+        progress: called with numbers of pixels done.
+    """
+    height, width, _ = pixels.shape
+    colours, indices = _named(pixels)
+    bits = (len(colours) - 1).bit_length()
+    spent = np.zeros(height + 1)
+    if bits:
+        state = _State(height, width, bits)
+        state.canvas[MARGIN:, MARGIN:-MARGIN] = indices
+        data = np.zeros(int(width * bits * BYTES_PER_DECISION) + SPARE_BYTES, np.uint8)
+        written = 0
+        for row in range(height):
+            state.registers[POSITION] = 0
+            state.run(row, row + 1, data, decoding=False)
+            written += int(state.registers[POSITION])
+            # What the interval has shrunk by since the last byte was written is spent, too.
+            spent[row + 1] = 8 * written + 32 - np.log2(float(state.registers[X2] - state.registers[X1]) + 1)
+            progress(width)
+    return np.diff(spent)
 
 
 def _named(pixels: Array) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint8]]:

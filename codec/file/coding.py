@@ -20,12 +20,13 @@ from ..errors import (
 from ..images.picture import Array, Picture, check_palette, checksum, digest
 from ..images.source import Source
 from .candidates import choose
-from .container import Container, Header, Payload, parse, serialise
+from .container import Box, Container, Header, Payload, parse, serialise
 from .enlarged import DIGEST as ENLARGED_DIGEST
 from .enlarged import NAME as ENLARGED
 from .enlarged import shrink, unwrap, wrap
 from .packing import PLAIN, pack, unpack
 from .payload import Coder, Progress, decode_tiles, png_coder, webp_coder
+from .region import Region, tiles_in
 
 __all__ = ["decode_picture", "encode_picture", "keep", "store", "stored_bytes"]
 
@@ -113,14 +114,17 @@ def decode_picture(
     known_coder: Callable[[Header], Coder],
     threads: int,
     report: Callable[[float], None] | None,
+    region: Region | None = None,
 ) -> Picture:
-    """Decode every tile and check every checksum of a file that is not a stored one.
+    """Decode every tile, or those of a region, and check every checksum of a file that is not a stored one.
 
     Args:
         container: a parsed file.
         known_coder: the coder of the model that the header names; raises UnknownModelError.
         threads: number of tiles decoded at once; 0 for all processors.
         report: called with the fraction done.
+        region: the part that is wanted; None for the whole. The pixels' checksum is checked only if the region needs
+            every tile, for it is of the whole.
 
     Raises:
         UnknownModelError: the model, or its weights, are not here.
@@ -128,8 +132,12 @@ def decode_picture(
         ChecksumError: a tile is damaged, or the pixels came out wrong.
     """
     header = container.header
-    pixels = _decode_pixels(container, known_coder, threads, report)
-    _check(checksum(pixels), header.checksum, "pixels")
+    if region is not None and len(tiles_in(header.boxes(), region.box)) < header.tiles:
+        pixels = _decode_pixels(container, known_coder, threads, report, region.box)
+    else:
+        pixels = _decode_pixels(container, known_coder, threads, report)
+        _check(checksum(pixels), header.checksum, "pixels")
+        pixels = pixels if region is None else region.of(pixels)
     return Picture(pixels, header.mode, header.bits, header.chunks, header.array_ndim)
 
 
@@ -138,8 +146,9 @@ def _decode_pixels(
     known_coder: Callable[[Header], Coder],
     threads: int,
     report: Callable[[float], None] | None,
+    window: Box | None = None,
 ) -> Array:
-    """Decode every tile."""
+    """Decode every tile, or those of a window. An enlarged picture has one tile, which is always wanted whole."""
     header = container.header
     if header.payload is Payload.MODEL and (header.model, header.digest) == (ENLARGED, ENLARGED_DIGEST):
         inner, rows, columns = unwrap(container)
@@ -159,7 +168,9 @@ def _decode_pixels(
         )
     else:
         raise HeaderError(f"a {header.payload.name} payload in mode {header.mode}")
-    return decode_tiles(coder, container, threads, Progress(header.width * header.height, report))
+    wanted = header.boxes() if window is None else [box for _, box in tiles_in(header.boxes(), window)]
+    progress = Progress(sum((low - top) * (right - left) for top, left, low, right in wanted), report)
+    return decode_tiles(coder, container, threads, progress, window)
 
 
 def store(picture: Picture, original: bytes, extension: str, *, lossy: bool) -> bytes:

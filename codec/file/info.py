@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..errors import CorruptPayloadError, DensezipError, TruncatedError
 from ..fields import Reader
 from ..images.modes import Chunk
 from .container import Container, Header, Payload
 
-__all__ = ["Info", "describe"]
+__all__ = ["Exported", "Info", "describe"]
 
 # Names for the PNG chunks that most files have; other chunks keep their own.
 NAMES = {
@@ -24,6 +25,20 @@ NAMES = {
     "zTXt": "text",
     "iTXt": "text",
 }
+
+
+class Exported(NamedTuple):
+    """An image file made of a .dz file.
+
+    Attributes:
+        data: the bytes of the file.
+        extension: of its format, without a dot ("png", "jpg", ...).
+        lost: what its format could not hold ("EXIF", "ICC profile", ...); empty where the source's own file came back.
+    """
+
+    data: bytes
+    extension: str
+    lost: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from ..images.picture import Array
 from ..images.png import png
 from ..images.png import read as pngread
 from .container import Box, Container, Payload, boxes
+from .region import tiles_in
 
 __all__ = [
     "PNG_SETTINGS",
@@ -159,8 +160,20 @@ def encode_tiles(coder: Coder, pixels: Array, threads: int, progress: Progress) 
     return list(run_jobs(encode, grid, threads, progress))
 
 
-def decode_tiles(coder: Coder, container: Container, threads: int, progress: Progress) -> Array:
-    """Decode all tiles of a file.
+def decode_tiles(
+    coder: Coder, container: Container, threads: int, progress: Progress, window: Box | None = None
+) -> Array:
+    """Decode all tiles of a file, or those of a window.
+
+    Args:
+        coder: that wrote them.
+        container: the file.
+        threads: number of tiles decoded at once; 0 for all processors.
+        progress: counts the pixels of the tiles that are decoded.
+        window: (top, left, bottom, right) of the part that is wanted; None for the whole.
+
+    Returns:
+        The samples of the part, [h, w, C].
 
     Raises:
         ChecksumError: a tile is damaged.
@@ -168,7 +181,8 @@ def decode_tiles(coder: Coder, container: Container, threads: int, progress: Pro
     """
     header = container.header
     sample = np.uint16 if header.sample_bytes == 2 else np.uint8
-    pixels = cast(Array, np.empty((header.height, header.width, header.channels), sample))
+    y, x, end_y, end_x = window or (0, 0, header.height, header.width)
+    pixels = cast(Array, np.empty((end_y - y, end_x - x, header.channels), sample))
 
     def decode(job: tuple[int, Box]) -> None:
         index, (top, left, bottom, right) = job
@@ -177,10 +191,12 @@ def decode_tiles(coder: Coder, container: Container, threads: int, progress: Pro
         tile = coder.decode(bytes(container.tile(index)), shape, advance)
         if tile.shape != shape or tile.dtype != sample:
             raise CorruptPayloadError(f"tile {index + 1}: {tile.dtype} {tile.shape} where {shape} was announced")
-        pixels[top:bottom, left:right] = tile
+        up, start, low, end = max(top, y), max(left, x), min(bottom, end_y), min(right, end_x)
+        pixels[up - y : low - y, start - x : end - x] = tile[up - top : low - top, start - left : end - left]
         finish()
 
-    for _ in run_jobs(decode, list(enumerate(header.boxes())), threads, progress):
+    wanted = tiles_in(header.boxes(), (y, x, end_y, end_x))
+    for _ in run_jobs(decode, wanted, threads, progress):
         pass
     return pixels
 

@@ -14,7 +14,7 @@
 | `adaptive.kernels.c` | the last stage: counters that learn the image's own values, bit by bit |
 | `tile.kernels.c` | the loop over pixels |
 | `check.kernels.c` | single steps of these, for tests |
-| `tile.py` | tiles to bytes and back |
+| `tile.py`, `measure.py` | tiles to bytes and back; the bits that each sample took |
 | `observe.py`, `torchnet.py`, `train.py` | training; the last two need torch |
 
 Importing this package imports none of the slow ones.
