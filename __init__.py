@@ -10,7 +10,7 @@ Importing the package imports the standard library only; numpy, Pillow and the m
 
 from collections.abc import Callable
 from os import PathLike
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
 from .codec.errors import (
     BadMagicError,
@@ -33,13 +33,14 @@ from .codec.errors import (
     WeightsError,
 )
 from .codec.file.container import Container, Header, Payload, parse
-from .codec.file.info import Info, describe
+from .codec.file.info import Exported, Info, describe
 from .codec.file.inputs import bytes_of, take_in
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     from PIL import Image
+    from torch import nn
 
     from .codec.file.payload import Coder
     from .codec.images.picture import Picture
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     Array: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
     File: TypeAlias = str | PathLike[str] | bytes | bytearray | memoryview | BinaryIO
     Source: TypeAlias = Image.Image | Array | File
+    Model: TypeAlias = str | PathLike[str] | nn.Module
 
 __all__ = [
     "DEFAULT_EFFORT",
@@ -86,26 +88,14 @@ DEFAULT_EFFORT = 5
 DEFAULT_MAX_PIXELS = 2**28
 
 
-class Exported(NamedTuple):
-    """An image file made of a .dz file.
-
-    Attributes:
-        data: the bytes of the file.
-        extension: of its format, without a dot ("png", "jpg", ...).
-        lost: what its format could not hold ("EXIF", "ICC profile", ...); empty where the source's own file came back.
-    """
-
-    data: bytes
-    extension: str
-    lost: tuple[str, ...] = ()
-
-
 def compress(
     image: "Source",
     *,
     effort: int = DEFAULT_EFFORT,
     threads: int = 0,
     strip: bool | str = False,
+    model: "Model | None" = None,
+    device: str = "cpu",
     max_pixels: int = DEFAULT_MAX_PIXELS,
     progress: Callable[[float], None] | None = None,
     notice: Callable[[str], None] | None = None,
@@ -119,6 +109,9 @@ def compress(
         threads: number of tiles coded at once; 0 for all processors.
         strip: True drops the metadata that does not change how the image looks; orientation, colour profile, gamma and
             transparency stay. "all" drops these, too, but for transparency.
+        model: code the pixels by this density model instead, and by nothing else: a checkpoint by name or path, or a
+            torch module (`densezip.models`). Who decodes has to have it. `effort` and `threads` do not matter then.
+        device: where its network runs: "cpu", "cuda", "cuda:1" or "auto".
         max_pixels: refuse larger images before decoding them.
         progress: called with the fraction done, from 0 to 1, from any thread, one call at a time.
         notice: called with a sentence where something deserves a word, such as why a file is kept whole.
@@ -129,7 +122,9 @@ def compress(
     Raises:
         UsageError: an argument out of range or of another type.
         UnreadableImageError: not an image file that we know, damaged or cut short.
-        UnsupportedImageError: an image or array of a kind that is not coded (a file of such a kind is kept whole).
+        UnsupportedImageError: an image or array of a kind that is not coded (a file of such a kind is kept whole); one
+            that the given model does not take without loss.
+        InputError: there is no such model.
         LimitError: more than `max_pixels` pixels.
         WeightsError: the weights of the model are missing or damaged.
     """
@@ -147,6 +142,10 @@ def compress(
             return keep(taken.data, taken.extension, lossy=taken.lossy)
         kept = store(taken.picture, taken.data, taken.extension, lossy=taken.lossy)
         return kept if taken.lossy else min(kept, keep(taken.data, taken.extension, lossy=False), key=len)
+    if model is not None:
+        from .models.coders import encode_by_model
+
+        return encode_by_model(taken.picture, (model, device), progress, taken.source)
 
     def photo(height: int, width: int, depth: int) -> "Coder":
         from .models.coders import coder_for_effort
@@ -170,6 +169,8 @@ def decompress(
     source: "File",
     *,
     threads: int = 0,
+    model: "Model | None" = None,
+    device: str = "cpu",
     max_pixels: int = DEFAULT_MAX_PIXELS,
     progress: Callable[[float], None] | None = None,
 ) -> "Image.Image | Array":
@@ -178,6 +179,9 @@ def decompress(
     Args:
         source: a .dz file: its path, its bytes, or a file object open for reading bytes.
         threads: number of tiles decoded at once; 0 for all processors.
+        model: of a file coded by a density model, the checkpoint (name or path) or torch module; None for one of its
+            name and digest among those that come with densezip, and in the folders that DENSEZIP_MODELS names.
+        device: where its network runs, as for `compress`.
         max_pixels: refuse larger images before anything is allocated.
         progress: called with the fraction done, from 0 to 1, from any thread, one call at a time.
 
@@ -185,14 +189,14 @@ def decompress(
         An array where an array went in and where Pillow has no such mode (16-bit colour); else a PIL image.
 
     Raises:
-        FormatError: damaged, or not a .dz file (see its subclasses).
+        FormatError: damaged, or not a .dz file (see its subclasses); UnknownModelError: its model is not here.
         LimitError: more than `max_pixels` pixels.
         UnsupportedImageError: the file was kept whole because its pixels cannot be read; `export` gives it back.
     """
     container = _open(source, threads, max_pixels)
     from .codec.images.picture import to_image
 
-    return to_image(_picture(container, threads, max_pixels, progress))
+    return to_image(_picture(container, threads, (model, device), max_pixels, progress))
 
 
 def export(
@@ -200,6 +204,8 @@ def export(
     extension: str | None = None,
     *,
     threads: int = 0,
+    model: "Model | None" = None,
+    device: str = "cpu",
     max_pixels: int = DEFAULT_MAX_PIXELS,
     progress: Callable[[float], None] | None = None,
 ) -> Exported:
@@ -210,6 +216,8 @@ def export(
         extension: "png", "webp", "tiff", "ppm", "bmp", ... with or without a dot. None for the file that went in, byte
             for byte or at least its pixels and every byte outside them (`Info.exact`); for images and arrays PNG.
         threads: as for `decompress`.
+        model: as for `decompress`.
+        device: as for `decompress`.
         max_pixels: as for `decompress`.
         progress: as for `decompress`.
 
@@ -234,7 +242,7 @@ def export(
         return Exported(stored_bytes(container, _most_bytes(max_pixels)), own)
     if not same or header.remainder is None:
         format_of_extension(wanted)  # before the work, not after it
-    picture = _picture(container, threads, max_pixels, progress, with_metadata=not same)
+    picture = _picture(container, threads, (model, device), max_pixels, progress, with_metadata=not same)
     if same and header.remainder is not None:
         return Exported(put_together(_source(header), picture), own)
     if extension is None:
@@ -266,6 +274,8 @@ def verify(
     original: "File | None" = None,
     pixels_only: bool = False,
     threads: int = 0,
+    model: "Model | None" = None,
+    device: str = "cpu",
     max_pixels: int = DEFAULT_MAX_PIXELS,
     progress: Callable[[float], None] | None = None,
 ) -> Info:
@@ -277,6 +287,8 @@ def verify(
             pixel stream.
         pixels_only: of that file only the pixels have to come back, since its metadata was stripped.
         threads: as for `decompress`.
+        model: as for `decompress`.
+        device: as for `decompress`.
         max_pixels: as for `decompress`.
         progress: as for `decompress`.
 
@@ -294,7 +306,7 @@ def verify(
     if header.payload is Payload.FILE:
         back = wanted is None or stored_bytes(container, _most_bytes(max_pixels)) == wanted
     else:
-        picture = _picture(container, threads, max_pixels, progress, with_metadata=False)
+        picture = _picture(container, threads, (model, device), max_pixels, progress, with_metadata=False)
         if header.payload is Payload.STORED:
             back = wanted is None or stored_bytes(container, _most_bytes(max_pixels)) == wanted
             back = back or (pixels_only and wanted is not None and same_pixels(picture, wanted))
@@ -334,15 +346,18 @@ def _open(source: "File", threads: int, max_pixels: int) -> Container:
 def _picture(
     container: Container,
     threads: int,
+    model: "tuple[Model | None, str]",
     max_pixels: int,
     progress: Callable[[float], None] | None,
     *,
     with_metadata: bool = True,
 ) -> "Picture":
-    """The picture in a .dz file of any kind; its metadata costs a look at the remainder."""
+    """The picture in a .dz file of any kind; its metadata costs a look at the remainder. `model` has its device."""
     header = container.header
     if header.payload in (Payload.STORED, Payload.FILE):
-        return _stored_picture(container, max_pixels)
+        from .codec.file.coding import stored_picture
+
+        return stored_picture(container, max_pixels, _most_bytes(max_pixels))
     from .codec.file.coding import decode_picture
 
     def known(header: Header) -> "Coder":
@@ -350,7 +365,12 @@ def _picture(
 
         return coder_of_header(header)
 
-    picture = decode_picture(container, known, threads, progress)
+    if header.payload is Payload.CHAINED:
+        from .models.coders import decode_by_model
+
+        picture = decode_by_model(container, model, progress)
+    else:
+        picture = decode_picture(container, known, threads, progress)
     if progress is not None:
         progress(1.0)
     if with_metadata and header.remainder is not None:
@@ -364,30 +384,6 @@ def _source(header: Header) -> "SourceFile":
     from .codec.images.source import Source as SourceFile
 
     return SourceFile(header.source_format, header.remainder, header.source_checksum)
-
-
-def _stored_picture(container: Container, max_pixels: int) -> "Picture":
-    from .codec.file.coding import stored_bytes
-    from .codec.images.imagefile import read
-
-    header = container.header
-    data = stored_bytes(container, _most_bytes(max_pixels))
-    try:
-        picture = read(data, max_pixels).picture
-    except UnsupportedImageError as error:
-        raise UnsupportedImageError(f"a {header.stored_format} file that was kept whole: {error}") from None
-    except InputError as error:
-        raise CorruptPayloadError(f"the stored {header.stored_format} file: {error}") from error
-    if header.payload is Payload.STORED and (picture.mode, *picture.pixels.shape[:2]) != (
-        header.mode,
-        header.height,
-        header.width,
-    ):
-        raise CorruptPayloadError(
-            f"the stored {header.stored_format} file is {picture.mode} {picture.pixels.shape[1]}x"
-            f"{picture.pixels.shape[0]}, the header says {header.mode} {header.width}x{header.height}"
-        )
-    return picture
 
 
 def _most_bytes(max_pixels: int) -> int:

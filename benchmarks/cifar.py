@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from densezip.models.autoregressive.density import AutoregressiveModel
 from densezip.models.checkpoint import load_model
-from densezip.models.evaluation import evaluate_model
+from densezip.models.evaluation import measure
 from densezip.models.shipped import entries, find_checkpoint
 from densezip.models.training.data import open_data
 from photos import coders
@@ -69,7 +69,7 @@ def measure_models(
         model, _ = load_model(path)
         assert isinstance(model, AutoregressiveModel)
         for ensemble in (False, True)[: 1 + (name in ensembles)]:
-            evaluation = evaluate_model(model, path.stem, images, data, ensemble=ensemble)
+            evaluation = measure(model, images, name=path.stem, data=data, ensemble=ensemble)
             if not evaluation.lossless:
                 raise SystemExit(f"{name} has changed an image")
             row = dataclasses.asdict(evaluation) | {"complaint": evaluation.complaint()}

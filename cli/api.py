@@ -51,6 +51,8 @@ def compress(
     effort: int,
     threads: int,
     strip: Strip,
+    model: str | None,
+    device: str,
     max_pixels: int,
     progress: Progress,
     notice: Callable[[str], None],
@@ -61,15 +63,28 @@ def compress(
         effort=effort,
         threads=threads,
         strip=strip,
+        model=model,
+        device=device,
         max_pixels=max_pixels,
         progress=progress,
         notice=notice,
     )
 
 
-def export(data: bytes, extension: str | None, *, threads: int, max_pixels: int, progress: Progress) -> Exported:
+def export(
+    data: bytes,
+    extension: str | None,
+    *,
+    threads: int,
+    model: str | None,
+    device: str,
+    max_pixels: int,
+    progress: Progress,
+) -> Exported:
     """An image file; without an extension the source's own."""
-    return _export(data, extension, threads=threads, max_pixels=max_pixels, progress=progress)
+    return _export(
+        data, extension, threads=threads, model=model, device=device, max_pixels=max_pixels, progress=progress
+    )
 
 
 def info(data: bytes) -> Info:
@@ -82,6 +97,8 @@ def verify(
     *,
     original: bytes | None = None,
     threads: int,
+    model: str | None,
+    device: str,
     max_pixels: int,
     progress: Progress | None = None,
 ) -> Info:
@@ -91,11 +108,26 @@ def verify(
         ChecksumError: Something else comes back, or only the pixels do.
         FormatError: It is damaged.
     """
-    return _verify(data, original=original, threads=threads, max_pixels=max_pixels, progress=progress)
+    return _verify(
+        data,
+        original=original,
+        threads=threads,
+        model=model,
+        device=device,
+        max_pixels=max_pixels,
+        progress=progress,
+    )
 
 
 def verify_stripped(
-    data: bytes, original: bytes, *, threads: int, max_pixels: int, progress: Progress | None = None
+    data: bytes,
+    original: bytes,
+    *,
+    threads: int,
+    model: str | None,
+    device: str,
+    max_pixels: int,
+    progress: Progress | None = None,
 ) -> None:
     """Decodes a .dz file made without metadata, and compares its pixels with those of `original`.
 
@@ -103,7 +135,16 @@ def verify_stripped(
         ChecksumError: They differ, or cannot be compared.
         FormatError: It is damaged.
     """
-    _verify(data, original=original, pixels_only=True, threads=threads, max_pixels=max_pixels, progress=progress)
+    _verify(
+        data,
+        original=original,
+        pixels_only=True,
+        threads=threads,
+        model=model,
+        device=device,
+        max_pixels=max_pixels,
+        progress=progress,
+    )
 
 
 def source_format(header: Info) -> str:

@@ -18,6 +18,7 @@ from .options import (
     decoding_options,
     input_options,
     json_option,
+    model_options,
     output_options,
     strip_option,
     verbosity_options,
@@ -39,6 +40,7 @@ Examples:
   densezip compress photo.png                write photo.png.dz
   densezip compress -e 9 *.png               smallest files, slowest
   densezip compress photo.png -o small.dz
+  densezip compress --model ride-cifar10 photo.png
   densezip compress -r album --output-dir packed --rm
   densezip compress -r -n album              what would be done
   cat photo.png | densezip compress - > photo.png.dz
@@ -56,6 +58,7 @@ Examples:
     help="1 is fast, 9 is small.",
 )
 @strip_option
+@model_options
 @decoding_options
 @json_option
 @verbosity_options
@@ -67,6 +70,8 @@ def compress(
     inputs: tuple[str, ...],
     effort: int,
     strip: str | None,
+    model: str | None,
+    device: str,
     max_pixels: int,
     quiet: bool,
     verbose: bool,
@@ -80,7 +85,7 @@ def compress(
     worked on at once, with the same results.
     """
     dropped: api.Strip = "all" if strip == "all" else strip is not None
-    conversion = Compression(max_pixels=max_pixels, effort=effort, strip=dropped)
+    conversion = Compression(max_pixels=max_pixels, model=model, device=device, effort=effort, strip=dropped)
     ctx.exit(convert_all(inputs, conversion, Console(quiet=quiet, verbose=verbose), Options(**options)))
 
 
@@ -95,6 +100,7 @@ Examples:
 )
 @input_options
 @output_options
+@model_options
 @decoding_options
 @json_option
 @verbosity_options
@@ -104,6 +110,8 @@ def decompress(
     /,
     *,
     inputs: tuple[str, ...],
+    model: str | None,
+    device: str,
     max_pixels: int,
     quiet: bool,
     verbose: bool,
@@ -115,7 +123,7 @@ def decompress(
     with another suffix writes that format if it can hold the image without loss; what else it cannot hold is said, and
     with --rm an error.
     """
-    conversion = Decompression(max_pixels=max_pixels)
+    conversion = Decompression(max_pixels=max_pixels, model=model, device=device)
     ctx.exit(convert_all(inputs, conversion, Console(quiet=quiet, verbose=verbose), Options(**options)))
 
 
@@ -163,6 +171,7 @@ Examples:
 """
 )
 @input_options
+@model_options
 @decoding_options
 @json_option
 @verbosity_options
@@ -175,6 +184,8 @@ def test(
     recursive: bool,
     threads: int,
     memory: int | None,
+    model: str | None,
+    device: str,
     max_pixels: int,
     as_json: bool,
     quiet: bool,
@@ -186,7 +197,10 @@ def test(
         data = task.source.read()
         with resources.share(decoding_memory(data, max_pixels)) as share:
             started = time.monotonic()
-            header = api.verify(data, threads=share, max_pixels=max_pixels, progress=task.progress())
+            progress = task.progress()
+            header = api.verify(
+                data, threads=share, model=model, device=device, max_pixels=max_pixels, progress=progress
+            )
             return header, time.monotonic() - started
 
     def done(task: Task, error: str | None, code: int) -> None:

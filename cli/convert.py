@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from .. import (
     DEFAULT_MAX_PIXELS,
@@ -30,6 +30,8 @@ __all__ = ["Compression", "Conversion", "Converted", "Decompression", "decoding_
 # take. Measured on photographs and drawings of several tiles: 44 and 41.
 ENCODING_BYTES = 56
 DECODING_BYTES = 48
+# A density model and the tiles that are at work in it.
+MODEL_BYTES = 2**30
 # A file whose size in pixels is not known is taken for one that is deflated well.
 PIXELS_PER_BYTE = 4
 
@@ -59,12 +61,16 @@ class Conversion(ABC):
 
     Attributes:
         max_pixels: Larger images are refused.
+        model: The density model that codes, by name or path; `None` for densezip's own, and to find that of a file.
+        device: Where its network runs.
         word: What the summary calls the files that were converted.
         named_by_content: Whether the name of the output depends on what is in the input.
         again: Whether making an output again that is there and right can give a better one.
     """
 
     max_pixels: int = DEFAULT_MAX_PIXELS
+    model: str | None = None
+    device: str = "cpu"
 
     word: ClassVar[str]
     named_by_content: ClassVar[bool]
@@ -108,6 +114,11 @@ class Conversion(ABC):
     @abstractmethod
     def agrees(self, existing: bytes, head: bytes) -> bool:
         """Whether an output that is there can be what the input, of which the first bytes are given, becomes."""
+
+    @property
+    def _decoding(self) -> dict[str, Any]:
+        """What every decoding is asked for."""
+        return {"model": self.model, "device": self.device, "max_pixels": self.max_pixels}
 
     def kept(self, header: Info) -> bool:
         """Whether the input's bytes were kept as they are."""
@@ -161,7 +172,8 @@ class Compression(Conversion):
         """By the size in pixels."""
         size = dimensions(data)
         pixels = PIXELS_PER_BYTE * len(data) if size is None else size[0] * size[1]
-        return ENCODING_BYTES * min(pixels, self.max_pixels) + 3 * len(data)
+        taken = ENCODING_BYTES * min(pixels, self.max_pixels) + 3 * len(data)
+        return taken + (0 if self.model is None else MODEL_BYTES)
 
     def convert(self, data: bytes, name: str, output: Path | None, threads: int, progress: Progress) -> Converted:
         """The .dz file."""
@@ -172,6 +184,8 @@ class Compression(Conversion):
             effort=self.effort,
             threads=threads,
             strip=self.strip,
+            model=self.model,
+            device=self.device,
             max_pixels=self.max_pixels,
             progress=progress,
             notice=notices.append,
@@ -181,14 +195,14 @@ class Compression(Conversion):
     def verify(self, written: bytes, data: bytes, result: Converted, threads: int, progress: Progress) -> None:
         """Decodes the file and compares with what went in; with --strip the pixels."""
         if self.strip:
-            api.verify_stripped(written, data, threads=threads, max_pixels=self.max_pixels, progress=progress)
+            api.verify_stripped(written, data, threads=threads, **self._decoding, progress=progress)
         else:
-            api.verify(written, original=data, threads=threads, max_pixels=self.max_pixels, progress=progress)
+            api.verify(written, original=data, threads=threads, **self._decoding, progress=progress)
 
     def stands_for(self, existing: bytes, data: bytes, output: Path | None, threads: int, progress: Progress) -> bool:
         """Whether it gives back this very source."""
         try:
-            api.verify(existing, original=data, threads=threads, max_pixels=self.max_pixels, progress=progress)
+            api.verify(existing, original=data, threads=threads, **self._decoding, progress=progress)
         except DensezipError:
             return False
         return True
@@ -244,7 +258,7 @@ class Decompression(Conversion):
         """The image file."""
         extension = output.suffix if output is not None else ""
         try:
-            made = api.export(data, extension or None, threads=threads, max_pixels=self.max_pixels, progress=progress)
+            made = api.export(data, extension or None, threads=threads, **self._decoding, progress=progress)
         except OutputFormatError as error:
             raise OutputError(str(error)) from error
         header = api.info(data)
@@ -266,7 +280,7 @@ class Decompression(Conversion):
             )
 
     def _is_plain(self, data: bytes, threads: int, progress: Progress) -> bool:
-        source = api.export(data, None, threads=threads, max_pixels=self.max_pixels, progress=progress).data
+        source = api.export(data, None, threads=threads, **self._decoding, progress=progress).data
         return is_plain_png(source)
 
     def stands_for(self, existing: bytes, data: bytes, output: Path | None, threads: int, progress: Progress) -> bool:
@@ -288,4 +302,5 @@ def decoding_memory(data: bytes, max_pixels: int) -> int:
         header = api.info(data)
     except DensezipError:
         return 2 * len(data)
-    return DECODING_BYTES * min((header.width or 0) * (header.height or 0), max_pixels) + 2 * len(data)
+    taken = DECODING_BYTES * min((header.width or 0) * (header.height or 0), max_pixels) + 2 * len(data)
+    return taken + (MODEL_BYTES if header.payload == "chained" else 0)

@@ -17,6 +17,7 @@ __all__ = [
     "decoding_options",
     "input_options",
     "json_option",
+    "model_options",
     "output_options",
     "strip_option",
     "verbosity_options",
@@ -128,6 +129,16 @@ decoding_options = _together(
         type=click.IntRange(min=1),
         help="Refuse larger images before memory is taken for them.",
     ),
+)
+
+model_options = _together(
+    click.option(
+        "--model",
+        metavar="NAME|PATH",
+        help="The density model that codes the pixels: a checkpoint, by its file or a name that `densezip models` "
+        "lists or that is in a folder of DENSEZIP_MODELS. Decoding finds it by name. Needs torch.",
+    ),
+    click.option("--device", default="cpu", show_default=True, metavar="NAME", help="Of a model: cpu, cuda or auto."),
 )
 
 verbosity_options = _together(

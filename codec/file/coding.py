@@ -11,10 +11,12 @@ from ..errors import (
     CorruptPayloadError,
     FormatError,
     HeaderError,
+    InputError,
     LimitError,
     UnknownModelError,
     UnsupportedImageError,
 )
+from ..images.imagefile import read
 from ..images.picture import Picture, check_palette, checksum, digest
 from ..images.source import Source
 from .candidates import choose
@@ -22,7 +24,7 @@ from .container import Container, Header, Payload, parse, serialise
 from .packing import PLAIN, pack, unpack
 from .payload import Coder, Progress, decode_tiles, png_coder, webp_coder
 
-__all__ = ["decode_picture", "encode_picture", "keep", "store", "stored_bytes"]
+__all__ = ["decode_picture", "encode_picture", "keep", "store", "stored_bytes", "stored_picture"]
 
 
 def encode_picture(
@@ -169,6 +171,38 @@ def stored_bytes(container: Container, most: int) -> bytes:
         data = unpack(method, data, length, CorruptPayloadError)
     _check(digest(data), header.checksum, "bytes of the stored file")
     return data
+
+
+def stored_picture(container: Container, max_pixels: int, most: int) -> Picture:
+    """The picture in the input file that a stored one holds.
+
+    Args:
+        container: with a payload of the kind STORED or FILE.
+        max_pixels: refuse larger images.
+        most: bytes.
+
+    Raises:
+        CorruptPayloadError: it is not the picture that the header announces.
+        UnsupportedImageError: its pixels cannot be read.
+    """
+    header = container.header
+    data = stored_bytes(container, most)
+    try:
+        picture = read(data, max_pixels).picture
+    except UnsupportedImageError as error:
+        raise UnsupportedImageError(f"a {header.stored_format} file that was kept whole: {error}") from None
+    except InputError as error:
+        raise CorruptPayloadError(f"the stored {header.stored_format} file: {error}") from error
+    if header.payload is Payload.STORED and (picture.mode, *picture.pixels.shape[:2]) != (
+        header.mode,
+        header.height,
+        header.width,
+    ):
+        raise CorruptPayloadError(
+            f"the stored {header.stored_format} file is {picture.mode} {picture.pixels.shape[1]}x"
+            f"{picture.pixels.shape[0]}, the header says {header.mode} {header.width}x{header.height}"
+        )
+    return picture
 
 
 def _check(found: bytes, expected: bytes, what: str) -> None:

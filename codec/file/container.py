@@ -81,6 +81,11 @@ class Payload(IntEnum):
     STORED = 3  # the bytes of the input file
     BATCH = 4  # images of one size below one another, coded together by a model that runs elsewhere
     FILE = 5  # the bytes of an input file whose pixels were not looked at, packed
+    CHAINED = 6  # tiles in one message, coded by a model that the reader finds by its name and digest
+
+
+NAMING = (Payload.MODEL, Payload.BATCH, Payload.CHAINED)
+"""Those that say by which model they were coded."""
 
 
 @dataclass(frozen=True)
@@ -212,7 +217,7 @@ def serialise(header: Header, tiles: Sequence[bytes]) -> bytes:
 
 def _version(header: Header) -> int:
     small_png = header.payload is Payload.PNG and header.sample_bytes == 1
-    if header.source_format or header.payload is Payload.FILE or small_png:
+    if header.source_format or header.payload in (Payload.FILE, Payload.CHAINED) or small_png:
         return SOURCE_VERSION
     return BATCH_VERSION if header.payload is Payload.BATCH else OLDEST_VERSION
 
@@ -241,7 +246,7 @@ def _image_fields(header: Header, tiled: bool) -> bytes:
             | (0 if header.remainder is None else FLAG_REMAINDER)
         )
     body += varint(header.width) + varint(header.height)
-    if header.payload in (Payload.MODEL, Payload.BATCH):
+    if header.payload in NAMING:
         body += text(header.model) + header.digest
     if header.payload is Payload.STORED:
         body += text(header.stored_format)
@@ -387,7 +392,7 @@ def _parse_image(reader: Reader, flags: int, payload: Payload, version: int) -> 
     if lossy and payload is not Payload.STORED:
         raise HeaderError(f"a lossy source with a payload of kind {payload}: its file would have been stored")
     model, digest = "", b""
-    if payload in (Payload.MODEL, Payload.BATCH):
+    if payload in NAMING:
         model = reader.text("model name")
         digest = bytes(reader.take(DIGEST_BYTES, "model digest"))
     stored_format = reader.text("stored format") if payload is Payload.STORED else ""
@@ -410,7 +415,7 @@ def _parse_image(reader: Reader, flags: int, payload: Payload, version: int) -> 
         header = replace(header, source_format=source_format, source_checksum=source_checksum)
         header = replace(header, remainder=b"" if remainder else None)
     count = header.tiles
-    whole = payload in (Payload.STORED, Payload.BATCH)
+    whole = payload in (Payload.STORED, Payload.BATCH, Payload.CHAINED)
     if bool(flags & FLAG_TILED) != (count > 1) or (whole and count > 1):
         raise HeaderError(f"{count} tiles of {tile_width}x{tile_height} pixels where the flags say otherwise")
     return header

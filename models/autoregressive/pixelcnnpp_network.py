@@ -75,7 +75,7 @@ class Network(AutoregressiveModel):
         super().__init__()
         if config.channels not in {1, 3}:
             raise UsageError(f"a PixelCNN++ of {config.channels} channels; 1 or 3 are modelled")
-        self.config = config
+        self.config, self.channels = config, config.channels
         c, f, k, reach = config.channels, config.filters, config.mixtures, config.reach
         self.down_above = above(3 * c + 1, f, reach)
         self.right_above = above(3 * c + 1, f, reach)
