@@ -57,7 +57,7 @@ def png(pixels: np.ndarray[Any, Any], text: str = "") -> bytes:
 @pytest.mark.parametrize("name", ["mcgsm-cifar10", "ride-cifar10"])
 def test_a_file_takes_the_models_own_rate(name: str) -> None:
     picture = dead_leaves(61, 97, 3, 2)
-    data = densezip.compress(picture, model=name)
+    data = densezip.compress(png(picture), model=name)
     model, _ = load_model(find_checkpoint(name))
     with torch.no_grad():
         nats = -model.log_prob(torch.from_numpy(picture).permute(2, 0, 1)[None].contiguous()).item()
@@ -159,11 +159,12 @@ def damaged(data: bytes) -> list[bytes]:
         ChainParts(parts.change, (9, 10**6), None, parts.side, parts.message).to_bytes(),
         ChainParts(parts.change, parts.tile, None, b"", parts.message).to_bytes(),
         ChainParts(parts.change, parts.tile, None, parts.side, parts.message[:-4]).to_bytes(),
-        ChainParts(parts.change, parts.tile, None, parts.side[:9], parts.message).to_bytes(),
-        ChainParts(parts.change, parts.tile, None, parts.side, b"").to_bytes(),
+        ChainParts(parts.change, parts.tile, None, parts.side[:12], parts.message).to_bytes(),
+        ChainParts(parts.change, parts.tile, None, parts.side, parts.message[:8]).to_bytes(),
+        container.tile(0)[:7],
         b"",
     ]
-    return [serialise(container.header, [tile]) for tile in tiles]
+    return [serialise(container.header, [bytes(tile)]) for tile in tiles]
 
 
 @pytest.mark.parametrize("name", ["my-mcgsm", "my-vae", "my-affine"])
