@@ -181,8 +181,8 @@ def measure(
             found.append(8 * len(written) / image.size)
         iw_nats = 0.0
         if iw_samples and isinstance(weighed.model, LatentVariable):
-            for part in torch.from_numpy(images).split(batch):
-                iw_nats -= float(weighed.model.iw_bound(part.to(weighed.device), iw_samples).sum())
+            for x in torch.split(torch.from_numpy(images), batch):
+                iw_nats -= float(weighed.model.iw_bound(x.to(weighed.device), iw_samples).sum())
     unit = 1 if sys.platform == "darwin" else 1024
     return Evaluation(
         model=name,
@@ -255,7 +255,7 @@ class _Weighed:
         shape = (len(part), *part.shape[1:])
         return write_batch(
             np.ascontiguousarray(part.transpose(0, 2, 3, 1)),
-            lambda calibration: self._codec(calibration, shape, lambda x: log_probs),  # type: ignore[arg-type]
+            lambda calibration: self._codec(calibration, shape, lambda x: log_probs),
             model=self.name,
             digest=self.digest,
             lanes=lanes_for(part.size, borrows=self.model.borrows),
@@ -293,7 +293,7 @@ class _InGroups:
 
     def push(self, message: Message, symbols: Tensor) -> None:
         """See `Codec`."""
-        for part in reversed(symbols.split(self.sizes[::-1])):
+        for part in reversed(torch.split(symbols, self.sizes[::-1])):
             self._of(len(part)).push(message, part)
 
     def pop(self, message: Message) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import IntFlag
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,9 +115,9 @@ def from_planes(planes: Bytes, rest: bytes, mode: str, change: int) -> Array:
         planes = np.repeat(planes, 3, 2)
     count = CHANNELS[mode] - own
     others = np.frombuffer(rest, np.uint8).reshape(*planes.shape[:2], count)
-    samples = np.concatenate([planes, others], 2)
-    return cast(Array, np.ascontiguousarray(samples.astype(np.uint16) * DOUBLED if wide else samples))
+    samples = np.ascontiguousarray(np.concatenate([planes, others], 2))
+    return samples.astype(np.uint16) * np.uint16(DOUBLED) if wide else samples
 
 
 def _colour(pixels: Array, mode: str) -> Array:
-    return cast(Array, pixels[..., : colours(mode)])
+    return pixels[..., : colours(mode)]

@@ -129,7 +129,8 @@ class ModelCodec:
     def push(self, message: Message, symbols: Tensor) -> None:
         """See `Codec`. Keeps two integers a sample, and the activations of a pass."""
         with torch.no_grad():
-            parts = symbols.to(_device(self.model)).split(max(1, TOGETHER // (self.shape[2] * self.shape[3])))
+            count = max(1, TOGETHER // (self.shape[2] * self.shape[3]))
+            parts = torch.split(symbols.to(_device(self.model)), count)
             passes = [self.model.scan(len(part), *self.shape[2:]).parallel(part) for part in parts]
             self._codec(self._scan(), lambda step, known: torch.cat([next(rows).cpu() for rows in passes])).push(
                 message, symbols

@@ -42,7 +42,7 @@ class PixelModel(AutoregressiveModel):
     """
 
     first_images = 500
-    largest = 2**17
+    largest = 2**16
     radius: int
     whitening: Whitening
     experts: Experts

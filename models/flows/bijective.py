@@ -14,12 +14,11 @@ from abc import abstractmethod
 import torch
 from torch import Tensor
 
-from ...codec.entropy.bijections import Bijection
 from ...codec.entropy.calibrated import Calibration
 from ...codec.entropy.calibratedgrid import FLOW_BAND, CalibratedGaussian
 from ...codec.entropy.codecs import Codec
 from ...codec.entropy.grid import GaussianGrid
-from ...codec.entropy.localbitsback import Dequantized, Grid, LocalBitsBack
+from ...codec.entropy.localbitsback import Bijection, Dequantized, Grid, LocalBitsBack
 from ...codec.entropy.rans import Message
 from ..shapes import Advance, ImageModel
 

@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...codec.entropy.bijections import Affine, Bijection, coupling, elementwise, shifted, squeeze
+from ...codec.entropy.bijections import Affine, coupling, elementwise, shifted, squeeze
 from ...codec.entropy.calibrated import Calibration
-from ...codec.entropy.localbitsback import Composition
+from ...codec.entropy.localbitsback import Bijection, Composition
 from .bijective import Bijective
 
 __all__ = ["Coupling", "Flow", "Layer", "Squeeze", "Standardize"]

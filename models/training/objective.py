@@ -63,9 +63,14 @@ def batch_of(data: Data, recipe: Recipe, seed: int, step: int, place: tuple[int,
     if images.shape[2] != images.shape[3]:
         raise UsageError(f"transforms = true: images of {images.shape[3]}x{images.shape[2]} pixels are not square")
     number = (8 * drawn).long()  # as in `ensemble.transform`: bit 0 left and right, 1 up and down, 2 transposed
-    for bit, moved in enumerate((lambda x: x.flip(3), lambda x: x.flip(2), lambda x: x.transpose(2, 3))):
-        images = torch.where((number >> bit & 1) == 1, moved(images), images)
+    for bit, moved in enumerate((1, 2, 4)):
+        images = torch.where((number >> bit & 1) == 1, _moved(images, moved), images)
     return images
+
+
+def _moved(images: Tensor, transform: int) -> Tensor:
+    """Flipped left and right (1) or up and down (2), or transposed (4)."""
+    return images.transpose(2, 3) if transform == 4 else images.flip(4 - transform)
 
 
 def evaluate(model: nn.Module, images: np.ndarray[Any, Any], batch: int, device: torch.device) -> float:

@@ -122,15 +122,16 @@ def check_model(model: ImageModel, images: torch.Tensor, lanes: int = 64, words:
         words: of random bits in it.
     """
     nets = []
-    for parts in (images.split(1), [images]):
+    size = (images.shape[1], images.shape[2], images.shape[3])
+    for parts in (list(torch.split(images, 1)), [images]):
         message, calibration = Message.random(lanes, words), Calibration(model.band)
         before, begun = message.to_bytes(), message.bits
         for part in parts:
-            model.codec(calibration, tuple(part.shape)).push(message, part)  # type: ignore[arg-type]
+            model.codec(calibration, (len(part), *size)).push(message, part)
         nets.append(message.bits - begun)
         message, calibration = Message.from_bytes(message.to_bytes()), Calibration.from_bytes(calibration.to_bytes())
         for part in reversed(parts):
-            found = model.codec(calibration, tuple(part.shape)).pop(message)  # type: ignore[arg-type]
+            found = model.codec(calibration, (len(part), *size)).pop(message)
             assert torch.equal(found, part)
         calibration.finish()
         assert message.to_bytes() == before

@@ -58,7 +58,7 @@ def png(pixels: np.ndarray[Any, Any], text: str = "") -> bytes:
 def test_a_file_takes_the_models_own_rate(name: str) -> None:
     picture = dead_leaves(61, 97, 3, 2)
     data = densezip.compress(png(picture), model=name)
-    model, _ = load_model(find_checkpoint(name))
+    model: Any = load_model(find_checkpoint(name))[0]
     with torch.no_grad():
         nats = -model.log_prob(torch.from_numpy(picture).permute(2, 0, 1)[None].contiguous()).item()
     assert len(data) <= 1.01 * nats / math.log(2) / 8 + HEAD

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from densezip.codec.errors import CorruptPayloadError, HeaderError, UnsupportedImageError
@@ -12,9 +14,11 @@ from numpy.typing import NDArray
 RANDOM = np.random.default_rng(0)
 
 
-def samples(mode: str, equal: bool = False) -> NDArray[np.integer]:  # type: ignore[type-arg]
+def samples(mode: str, equal: bool = False) -> NDArray[Any]:
     count, wide = CHANNELS[mode], mode.endswith(";16")
-    found = RANDOM.integers(0, 2 if mode == "1" else 256, (5, 7, count)).astype(np.uint16 if wide else np.uint8)
+    found: NDArray[Any] = RANDOM.integers(0, 2 if mode == "1" else 256, (5, 7, count)).astype(
+        np.uint16 if wide else np.uint8
+    )
     if equal:
         found[..., :3] = found[..., :1]
     return found * np.uint16(257) if wide else found
@@ -40,9 +44,9 @@ def samples(mode: str, equal: bool = False) -> NDArray[np.integer]:  # type: ign
 )
 def test_samples_come_back_from_those_of_a_model(mode: str, channels: int, equal: bool, change: Change) -> None:
     pixels = samples(mode, equal)
-    found = change_for(pixels, mode, 8, channels, 256)  # type: ignore[arg-type]
+    found = change_for(pixels, mode, 8, channels, 256)
     assert found == change
-    planes, rest = to_planes(pixels, mode, found, channels)  # type: ignore[arg-type]
+    planes, rest = to_planes(pixels, mode, found, channels)
     assert planes.shape == (5, 7, channels)
     assert planes.dtype == np.uint8
     again = from_planes(planes, rest, mode, found)
@@ -51,7 +55,7 @@ def test_samples_come_back_from_those_of_a_model(mode: str, channels: int, equal
 
 
 def test_bits_stay_bits_for_a_model_of_two_levels() -> None:
-    assert change_for(samples("1"), "1", 1, 1, 2) == Change(0)  # type: ignore[arg-type]
+    assert change_for(samples("1"), "1", 1, 1, 2) == Change(0)
 
 
 @pytest.mark.parametrize(
@@ -64,12 +68,12 @@ def test_bits_stay_bits_for_a_model_of_two_levels() -> None:
 )
 def test_what_would_lose_something_is_refused(mode: str, channels: int, levels: int, words: str) -> None:
     with pytest.raises(UnsupportedImageError, match=words):
-        change_for(samples(mode), mode, 8, channels, levels)  # type: ignore[arg-type]
+        change_for(samples(mode), mode, 8, channels, levels)
 
 
 def test_16_bits_are_refused_unless_both_bytes_are_equal() -> None:
     with pytest.raises(UnsupportedImageError, match="16 bits per sample"):
-        change_for(samples("I;16") + np.uint16(1), "I;16", 16, 1, 256)  # type: ignore[arg-type, operator]
+        change_for(samples("I;16") + np.uint16(1), "I;16", 16, 1, 256)
 
 
 @pytest.mark.parametrize(
