@@ -6,6 +6,7 @@ import io
 import math
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,11 @@ HEAD = 60
 """Bytes that a file may take beside its rate and a hundredth of that."""
 
 
+@cache
+def _model(name: str) -> Any:
+    return made(name) if name == "mcgsm" else trained(name)
+
+
 @pytest.fixture
 def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of checkpoints that DENSEZIP_MODELS names."""
@@ -35,7 +41,7 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     register(monkeypatch)
     for name, kind in (("mcgsm", "mcgsm"), ("vae", "vae"), ("affine", "flow")):
-        save(folder / f"my-{name}.safetensors", trained(name) if name != "mcgsm" else made(name), kind)
+        save(folder / f"my-{name}.safetensors", _model(name), kind)
     monkeypatch.setenv("DENSEZIP_MODELS", str(folder))
     return folder
 
