@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     from PIL import Image
+    from torch import nn
 
     from .codec.file.payload import Coder
     from .codec.images.picture import Picture
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     Array: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
     File: TypeAlias = str | PathLike[str] | bytes | bytearray | memoryview | BinaryIO
     Source: TypeAlias = Image.Image | Array | File
+    Model: TypeAlias = str | PathLike[str] | nn.Module
 
 __all__ = [
     "DEFAULT_EFFORT",
@@ -108,6 +110,8 @@ def compress(
     effort: int = DEFAULT_EFFORT,
     threads: int = 0,
     strip: bool | str = False,
+    model: "Model | None" = None,
+    device: str = "cpu",
     max_pixels: int = DEFAULT_MAX_PIXELS,
     progress: Callable[[float], None] | None = None,
     notice: Callable[[str], None] | None = None,
@@ -121,6 +125,9 @@ def compress(
         threads: number of tiles coded at once; 0 for all processors.
         strip: True drops the metadata that does not change how the image looks; orientation, colour profile, gamma and
             transparency stay. "all" drops these, too, but for transparency.
+        model: code the pixels by this density model instead, and by nothing else: a checkpoint by name or path, or a
+            torch module (`densezip.models`). Who decodes has to have it. `effort` and `threads` do not matter then.
+        device: where its network runs: "cpu", "cuda", "cuda:1" or "auto".
         max_pixels: refuse larger images before decoding them, and files of over 8 bytes for each and 64 MiB more.
         progress: called with the fraction done, from 0 to 1, from any thread, one call at a time.
         notice: called with a sentence where something deserves a word, such as why a file is kept whole.
@@ -131,7 +138,9 @@ def compress(
     Raises:
         UsageError: an argument out of range or of another type.
         UnreadableImageError: not an image file that we know, damaged or cut short.
-        UnsupportedImageError: an image or array of a kind that is not coded (a file of such a kind is kept whole).
+        UnsupportedImageError: an image or array of a kind that is not coded (a file of such a kind is kept whole); one
+            that the given model does not take without loss.
+        InputError: there is no such model.
         LimitError: more than `max_pixels` pixels.
         WeightsError: the weights of the model are missing or damaged.
     """
@@ -155,6 +164,10 @@ def compress(
             return keep(taken.data, taken.extension, lossy=taken.lossy)
         kept = store(taken.picture, taken.data, taken.extension, lossy=taken.lossy)
         return kept if taken.lossy else min(kept, keep(taken.data, taken.extension, lossy=False), key=len)
+    if model is not None:
+        from .models.coders import encode_by_model
+
+        return encode_by_model(taken.picture, (model, device), progress, taken.source)
 
     def photo(height: int, width: int, depth: int) -> "Coder":
         from .models.coders import coder_for_effort
@@ -206,6 +219,8 @@ def decompress(
     source: "File",
     *,
     threads: int = 0,
+    model: "Model | None" = None,
+    device: str = "cpu",
     max_pixels: int = DEFAULT_MAX_PIXELS,
     progress: Callable[[float], None] | None = None,
     region: tuple[int, int, int, int] | None = None,
@@ -215,6 +230,9 @@ def decompress(
     Args:
         source: a .dz file: its path, its bytes, or a file object open for reading bytes.
         threads: number of tiles decoded at once; 0 for all processors.
+        model: of a file coded by a density model, the checkpoint (name or path) or torch module; None for one of its
+            name and digest among those that come with densezip, and in the folders that DENSEZIP_MODELS names.
+        device: where its network runs, as for `compress`.
         max_pixels: refuse larger images before anything is allocated.
         progress: called with the fraction done, from 0 to 1, from any thread, one call at a time.
         region: (x, y, width, height) of a part, in pixels as they are stored (no orientation is applied): what a crop
@@ -226,7 +244,7 @@ def decompress(
 
     Raises:
         UsageError: an argument out of range or of another type.
-        FormatError: damaged, or not a .dz file (see its subclasses).
+        FormatError: damaged, or not a .dz file (see its subclasses); UnknownModelError: its model is not here.
         LimitError: more than `max_pixels` pixels.
         UnsupportedImageError: the file was kept whole because its pixels cannot be read; `export` gives it back.
     """
@@ -234,7 +252,7 @@ def decompress(
     from .codec.images.picture import to_image
 
     stored = _stored(container, threads, max_pixels, progress)
-    return to_image(_picture(container, stored, threads, max_pixels, progress, region=region))
+    return to_image(_picture(container, stored, threads, (model, device), max_pixels, progress, region=region))
 
 
 def export(
@@ -242,6 +260,8 @@ def export(
     extension: str | None = None,
     *,
     threads: int = 0,
+    model: "Model | None" = None,
+    device: str = "cpu",
     max_pixels: int = DEFAULT_MAX_PIXELS,
     progress: Callable[[float], None] | None = None,
     region: tuple[int, int, int, int] | None = None,
@@ -253,6 +273,8 @@ def export(
         extension: "png", "webp", "tiff", "ppm", "bmp", ... with or without a dot. None for the file that went in, byte
             for byte or at least its pixels and every byte outside them (`Info.exact`); for images and arrays PNG.
         threads: as for `decompress`.
+        model: as for `decompress`.
+        device: as for `decompress`.
         max_pixels: as for `decompress`.
         progress: as for `decompress`.
         region: as for `decompress`; a part is a file of its own, in the format that went in where that can hold it.
@@ -280,7 +302,9 @@ def export(
         return Exported(stored, own)
     if (not same or header.remainder is None) and (region is None or extension is not None):
         format_of_extension(wanted)  # before the work, not after it
-    picture = _picture(container, stored, threads, max_pixels, progress, with_metadata=not same, region=region)
+    picture = _picture(
+        container, stored, threads, (model, device), max_pixels, progress, with_metadata=not same, region=region
+    )
     if same and header.remainder is not None:
         return Exported(put_together(_source(header), picture), own)
     if extension is None:
@@ -332,6 +356,8 @@ def verify(
     original: "File | None" = None,
     pixels_only: bool = False,
     threads: int = 0,
+    model: "Model | None" = None,
+    device: str = "cpu",
     max_pixels: int = DEFAULT_MAX_PIXELS,
     progress: Callable[[float], None] | None = None,
 ) -> Info:
@@ -343,6 +369,8 @@ def verify(
             pixel stream.
         pixels_only: of that file only the pixels have to come back, since its metadata was stripped.
         threads: as for `decompress`.
+        model: as for `decompress`.
+        device: as for `decompress`.
         max_pixels: as for `decompress`.
         progress: as for `decompress`.
 
@@ -360,10 +388,10 @@ def verify(
     if stored is not None:
         back = wanted is None or stored == wanted
         if header.payload is Payload.STORED or (header.payload is Payload.JPEG and not back and header.mode):
-            picture = _picture(container, stored, threads, max_pixels, progress)
+            picture = _picture(container, stored, threads, (model, device), max_pixels, progress)
             back = back or (pixels_only and wanted is not None and same_pixels(picture, wanted))
     else:
-        picture = _picture(container, None, threads, max_pixels, progress, with_metadata=False)
+        picture = _picture(container, None, threads, (model, device), max_pixels, progress, with_metadata=False)
         if wanted is None:
             back = header.remainder is None or bool(put_together(_source(header), picture))
         elif header.remainder is None or pixels_only:
@@ -409,13 +437,17 @@ def _picture(
     container: Container,
     stored: bytes | None,
     threads: int,
+    model: "tuple[Model | None, str]",
     max_pixels: int,
     progress: Callable[[float], None] | None,
     *,
     with_metadata: bool = True,
     region: object = None,
 ) -> "Picture":
-    """The picture in a .dz file of any kind, or a part of it; its metadata costs a look at the remainder."""
+    """The picture in a .dz file of any kind, or a part of it; its metadata costs a look at the remainder.
+
+    `model` goes with its device.
+    """
     header = container.header
     from .codec.file.coding import decode_picture
     from .codec.file.part import described_as_part, part_of, stored_picture
@@ -429,7 +461,12 @@ def _picture(
 
         return coder_of_header(header)
 
-    picture = decode_picture(container, known, threads, progress, part)
+    if header.payload is Payload.CHAINED:
+        from .models.coders import decode_by_model
+
+        picture = part_of(decode_by_model(container, model, progress), region)
+    else:
+        picture = decode_picture(container, known, threads, progress, part)
     if progress is not None:
         progress(1.0)
     if with_metadata and header.remainder is not None:

@@ -1,8 +1,8 @@
-"""Writes the tables of measured results into the README, from the JSON of `photos.py`, `coding.py` or `cifar.py`.
+"""Writes the tables of measured results into the README, from the JSON of `photos.py`, `coding.py` or `models.py`.
 
 python benchmarks/readme_table.py photos.json README.md
 python benchmarks/readme_table.py coding.json README.md
-python benchmarks/readme_table.py cifar.json README.md
+python benchmarks/readme_table.py models.json README.md
 """
 
 import argparse
@@ -112,7 +112,18 @@ def cifar_results(report: dict[str, Any], plot: str | None) -> str:
     )
     head = ("", "reported", "integer distributions", "files", "encode, s/image", "decode, s/image")
     picture = [f"![Bits per dimension of each]({plot})"] if plot else []
-    return "\n\n".join([*picture, table(head, [row for _, row in sorted(rows, key=lambda pair: -pair[0])]), measured])
+    whole = [
+        [
+            f"{row['model']}, {row['width']}x{row['height']}",
+            f"{row['bytes']:,}",
+            "" if row["own_bytes"] is None else f"{row['bytes'] / row['own_bytes']:.4f}",
+            *_seconds(row),
+        ]
+        for row in report.get("pictures", [])
+    ]
+    files = [table(("a picture by `compress --model`", "bytes", "/ own rate", "encode, s", "decode, s"), whole)]
+    rated = table(head, [row for _, row in sorted(rows, key=lambda pair: -pair[0])])
+    return "\n\n".join([*picture, rated, *(files if whole else []), measured])
 
 
 def _seconds(row: dict[str, Any]) -> list[str]:

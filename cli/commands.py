@@ -23,6 +23,7 @@ from .options import (
     decoding_options,
     input_options,
     json_option,
+    model_options,
     output_options,
     region_option,
     strip_option,
@@ -46,6 +47,7 @@ Examples:
   densezip compress photo.png                write photo.png.dz
   densezip compress -e 9 *.png               smallest files, slowest
   densezip compress photo.png -o small.dz
+  densezip compress --model ride-cifar10 photo.png
   densezip compress -r album --output-dir packed --rm
   densezip compress -r -n album              what would be done
   densezip compress --strip photo.jpg        without metadata
@@ -65,6 +67,7 @@ Examples:
     help="1 is fast, 9 is small. 1 to 3 give the same file, and so do 4 to 6, and 7 to 9.",
 )
 @strip_option
+@model_options
 @decoding_options
 @json_option
 @verbosity_options
@@ -76,6 +79,8 @@ def compress(
     inputs: tuple[str, ...],
     effort: int,
     strip: str | None,
+    model: str | None,
+    device: str,
     max_pixels: int,
     quiet: bool,
     verbose: bool,
@@ -92,7 +97,9 @@ def compress(
     """
     dropped: api.Strip = "all" if strip == "all" else strip is not None
     asked = ctx.get_parameter_source("effort") is ParameterSource.COMMANDLINE
-    conversion = Compression(max_pixels=max_pixels, effort=effort, strip=dropped, effort_matters=asked)
+    conversion = Compression(
+        max_pixels=max_pixels, model=model, device=device, effort=effort, strip=dropped, effort_matters=asked
+    )
     ctx.exit(convert_all(inputs, conversion, Console(quiet=quiet, verbose=verbose), Options(**options)))
 
 
@@ -110,6 +117,7 @@ Examples:
 @input_options
 @output_options
 @region_option
+@model_options
 @decoding_options
 @json_option
 @verbosity_options
@@ -120,6 +128,8 @@ def decompress(
     *,
     inputs: tuple[str, ...],
     region: tuple[int, int, int, int] | None,
+    model: str | None,
+    device: str,
     max_pixels: int,
     quiet: bool,
     verbose: bool,
@@ -134,7 +144,7 @@ def decompress(
     """
     if region is not None and (options["output"] is None or options["remove"]):
         raise UsageError("--region needs -o, for a part is not called as the whole, and excludes --rm")
-    conversion = Decompression(max_pixels=max_pixels, region=region)
+    conversion = Decompression(max_pixels=max_pixels, model=model, device=device, region=region)
     ctx.exit(convert_all(inputs, conversion, Console(quiet=quiet, verbose=verbose), Options(**options)))
 
 
@@ -216,6 +226,7 @@ Examples:
 """
 )
 @input_options
+@model_options
 @decoding_options
 @json_option
 @verbosity_options
@@ -228,6 +239,8 @@ def test(
     recursive: bool,
     threads: int,
     memory: int | None,
+    model: str | None,
+    device: str,
     max_pixels: int,
     as_json: bool,
     quiet: bool,
@@ -242,7 +255,10 @@ def test(
         data = task.source.load(min(resources.longest, most_bytes(max_pixels)), check_magic).data
         with resources.share(decoding_memory(data, max_pixels)) as share:
             started = time.monotonic()
-            header = api.verify(data, threads=share, max_pixels=max_pixels, progress=task.progress())
+            progress = task.progress()
+            header = api.verify(
+                data, threads=share, model=model, device=device, max_pixels=max_pixels, progress=progress
+            )
             return header, time.monotonic() - started
 
     def done(task: Task, error: str | None, code: int) -> None:

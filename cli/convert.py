@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from .. import (
     DEFAULT_MAX_PIXELS,
@@ -33,6 +33,8 @@ KEPT = "kept"
 # take. Measured on photographs and drawings of several tiles: 44 and 41.
 ENCODING_BYTES = 56
 DECODING_BYTES = 48
+# A density model and the tiles that are at work in it.
+MODEL_BYTES = 2**30
 # A file whose size in pixels is not known is taken for one that is deflated well.
 PIXELS_PER_BYTE = 4
 
@@ -62,6 +64,8 @@ class Conversion(ABC):
 
     Attributes:
         max_pixels: Larger images are refused.
+        model: The density model that codes, by name or path; `None` for densezip's own, and to find that of a file.
+        device: Where its network runs.
         word: What the summary calls the files that were converted.
         unforeseen: What it calls those that are to be converted, or kept as they are, which nobody knows before.
         named_by_content: Whether the name of the output depends on what is in the input.
@@ -69,6 +73,8 @@ class Conversion(ABC):
     """
 
     max_pixels: int = DEFAULT_MAX_PIXELS
+    model: str | None = None
+    device: str = "cpu"
 
     word: ClassVar[str]
     unforeseen: ClassVar[str]
@@ -121,6 +127,11 @@ class Conversion(ABC):
     @abstractmethod
     def standing(self, existing: bytes, source: Made) -> Standing:
         """What an output that is there already is to the input."""
+
+    @property
+    def _decoding(self) -> dict[str, Any]:
+        """What every decoding is asked for."""
+        return {"model": self.model, "device": self.device, "max_pixels": self.max_pixels}
 
     def kept(self, header: Info) -> bool:
         """Whether the input's bytes were kept as they are."""
@@ -181,7 +192,8 @@ class Compression(Conversion):
         """By the size in pixels."""
         size = dimensions(data)
         pixels = PIXELS_PER_BYTE * len(data) if size is None else size[0] * size[1]
-        return ENCODING_BYTES * min(pixels, self.max_pixels) + 3 * len(data)
+        taken = ENCODING_BYTES * min(pixels, self.max_pixels) + 3 * len(data)
+        return taken + (0 if self.model is None else MODEL_BYTES)
 
     def convert(self, data: bytes, name: str, output: Path | None, threads: int, progress: Progress) -> Converted:
         """The .dz file."""
@@ -191,6 +203,8 @@ class Compression(Conversion):
             effort=self.effort,
             threads=threads,
             strip=self.strip,
+            model=self.model,
+            device=self.device,
             max_pixels=self.max_pixels,
             progress=progress,
             notice=notices.append,
@@ -204,7 +218,7 @@ class Compression(Conversion):
             original=data,
             pixels_only=bool(self.strip),
             threads=threads,
-            max_pixels=self.max_pixels,
+            **self._decoding,
             progress=progress,
         )
 
@@ -218,7 +232,7 @@ class Compression(Conversion):
                 original=data,
                 pixels_only=current and bool(self.strip),
                 threads=threads,
-                max_pixels=self.max_pixels,
+                **self._decoding,
                 progress=progress,
             )
         except DensezipError:
@@ -288,7 +302,7 @@ class Decompression(Conversion):
                 data,
                 extension or None,
                 threads=threads,
-                max_pixels=self.max_pixels,
+                **self._decoding,
                 progress=progress,
                 region=self.region,
             )
@@ -331,4 +345,5 @@ def decoding_memory(data: bytes, max_pixels: int) -> int:
         header = api.info(data)
     except DensezipError:
         return 2 * len(data)
-    return DECODING_BYTES * min((header.width or 0) * (header.height or 0), max_pixels) + 2 * len(data)
+    taken = DECODING_BYTES * min((header.width or 0) * (header.height or 0), max_pixels) + 2 * len(data)
+    return taken + (MODEL_BYTES if header.payload == "chained" else 0)

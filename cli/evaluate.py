@@ -35,6 +35,16 @@ Examples:
 @click.option("--limit", metavar="N", type=click.IntRange(min=1), help="The first N images only.")
 @click.option("--batch", default=100, show_default=True, metavar="N", type=click.IntRange(min=1), help="Images a file.")
 @click.option("--ensemble", is_flag=True, help="Average the density over the eight flips and transposes of an image.")
+@click.option("--single", default=0, metavar="N", type=click.IntRange(min=0), help="Also N files of one image each.")
+@click.option(
+    "--iw",
+    "iw_samples",
+    default=0,
+    metavar="K",
+    type=click.IntRange(min=0),
+    help="Also the importance-weighted bound of a latent model by K samples: no file is so small.",
+)
+@click.option("--device", default="cpu", show_default=True, metavar="NAME", help="cpu, cuda, cuda:1 or auto.")
 @click.option(
     "-T", "--threads", default=1, show_default=True, metavar="N", type=click.IntRange(min=1), help="Of torch."
 )
@@ -46,6 +56,9 @@ def evaluate(
     limit: int | None,
     batch: int,
     ensemble: bool,
+    single: int,
+    iw_samples: int,
+    device: str,
     threads: int,
     report: str | None,
 ) -> None:
@@ -54,6 +67,9 @@ def evaluate(
     MODEL is a checkpoint, by path or by a name that `densezip models` lists. The images are coded to files, which are
     decoded and compared. Printed are bits per dimension: what the model reports, what its integer distributions take,
     and what the files take. Where they differ by more than 0.5 %, or a pixel is wrong, the exit code is 1.
+
+    What is reported is the likelihood of an autoregressive model, and a bound for others: that by one sample of the
+    posterior of latent variables, or of the noise of a flow. Their files hold what bits-back coding was lent, too.
 
     With --ensemble, reported is the average of the density over the transforms of each image. No order of pixels could
     code that, so files hold the transform of most density and say which it is: at most 3 bits an image more.
@@ -64,9 +80,8 @@ def evaluate(
     try:
         import torch
 
-        from ..models.autoregressive.density import AutoregressiveModel
         from ..models.checkpoint import load_model
-        from ..models.evaluation import evaluate_model
+        from ..models.evaluation import measure
         from ..models.shipped import find_checkpoint
         from ..models.training.data import open_data
     except ModuleNotFoundError as error:
@@ -75,16 +90,25 @@ def evaluate(
         raise UsageError("this needs torch, which is missing: pip install 'densezip[models]'") from error
     torch.set_num_threads(threads)
     path = find_checkpoint(model)
-    loaded, about = load_model(path)
-    if not isinstance(loaded, AutoregressiveModel):
-        raise UsageError(f"{model} is a {about['model']}, which is not an autoregressive model")
+    loaded, _ = load_model(path)
     opened = open_data(data, split)
     images = opened.images[:limit]
     quiet = report == "-"
     with click.progressbar(
         length=3 * len(images), label="report, encode, decode", file=sys.stderr, hidden=quiet or not sys.stderr.isatty()
     ) as bar:
-        found = evaluate_model(loaded, path.stem, images, f"{opened.name}/{split}", batch, bar.update, ensemble)
+        found = measure(
+            loaded,
+            images,
+            name=path.stem,
+            data=f"{opened.name}/{split}",
+            batch=batch,
+            ensemble=ensemble,
+            single=single,
+            iw_samples=iw_samples,
+            device=device,
+            progress=bar.update,
+        )
     written = json.dumps(dataclasses.asdict(found), indent=2)
     if report == "-":
         click.echo(written)
@@ -94,7 +118,12 @@ def evaluate(
         )
         click.echo(f"  reported        {found.reported_bpd:.5f}")
         click.echo(f"  distributions   {found.pmf_bpd:.5f}")
-        click.echo(f"  files           {found.file_bpd:.5f}   (exceptions: {found.side_bpd:.5f})")
+        lent = f", lent: {found.initial_bpd:.5f}" if found.initial_bpd else ""
+        click.echo(f"  files           {found.file_bpd:.5f}   (exceptions: {found.side_bpd:.5f}{lent})")
+        if found.single_bpd is not None:
+            click.echo(f"  one image each  {found.single_bpd:.5f}")
+        if found.iw_bpd is not None:
+            click.echo(f"  weighted bound  {found.iw_bpd:.5f}   (by {found.iw_samples} samples; not a size)")
         click.echo(f"  seconds an image: {found.encode_s:.3f} to encode, {found.decode_s:.3f} to decode")
         click.echo(f"  peak memory: {found.peak_memory_bytes / 2**20:.0f} MiB; lossless: {found.lossless}")
         if report is not None:

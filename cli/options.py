@@ -18,6 +18,7 @@ __all__ = [
     "decoding_options",
     "input_options",
     "json_option",
+    "model_options",
     "output_options",
     "region_option",
     "strip_option",
@@ -156,6 +157,16 @@ decoding_options = _together(
         help="Refuse images of more pixels before memory is taken for them, and files of more than 8 bytes for each "
         "and 64 MiB.",
     ),
+)
+
+model_options = _together(
+    click.option(
+        "--model",
+        metavar="NAME|PATH",
+        help="The density model that codes the pixels: a checkpoint, by its file or a name that `densezip models` "
+        "lists or that is in a folder of DENSEZIP_MODELS. Decoding finds it by name. Needs torch.",
+    ),
+    click.option("--device", default="cpu", show_default=True, metavar="NAME", help="Of a model: cpu, cuda or auto."),
 )
 
 verbosity_options = _together(

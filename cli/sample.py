@@ -22,6 +22,14 @@ __all__ = ["inpaint", "sample"]
 
 T = TypeVar("T")
 
+DEVICE = click.option(
+    "--device",
+    default="cpu",
+    show_default=True,
+    metavar="NAME",
+    help="cpu, cuda, cuda:1 or auto: where it is computed.",
+)
+
 CHECKPOINT = click.Path(exists=True, dir_okay=False, path_type=Path)
 LARGEST_SIDE = 65535
 GAP = 2
@@ -65,20 +73,29 @@ Examples:
 @click.option(
     "--count", default=1, show_default=True, metavar="N", type=click.IntRange(1, 4096), help="Images on the sheet."
 )
+@DEVICE
 @drawing_options
 def sample(
-    model: str, size: tuple[int, int], seed: int, temperature: float, count: int, output: str, force: bool
+    model: str,
+    size: tuple[int, int],
+    seed: int,
+    temperature: float,
+    count: int,
+    device: str,
+    output: str,
+    force: bool,
 ) -> None:
-    """Draw images from an autoregressive model.
+    """Draw images from a model.
 
-    MODEL is a checkpoint: a path, or a name that `densezip models` lists. Several images are laid out on one sheet.
+    MODEL is a checkpoint: a path, or a name that `densezip models` lists. Several images are laid out on one sheet. The
+    temperature is that of every sample's distribution for autoregressive models, and of the latents for others.
     """
     drawing = Drawing(output, force=force)
 
     def work() -> Pixels:
-        from ..models.autoregressive.synthesis import sample as draw
+        from ..models.synthesis import sample as draw
 
-        return _sheet(draw(_autoregressive(model), count, *size, seed, temperature).numpy())
+        return _sheet(draw(_density(model, device), count, *size, seed, temperature).numpy())
 
     drawing.write(_with_torch(work))
 
@@ -105,8 +122,9 @@ Example:
 def inpaint(model: str, image: Path, mask: Path, sweeps: int, seed: int, output: str, force: bool) -> None:
     """Fill a hole in an image by what a model expects there.
 
-    MODEL is a checkpoint of an MCGSM or RIDE, trained on images like this one. Other autoregressive models take
-    --sweeps 0: their fill does not know what lies below the hole.
+    MODEL is a checkpoint, trained on images like this one. MCGSM and RIDE know what lies all around the hole. Other
+    autoregressive models take --sweeps 0: their fill does not know what lies below the hole. Latent-variable models and
+    flows take images of their own size, and some hundred sweeps.
     """
     drawing = Drawing(output, force=force, source=image)
 
@@ -115,10 +133,10 @@ def inpaint(model: str, image: Path, mask: Path, sweeps: int, seed: int, output:
         import torch
 
         from ..models.autoregressive.synthesis import Sweep
-        from ..models.autoregressive.synthesis import inpaint as draw
+        from ..models.synthesis import inpaint as draw
 
-        net = _autoregressive(model)
-        pixels = _read(image, "L" if net.config.channels == 1 else "RGB")
+        net = _density(model, "cpu")
+        pixels = _read(image, "L" if net.channels == 1 else "RGB")
         hole = _read(mask, "L")[..., 0] >= 128
 
         def report(number: int, sweep: Sweep) -> None:
@@ -139,15 +157,13 @@ def _with_torch(work: Callable[[], T]) -> T:
         raise UsageError("models need torch, which is missing: pip install 'densezip[models]'") from error
 
 
-def _autoregressive(name: str) -> Any:
-    from ..models.autoregressive.density import AutoregressiveModel
+def _density(name: str, device: str) -> Any:
     from ..models.checkpoint import load_model
+    from ..models.coding import as_image_model, device_of
     from ..models.shipped import find_checkpoint
 
-    model, about = load_model(find_checkpoint(name))
-    if not isinstance(model, AutoregressiveModel):
-        raise UsageError(f"{name} is a {about['model']}, which has no order of pixels to draw in")
-    return model
+    model, _ = load_model(find_checkpoint(name))
+    return as_image_model(model).to(device_of(device))
 
 
 def _read(path: Path, mode: str) -> Pixels:

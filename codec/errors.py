@@ -126,6 +126,8 @@ class MessageExhaustedError(CodingError):
 class CalibrationError(CodingError):
     """This machine's arithmetic is not within the guard band that a file was calibrated for."""
 
+    exit_code = 3
+
 
 class LimitError(DensezipError):
     """The image is larger than the caller allows (`max_pixels`), or larger than the format can say."""

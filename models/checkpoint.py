@@ -19,8 +19,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ..codec.errors import InputError, OutputError, WeightsError
-from .autoregressive.coding import weights_digest
 from .registry import build
+from .shapes import check_weights, weights_digest
 from .shipped import known_digest
 
 __all__ = ["load_model", "read_checkpoint", "write_checkpoint"]
@@ -78,7 +78,7 @@ def load_model(path: Path, device: str = "cpu") -> tuple[nn.Module, dict[str, An
 
     Raises:
         InputError: as for `read_checkpoint`, and where weights do not fit the configuration.
-        WeightsError: a checkpoint that comes with densezip has other weights than it came with.
+        WeightsError: a weight is not finite; a checkpoint that comes with densezip has other weights than it came with.
     """
     tensors, about = read_checkpoint(path, device)
     model = build(about["model"], about["config"])
@@ -88,6 +88,7 @@ def load_model(path: Path, device: str = "cpu") -> tuple[nn.Module, dict[str, An
         model.load_state_dict(weights)
     except RuntimeError as error:
         raise InputError(f"{path}: {error}") from error
+    check_weights(model, str(path))
     known, found = known_digest(path), weights_digest(model).hex()
     if known is not None and found != known:
         raise WeightsError(

@@ -1,16 +1,35 @@
-"""The models as coders of tiles, the shape in which the codec layer takes them."""
+"""The models as coders of tiles, the shape in which the codec layer takes them; density models, of whole pictures."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from importlib.util import find_spec
+from os import PathLike
+from typing import TYPE_CHECKING, TypeAlias
 
-from ..codec.errors import UnknownModelError
-from ..codec.file.container import Header, Payload
+from ..codec.errors import UnknownModelError, UsageError
+from ..codec.file.container import Container, Header, Payload
 from ..codec.file.payload import Coder
 
 if TYPE_CHECKING:
+    from torch import nn
+
+    from ..codec.images.picture import Picture
+    from ..codec.images.source import Source
     from .photo import ModelId
 
-__all__ = ["coder_for_effort", "coder_of_header", "indexed_coder", "rendered_coder"]
+    Model: TypeAlias = str | PathLike[str] | nn.Module
+
+__all__ = [
+    "coder_for_effort",
+    "coder_of_header",
+    "decode_by_model",
+    "encode_by_model",
+    "indexed_coder",
+    "rendered_coder",
+]
+
+Report = Callable[[float], None] | None
 
 
 def coder_for_effort(effort: int, height: int, width: int, depth: int) -> Coder:
@@ -119,3 +138,51 @@ def _rendered_coder(tile_height: int, tile_width: int, depth: int) -> Coder:
         tile.NAME,
         tile.DIGEST,
     )
+
+
+def encode_by_model(picture: "Picture", model: "tuple[Model, str]", report: Report, source: "Source | None") -> bytes:
+    """The .dz file of a picture by a density model.
+
+    Args:
+        picture: what to code.
+        model: a checkpoint (name or path) or module, and the device that its network runs on.
+        report: called with the fraction done.
+        source: the file that the picture came from.
+    """
+    with _torch():
+        from ..codec.file.chained import encode_chained
+        from .coding import coder_for
+
+        return encode_chained(picture, coder_for(*model), report, source)[0]
+
+
+def decode_by_model(container: Container, model: "tuple[Model | None, str]", report: Report) -> "Picture":
+    """The picture in such a file, by the model given, or by the one that its header names.
+
+    Raises:
+        UnknownModelError: the model is not here, or has other weights.
+    """
+    with _torch():
+        from ..codec.file.chained import decode_chained
+        from .coding import coder_of_chained
+
+        return decode_chained(container, coder_of_chained(container.header, *model), report)
+
+
+@contextmanager
+def _torch() -> Iterator[None]:
+    """With one thread of torch: most operations are small, and more threads take ten times as long for them.
+
+    Raises:
+        UsageError: torch is not installed.
+    """
+    if find_spec("torch") is None:
+        raise UsageError("density models need torch, which is missing: pip install 'densezip[models]'")
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

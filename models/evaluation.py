@@ -9,27 +9,35 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..codec.entropy.calibrated import Calibration
 from ..codec.entropy.codecs import Codec
-from ..codec.file.batch import read_batch, write_batch
-from .autoregressive.coding import ModelCodec, weights_digest
+from ..codec.entropy.rans import Message
+from ..codec.errors import UnsupportedImageError, UsageError
+from ..codec.file.batch import BatchCost, read_batch, write_batch
+from ..codec.file.chained import group_sizes, lanes_for
 from .autoregressive.density import AutoregressiveModel
 from .autoregressive.ensemble import TRANSFORMS, TransformCodec, transform_log_probs
+from .coding import as_image_model, device_of
+from .latent.variable import LatentVariable
+from .shapes import ImageModel, check_weights, weights_digest
 
-__all__ = ["MOST_DISAGREEMENT", "Evaluation", "evaluate_model"]
+__all__ = ["MOST_DISAGREEMENT", "Evaluation", "measure"]
+
+Images = NDArray[np.uint8]
+Shape = tuple[int, int, int, int]
 
 MOST_DISAGREEMENT = 0.005
 """Of the three numbers, relative to what is reported."""
 
-SAMPLES_PER_LANE = 20_000
-MOST_LANES = 64
-"""Lanes of a file's message: more are faster, and each costs 38 bits at the end, here 0.002 bits a sample."""
+SEED = 0
+"""Of what is drawn for a bound that is reported."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +50,9 @@ class Evaluation:
         data: what the images are.
         images: how many.
         dimensions: samples of an image.
-        reported_bpd: -log2 of the model's own likelihood, or of the ensemble's.
-        pmf_bpd: information of the integer distributions that the coder was handed.
+        reported_bpd: -log2 of the model's own likelihood, or of the ensemble's; of a latent model the bound by one
+            sample of the posterior, of a flow that by one sample of the noise.
+        pmf_bpd: information of the integer distributions that the coder was handed: the net growth of the message.
         file_bpd: bits of the files on disk, all of them.
         side_bpd: exceptions of calibrated coding, a part of the files.
         encode_s: seconds an image.
@@ -52,6 +61,11 @@ class Evaluation:
         batch: images in each file.
         peak_memory_bytes: of the process.
         digest: of the model's weights, hexadecimal.
+        shape: "autoregressive", "latent" or "bijective".
+        initial_bpd: bits that were lent for bits-back coding, a part of the files: once for each.
+        single_bpd: files of one image each, the first so many as were asked for; None where none were.
+        iw_bpd: the importance-weighted bound of a latent model, None where it was not asked for. No file is so small.
+        iw_samples: how many samples that takes of each image.
     """
 
     model: str
@@ -69,12 +83,19 @@ class Evaluation:
     batch: int
     peak_memory_bytes: int
     digest: str
+    shape: str = "autoregressive"
+    initial_bpd: float = 0.0
+    single_bpd: float | None = None
+    iw_bpd: float | None = None
+    iw_samples: int = 0
 
     def complaint(self) -> str:
         """Why the three numbers cannot be trusted; empty where they agree."""
         if not self.lossless:
             return "the decoded pixels differ from those that were coded"
-        for name, value in (("integer distributions", self.pmf_bpd), ("files", self.file_bpd)):
+        lent = 0.0 if self.shape == "autoregressive" else self.initial_bpd
+        files = "files without what they were lent" if lent else "files"
+        for name, value in (("integer distributions", self.pmf_bpd), (files, self.file_bpd - lent)):
             gap = value / self.reported_bpd - 1
             chosen = 3 / self.dimensions / self.reported_bpd if self.ensemble else 0.0  # bits that name a transform
             if not -MOST_DISAGREEMENT <= gap <= MOST_DISAGREEMENT + chosen:
@@ -82,72 +103,86 @@ class Evaluation:
         return ""
 
 
-def evaluate_model(
-    model: AutoregressiveModel,
-    name: str,
-    images: NDArray[np.uint8],
-    data: str,
+def measure(
+    model: nn.Module,
+    images: Images | Tensor,
+    *,
+    name: str = "",
+    data: str = "images",
     batch: int = 100,
-    progress: Callable[[int], None] = lambda _: None,
     ensemble: bool = False,
+    single: int = 0,
+    iw_samples: int = 0,
+    device: str = "cpu",
+    progress: Callable[[int], None] = lambda _: None,
 ) -> Evaluation:
-    """Report, code, decode and compare.
+    """Weigh a model: what it reports, what its distributions take, and what decoded files take.
 
-    The density of an ensemble is the average over the eight transforms of an image (`ensemble`). What is coded is the
-    transform of most density, and which it is: no more than 3 bits an image above the average, and mostly less.
+    Images are coded for real: a batch to a file, tiles of which are in one message, so that bits-back coding pays its
+    initial bits once. All files are decoded and compared. The density of an ensemble is the average over the eight
+    transforms of an image. What is coded then is the transform of most density, and which it is: no more than 3 bits an
+    image above the average, and mostly less.
 
     Args:
-        model: in float32, as trained.
-        name: of the model, ASCII.
-        images: uint8 [N, C, H, W]
-        data: what they are.
+        model: an `AutoregressiveModel`, `LatentVariable` or `Bijective`, in float32 as trained.
+        images: uint8 [N, C, H, W], or [N, H, W] for grey ones.
+        name: of the model, ASCII; by default that of its class.
+        data: what the images are.
         batch: images in each file.
+        ensemble: weigh the ensemble of an autoregressive model, not the model alone.
+        single: so many images are also coded to a file of their own each.
+        iw_samples: of a latent model, also the importance-weighted bound by so many samples.
+        device: where networks run: "cpu", "cuda", "cuda:1" or "auto".
         progress: called with the number of images done, three times for each.
-        ensemble: weigh the ensemble, not the model alone.
+
+    Raises:
+        UsageError: a module of none of the three shapes; an ensemble of what is not autoregressive; no such device.
+        UnsupportedImageError: no images, or of other channels or sizes than the model's.
+        WeightsError: weights that are not finite.
+        CodingError: the model gives what is no distribution; see its subclasses.
     """
-    model = model.eval()
-    exact = copy.deepcopy(model).double()
+    model = as_image_model(model)
+    images = _checked(model, images)
+    name = name or type(model).__name__
+    check_weights(model, name)
+    if ensemble and not isinstance(model, AutoregressiveModel):
+        raise UsageError(f"an ensemble over transforms of {name}, which is no autoregressive model")
+    if iw_samples and not isinstance(model, LatentVariable):
+        raise UsageError(f"an importance-weighted bound of {name}, which has no latent variables")
     digest = weights_digest(model)
-
-    def made(calibration: Calibration, shape: tuple[int, int, int, int], log_probs: Tensor | None) -> Codec[Tensor]:
-        if not ensemble:
-            return ModelCodec(exact, calibration, shape)
-        return TransformCodec(
-            lambda count, height, width: ModelCodec(exact, calibration, (count, shape[1], height, width)),
-            lambda x: transform_log_probs(model, x) if log_probs is None else log_probs,
-            shape,
-        )
-
-    nats, net, size, side = 0.0, 0.0, 0, 0
+    weighed = _Weighed(model, name, digest, device, ensemble)
+    nats, size, found = 0.0, _Sizes(), []
     seconds = {"encode": 0.0, "decode": 0.0}
     lossless = True
-    for first in range(0, len(images), batch):
-        part = images[first : first + batch]
-        began = time.perf_counter()
-        with torch.no_grad():
-            log_probs = transform_log_probs(model, torch.from_numpy(part), TRANSFORMS if ensemble else 1).double()
-        nats -= float((torch.logsumexp(log_probs, 0) - math.log(len(log_probs))).sum())
-        if ensemble:  # the choice of a transform is a part of encoding
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        for first in range(0, len(images), batch):
+            part = images[first : first + batch]
+            began = time.perf_counter()
+            log_probs = weighed.log_probs(torch.from_numpy(part))
+            nats -= float((torch.logsumexp(log_probs, 0) - math.log(len(log_probs))).sum())
+            if ensemble:  # the choice of a transform is a part of encoding
+                seconds["encode"] += time.perf_counter() - began
+            progress(len(part))
+            began = time.perf_counter()
+            written, cost = weighed.write(part, log_probs)
             seconds["encode"] += time.perf_counter() - began
-        progress(len(part))
-        shape = (len(part), *part.shape[1:])
-        pixels = np.ascontiguousarray(part.transpose(0, 2, 3, 1))
-        began = time.perf_counter()
-        data_bytes, cost = write_batch(
-            pixels,
-            lambda calibration, shape=shape, known=log_probs: made(calibration, shape, known),  # type: ignore[misc]
-            model=name,
-            digest=digest,
-            lanes=min(max(1, part.size // SAMPLES_PER_LANE), MOST_LANES),
-        )
-        seconds["encode"] += time.perf_counter() - began
-        progress(len(part))
-        began = time.perf_counter()
-        found = read_batch(data_bytes, lambda c, s: made(c, s, None), model=name, digest=digest)
-        seconds["decode"] += time.perf_counter() - began
-        lossless = lossless and np.array_equal(found, pixels)
-        progress(len(part))
-        net, size, side = net + cost.net, size + cost.file, side + cost.side
+            progress(len(part))
+            began = time.perf_counter()
+            again = weighed.read(written)
+            seconds["decode"] += time.perf_counter() - began
+            lossless = lossless and np.array_equal(again, part.transpose(0, 2, 3, 1))
+            progress(len(part))
+            size.add(cost)
+        for image in images[:single]:
+            log_probs = weighed.log_probs(torch.from_numpy(image[None]))
+            written, _ = weighed.write(image[None], log_probs)
+            lossless = lossless and np.array_equal(weighed.read(written), image[None].transpose(0, 2, 3, 1))
+            found.append(8 * len(written) / image.size)
+        iw_nats = 0.0
+        if iw_samples and isinstance(weighed.model, LatentVariable):
+            for x in torch.split(torch.from_numpy(images), batch):
+                iw_nats -= float(weighed.model.iw_bound(x.to(weighed.device), iw_samples).sum())
     unit = 1 if sys.platform == "darwin" else 1024
     return Evaluation(
         model=name,
@@ -156,13 +191,114 @@ def evaluate_model(
         images=len(images),
         dimensions=images[0].size,
         reported_bpd=nats / math.log(2) / images.size,
-        pmf_bpd=net / images.size,
-        file_bpd=size / images.size,
-        side_bpd=side / images.size,
+        pmf_bpd=size.net / images.size,
+        file_bpd=size.file / images.size,
+        side_bpd=size.side / images.size,
         encode_s=seconds["encode"] / len(images),
         decode_s=seconds["decode"] / len(images),
         lossless=lossless,
         batch=batch,
         peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit,
         digest=digest.hex(),
+        shape=model.shape,
+        initial_bpd=size.initial / images.size,
+        single_bpd=sum(found) / len(found) if found else None,
+        iw_bpd=iw_nats / math.log(2) / images.size if iw_samples else None,
+        iw_samples=iw_samples,
     )
+
+
+def _checked(model: ImageModel, images: Images | Tensor) -> Images:
+    """As an array uint8 [N, C, H, W] that the model takes."""
+    found: Any = images.cpu().numpy() if isinstance(images, Tensor) else np.asarray(images)
+    found = found[:, None] if found.ndim == 3 else found
+    if found.ndim != 4 or found.dtype != np.uint8 or not found.size:
+        raise UnsupportedImageError(f"images {found.dtype} {list(found.shape)}; uint8 [N, C, H, W] is needed")
+    model.check(found.shape[2], found.shape[3], found.shape[1])
+    if int(found.max()) >= model.levels:
+        raise UnsupportedImageError(f"samples up to {int(found.max())} for a model of {model.levels} levels")
+    whole: Images = np.ascontiguousarray(found)
+    return whole
+
+
+@dataclass
+class _Sizes:
+    """Of all files, in bits."""
+
+    file: float = 0.0
+    net: float = 0.0
+    side: float = 0.0
+    initial: float = 0.0
+
+    def add(self, cost: BatchCost) -> None:
+        self.file, self.net = self.file + cost.file, self.net + cost.net
+        self.side, self.initial = self.side + cost.side, self.initial + cost.initial
+
+
+class _Weighed:
+    """A model in two precisions, and its files."""
+
+    def __init__(self, model: ImageModel, name: str, digest: bytes, device: str, ensemble: bool) -> None:
+        self.device, self.name, self.digest, self.ensemble = device_of(device), name, digest, ensemble
+        self.model = copy.deepcopy(model).to(self.device).eval()
+        self.exact = copy.deepcopy(self.model).double()
+
+    def log_probs(self, x: Tensor) -> Tensor:
+        """Nats of images, as reported: of all transforms [8, B], or of the images alone [1, B]. On the CPU."""
+        x = x.to(self.device)
+        if self.ensemble and isinstance(self.model, AutoregressiveModel):
+            return transform_log_probs(self.model, x, TRANSFORMS).double().cpu()
+        return self.model.bound(x)[None].double().cpu()
+
+    def write(self, part: Images, log_probs: Tensor) -> tuple[bytes, BatchCost]:
+        """A file of images [B, C, H, W]."""
+        shape = (len(part), *part.shape[1:])
+        return write_batch(
+            np.ascontiguousarray(part.transpose(0, 2, 3, 1)),
+            lambda calibration: self._codec(calibration, shape, lambda x: log_probs),
+            model=self.name,
+            digest=self.digest,
+            lanes=lanes_for(part.size, borrows=self.model.borrows),
+            band=self.model.band,
+        )
+
+    def read(self, data: bytes) -> NDArray[Any]:
+        """The images [B, H, W, C]."""
+        return read_batch(
+            data, lambda c, shape: self._codec(c, shape, self.log_probs), model=self.name, digest=self.digest
+        )
+
+    def _codec(self, calibration: Calibration, shape: Shape, log_probs: Callable[[Tensor], Tensor]) -> Codec[Tensor]:
+        if self.ensemble:
+            return TransformCodec(
+                lambda count, height, width: self.exact.codec(calibration, (count, shape[1], height, width)),
+                log_probs,
+                shape,
+            )
+        return _InGroups(self.exact, calibration, shape)
+
+
+@dataclass(frozen=True)
+class _InGroups:
+    """Images one group after the other, the first to be pushed being the smallest; see `chained`."""
+
+    model: ImageModel
+    calibration: Calibration
+    shape: Shape
+
+    @property
+    def sizes(self) -> list[int]:
+        """Of the groups, in the order of pushing, which begins with the last image."""
+        return group_sizes(self.shape[0], self.shape[2] * self.shape[3], borrows=self.model.borrows)
+
+    def push(self, message: Message, symbols: Tensor) -> None:
+        """See `Codec`."""
+        for part in reversed(torch.split(symbols, self.sizes[::-1])):
+            self._of(len(part)).push(message, part)
+
+    def pop(self, message: Message) -> Tensor:
+        """See `Codec`."""
+        return torch.cat([self._of(size).pop(message) for size in reversed(self.sizes)])
+
+    def _of(self, count: int) -> Codec[Tensor]:
+        return self.model.codec(self.calibration, (count, *self.shape[1:]))

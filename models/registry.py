@@ -8,25 +8,41 @@ from __future__ import annotations
 import dataclasses
 import importlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..codec.errors import UsageError
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["MODELS", "build", "config_class", "make_config"]
+__all__ = ["MODELS", "Architecture", "build", "config_class", "make_config"]
 
-MODELS: dict[str, tuple[str, str, str]] = {
-    # name: module, class of the model, class of its configuration
-    "pixelcnn++": ("autoregressive.pixelcnnpp", "PixelCNNPP", "PixelCNNPPConfig"),
-    "mcgsm": ("autoregressive.mcgsm", "Mcgsm", "McgsmConfig"),
-    "ride": ("autoregressive.ride", "Ride", "RideConfig"),
-    "pixelcnn": ("autoregressive.pixelcnn", "PixelCNN", "PixelCNNConfig"),
+
+class Architecture(NamedTuple):
+    """Where a model is.
+
+    Attributes:
+        module: within this package.
+        model: name of its class there.
+        config: name of the class of its configuration.
+        shape: "autoregressive", "latent" or "bijective": how it is coded.
+    """
+
+    module: str
+    model: str
+    config: str
+    shape: str
+
+
+MODELS: dict[str, Architecture] = {
+    "pixelcnn++": Architecture("autoregressive.pixelcnnpp", "PixelCNNPP", "PixelCNNPPConfig", "autoregressive"),
+    "mcgsm": Architecture("autoregressive.mcgsm", "Mcgsm", "McgsmConfig", "autoregressive"),
+    "ride": Architecture("autoregressive.ride", "Ride", "RideConfig", "autoregressive"),
+    "pixelcnn": Architecture("autoregressive.pixelcnn", "PixelCNN", "PixelCNNConfig", "autoregressive"),
 }
 
 
-def _entry(name: str) -> tuple[str, str, str]:
+def _entry(name: str) -> Architecture:
     if name not in MODELS:
         raise UsageError(f"no model {name!r}: {', '.join(MODELS)}")
     return MODELS[name]
@@ -34,8 +50,8 @@ def _entry(name: str) -> tuple[str, str, str]:
 
 def config_class(name: str) -> Any:
     """The frozen dataclass that configures a model; raises UsageError for a name that is not in the table."""
-    module, _, config = _entry(name)
-    return getattr(importlib.import_module(f".{module}", __package__), config)
+    entry = _entry(name)
+    return getattr(importlib.import_module(f".{entry.module}", __package__), entry.config)
 
 
 def make_config(kind: Any, values: Mapping[str, Any], what: str) -> Any:
@@ -66,8 +82,8 @@ def make_config(kind: Any, values: Mapping[str, Any], what: str) -> Any:
 
 def build(name: str, config: Mapping[str, Any]) -> nn.Module:
     """A new model from its name and the plain values of its configuration."""
-    module, model, _ = _entry(name)
-    made: nn.Module = getattr(importlib.import_module(f".{module}", __package__), model)(
+    entry = _entry(name)
+    made: nn.Module = getattr(importlib.import_module(f".{entry.module}", __package__), entry.model)(
         make_config(config_class(name), config, name)
     )
     return made

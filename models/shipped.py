@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,18 @@ from safetensors import SafetensorError, safe_open
 
 from ..codec.errors import InputError, WeightsError
 
-__all__ = ["FOLDER", "Entry", "entries", "find_checkpoint", "known_digest"]
+__all__ = ["FOLDER", "VARIABLE", "Entry", "entries", "find_checkpoint", "folders", "known_digest"]
 
 FOLDER = Path(__file__).with_name("checkpoints")
+
+VARIABLE = "DENSEZIP_MODELS"
+"""Of the environment: folders with checkpoints, separated as those of PATH."""
+
+
+def folders() -> list[Path]:
+    """Where checkpoints are looked for by name: that which comes with densezip, and those of `VARIABLE`."""
+    named = os.environ.get(VARIABLE, "").split(os.pathsep)
+    return [FOLDER, *(Path(folder) for folder in named if folder)]
 
 
 @dataclass(frozen=True)
@@ -45,7 +55,7 @@ def entries() -> list[Entry]:
     """
     from .registry import MODELS
 
-    found = [Entry(name, name, "autoregressive") for name in MODELS]
+    found = [Entry(name, name, entry.shape) for name, entry in MODELS.items()]
     for path in sorted(FOLDER.glob("*.safetensors")):
         try:
             with safe_open(path, "np") as file:
@@ -58,7 +68,7 @@ def entries() -> list[Entry]:
                 "(pip install --force-reinstall densezip)"
             ) from error
         name = trained_on.get("name") if isinstance(trained_on, dict) else str(trained_on)
-        found.append(Entry(path.stem, family, "autoregressive", name, count, _figures(path)))
+        found.append(Entry(path.stem, family, MODELS[family].shape, name, count, _figures(path)))
     return found
 
 
@@ -86,16 +96,19 @@ def _size(shape: list[int]) -> int:
 
 
 def find_checkpoint(name: str) -> Path:
-    """The file of a checkpoint: a shipped one by its name, or a path.
+    """The file of a checkpoint: by its name in one of the `folders`, or a path.
 
     Raises:
         InputError: neither.
     """
-    shipped = FOLDER / f"{name}.safetensors"
-    if shipped.exists():
-        return shipped
+    for folder in folders():
+        found = folder / f"{name}.safetensors"
+        if found.is_file():
+            return found
     path = Path(name)
     if path.is_file():
         return path
     known = ", ".join(sorted(path.stem for path in FOLDER.glob("*.safetensors"))) or "none yet"
-    raise InputError(f"no checkpoint {name!r}: neither a file nor one that comes with densezip ({known})")
+    others = ", ".join(str(folder) for folder in folders()[1:])
+    places = f" or that {VARIABLE} has ({others})" if others else f"; {VARIABLE} names no folder with others"
+    raise InputError(f"no checkpoint {name!r}: neither a file nor one that comes with densezip ({known}){places}")

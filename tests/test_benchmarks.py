@@ -79,8 +79,8 @@ def test_peak_memory_is_that_of_the_command(folder: Path) -> None:
     assert 1e7 < result["decompress_peak_bytes"] < 4e9
 
 
-def test_the_cifar_benchmark_measures_peers_models_ensembles_and_the_scan(tmp_path: Path) -> None:
-    data, plot, images = tmp_path / "cifar.json", tmp_path / "cifar.png", tmp_path / "test"
+def test_the_benchmark_of_models_measures_peers_models_ensembles_pictures_and_the_scan(tmp_path: Path) -> None:
+    data, plot, images = tmp_path / "models.json", tmp_path / "models.png", tmp_path / "test"
     images.mkdir()
     y, x = np.mgrid[0:32, 0:32]
     for number in range(2):
@@ -88,7 +88,8 @@ def test_the_cifar_benchmark_measures_peers_models_ensembles_and_the_scan(tmp_pa
         pixels = (np.stack([x + y, 2 * x, 120 - y], axis=-1) + noise).astype(np.uint8)
         Image.fromarray(pixels).save(images / f"{number}.png")
     options: list[str | Path] = ["--models", "mcgsm-cifar10", "--ensembles", "mcgsm-cifar10", "--batch", "1"]
-    run("cifar.py", tmp_path, *options, "--json", data, "--plot", plot)
+    options += ["--photo", images / "0.png", "--sizes", "31x20"]
+    run("models.py", tmp_path, *options, "--json", data, "--plot", plot)
     report = json.loads(data.read_text())
     assert [row["name"] for row in report["peers"]] == ["PNG", "WebP", "JPEG XL 9", "densezip 9"]
     assert [row["ensemble"] for row in report["models"]] == [False, True]
@@ -96,11 +97,13 @@ def test_the_cifar_benchmark_measures_peers_models_ensembles_and_the_scan(tmp_pa
         assert row["lossless"]
         assert row["reported_bpd"] == pytest.approx(row["pmf_bpd"], rel=1e-2)
     assert report["scan"]["ratio"] > 1
+    (picture,) = report["pictures"]
+    assert picture["own_bytes"] < picture["bytes"] < 1.01 * picture["own_bytes"] + 60
     with Image.open(plot) as image:
         assert image.width > image.height > 0
 
 
-@pytest.mark.parametrize("name", ["photos", "coding", "cifar"])
+@pytest.mark.parametrize("name", ["photos", "coding", "models"])
 def test_tables_of_the_readme_are_those_of_the_measurements(name: str, tmp_path: Path) -> None:
     text = (BENCHMARKS.parent / "README.md").read_text()
     copy = tmp_path / "README.md"

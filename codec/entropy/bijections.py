@@ -3,6 +3,7 @@
     elementwise       one function for every element
     logit             from (0, 1) to the line, element by element
     coupling          some elements, by a function that depends on the others
+    shifted           the same where the function adds: on the grid itself, exact and free
     autoregressive    element by element, each by a function that depends on those before
     conv1x1           a small full matrix at every position
     permute, reshape, squeeze
@@ -38,9 +39,13 @@ __all__ = [
     "logit",
     "permute",
     "reshape",
+    "shifted",
     "split",
     "squeeze",
 ]
+
+_SHIFT_STEP = 2.0**-16
+"""Of what is added by `shifted`: fine beside any noise, and coarse enough for calibration of float64."""
 
 
 class Scalar(Protocol):
@@ -275,6 +280,62 @@ def coupling(place: Tensor | slice, conditioner: Callable[[Tensor], Scalar]) -> 
         conditioner: from values [B, ...] where those elements are 0, to their function, as an `Affine` of [B, n].
     """
     return Stepwise([place], lambda step, known: conditioner(known))
+
+
+@dataclass(frozen=True)
+class _Shifted(Bijection):
+    """See `shifted`."""
+
+    place: Tensor | slice
+    shift: Callable[[Tensor], Tensor]
+    rounded: Callable[[Tensor, float], Tensor]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See `Bijection`."""
+        return self._moved(x, self._shift(x))
+
+    def inverse(self, z: Tensor) -> Tensor:
+        """See `Bijection`."""
+        return self._moved(z, -self._shift(z))
+
+    def codec(self, prior: Codec[Tensor], grid: Grid) -> Codec[Tensor]:
+        """See `Bijection`. No noise, no initial bits."""
+
+        def steps(indices: Tensor) -> Tensor:
+            shift = self.rounded(self._shift(grid.values(indices)), max(_SHIFT_STEP, 2.0**-grid.bits))
+            return torch.ldexp(shift, torch.tensor(grid.bits)).long()
+
+        return Relabelled(prior, lambda x: self._moved(x, steps(x)), lambda z: self._moved(z, -steps(z)))
+
+    def _shift(self, values: Tensor) -> Tensor:
+        known = known_at_first(values, [torch.arange(values[0].numel())[self.place]])
+        return self.shift(known.view(values.shape))
+
+    def _moved(self, values: Tensor, by: Tensor) -> Tensor:
+        moved = flat(values).clone()
+        moved[:, self.place] += by
+        return moved.view(values.shape)
+
+
+def _nearest(values: Tensor, step: float) -> Tensor:
+    return torch.round(values / step) * step
+
+
+def shifted(
+    place: Tensor | slice,
+    shift: Callable[[Tensor], Tensor],
+    rounded: Callable[[Tensor, float], Tensor] = _nearest,
+) -> Bijection:
+    """Some elements of an item, plus what depends on the others: z = x + shift, whole steps of the grid.
+
+    The volume stays, so integers are added to integers: nothing is lost, and no bits are needed to begin with.
+
+    Args:
+        place: the elements, flat: indices [n] int64 or a slice.
+        shift: from values [B, ...] where those elements are 0, to what is added [B, n].
+        rounded: (values, step) -> multiples of the step; `Calibration.round` where another machine is to read them.
+    """
+    return _Shifted(place, shift, rounded)
 
 
 def autoregressive(

@@ -160,6 +160,15 @@ class Calibration:
         if size:  # one block, so that what is turned again with others stays as it is
             self._blocks[mark:] = [(size, np.concatenate(places), np.concatenate(sides))]
 
+    def apart(self) -> Calibration:
+        """One that writes what `join` lays on top of this one's exceptions; a reader has them in that order already."""
+        return self if self._reading else Calibration(self.band)
+
+    def join(self, other: Calibration) -> None:
+        """Lay the exceptions that were written `apart` on top."""
+        if other is not self:
+            self._blocks += other._blocks
+
     def to_bytes(self) -> bytes:
         """The exceptions: a head of 13 bytes; each takes about 2.7 bits and log2 of the mean distance between them."""
         places, sides, first = [], [], 0

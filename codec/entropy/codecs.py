@@ -44,6 +44,9 @@ __all__ = [
     "wavefront",
 ]
 
+_AT_ONCE = 4096
+"""Symbols whose intervals are found by one call, where there are fewer lanes."""
+
 S = TypeVar("S")
 A = TypeVar("A")
 B = TypeVar("B")
@@ -96,9 +99,7 @@ class Independent:
         """See `Codec`."""
         if symbols.shape != (self.count,):
             raise SymbolError(f"symbols of shape {list(symbols.shape)}; [{self.count}] is needed")
-        pushes = []
-        for first, stop in spans(self.count, message.lanes):  # all before the first push: an error leaves no half
-            pushes += halves.intervals(self.pmf(first, stop), symbols[first:stop])
+        pushes = _intervals(self.pmf, symbols, message.lanes)  # all before the first push: an error leaves no half
         for start, freq, precision in reversed(pushes):
             message.part(0, len(start)).push(start, freq, precision)
 
@@ -109,6 +110,17 @@ class Independent:
             for first, stop in spans(self.count, message.lanes)
         ]
         return torch.cat([torch.zeros(0, dtype=torch.int64, device=message.device), *parts])
+
+
+def _intervals(make: Callable[[int, int], Pmf], symbols: Tensor, lanes: int) -> list[tuple[Tensor, Tensor, int]]:
+    """Start, freq and precision of every push, in the order of popping; distributions are made for many at once."""
+    found: list[tuple[Tensor, Tensor, int]] = []
+    most = lanes * max(1, _AT_ONCE // lanes)
+    for first, stop in spans(len(symbols), most):
+        parts = halves.intervals(make(first, stop), symbols[first:stop])
+        for a, b in spans(stop - first, lanes):
+            found += [(start[a:b], freq[a:b], precision) for start, freq, precision in parts]
+    return found
 
 
 def spans(count: int, lanes: int) -> list[tuple[int, int]]:
@@ -190,9 +202,7 @@ class Autoregressive:
         known, flat = torch.zeros_like(symbols), symbols.reshape(-1)
         pushes: list[tuple[Tensor, Tensor, int]] = []
         for number, places in enumerate(self.steps):
-            make = self.pmf(number, known)
-            for first, stop in spans(len(places), message.lanes):
-                pushes += halves.intervals(make(first, stop), flat[places[first:stop]])
+            pushes += _intervals(self.pmf(number, known), flat[places], message.lanes)
             known.view(-1)[places] = flat[places]
         for start, freq, precision in reversed(pushes):
             message.part(0, len(start)).push(start, freq, precision)

@@ -45,12 +45,13 @@ __all__ = [
 ]
 
 MAGIC = b"\x89DZ\n"
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 OLDEST_VERSION = 2
-# A file has the oldest version that says what it says: coded batches came with version 3, and with version 4 the file
-# that an image came from.
+# A file has the oldest version that says what it says: coded batches came with version 3, with version 4 the file that
+# an image came from, with version 5 recoded JPEG files and chained tiles.
 BATCH_VERSION = 3
 SOURCE_VERSION = 4
+RECODED_VERSION = 5
 
 CRC_BYTES = 4
 DIGEST_BYTES = 4
@@ -84,6 +85,11 @@ class Payload(IntEnum):
     BATCH = 4  # images of one size below one another, coded together by a model that runs elsewhere
     FILE = 5  # the bytes of an input file whose pixels were not looked at, packed
     JPEG = 6  # a JPEG file: its outline, and segments of its coefficients, coded by a portable model
+    CHAINED = 7  # tiles in one message, coded by a model that the reader finds by its name and digest
+
+
+NAMING = (Payload.MODEL, Payload.BATCH, Payload.CHAINED)
+"""Those that say by which model they were coded."""
 
 
 @dataclass(frozen=True)
@@ -226,7 +232,9 @@ def serialise(header: Header, tiles: Sequence[bytes]) -> bytes:
 
 def _version(header: Header) -> int:
     small_png = header.payload is Payload.PNG and header.sample_bytes == 1
-    if header.source_format or header.payload in (Payload.FILE, Payload.JPEG) or small_png:
+    if header.payload in (Payload.JPEG, Payload.CHAINED):
+        return RECODED_VERSION
+    if header.source_format or header.payload is Payload.FILE or small_png:
         return SOURCE_VERSION
     return BATCH_VERSION if header.payload is Payload.BATCH else OLDEST_VERSION
 
@@ -255,14 +263,14 @@ def _image_fields(header: Header, tiled: bool) -> bytes:
     )
     natural = NATURAL_BITS.get(header.mode, 16)
     body.append(MODES.index(header.mode) | (0 if header.bits == natural else header.bits) << 4)
-    if _version(header) == SOURCE_VERSION:
+    if _version(header) >= SOURCE_VERSION:
         body.append(
             SOURCE_FORMATS.index(header.source_format)
             | (FLAG_EXACT if header.source_checksum else 0)
             | (0 if header.remainder is None else FLAG_REMAINDER)
         )
     body += varint(header.width) + varint(header.height)
-    if header.payload in (Payload.MODEL, Payload.BATCH):
+    if header.payload in NAMING:
         body += text(header.model) + header.digest
     if header.payload is Payload.STORED:
         body += text(header.stored_format)
@@ -418,7 +426,7 @@ def _parse_image(reader: Reader, flags: int, payload: Payload, version: int) -> 
     if lossy and payload is not Payload.STORED:
         raise HeaderError(f"a lossy source with a payload of kind {payload}: its file would have been stored")
     model, digest = "", b""
-    if payload in (Payload.MODEL, Payload.BATCH):
+    if payload in NAMING:
         model = reader.text("model name")
         digest = bytes(reader.take(DIGEST_BYTES, "model digest"))
     stored_format = reader.text("stored format") if payload is Payload.STORED else ""
@@ -441,7 +449,7 @@ def _parse_image(reader: Reader, flags: int, payload: Payload, version: int) -> 
         header = replace(header, source_format=source_format, source_checksum=source_checksum)
         header = replace(header, remainder=b"" if remainder else None)
     count = header.tiles
-    whole = payload in (Payload.STORED, Payload.BATCH)
+    whole = payload in (Payload.STORED, Payload.BATCH, Payload.CHAINED)
     if bool(flags & FLAG_TILED) != (count > 1) or (whole and count > 1):
         raise HeaderError(f"{count} tiles of {tile_width}x{tile_height} pixels where the flags say otherwise")
     return header

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from ..errors import CorruptPayloadError, DensezipError, TruncatedError
 from ..fields import Reader
 from ..images.modes import Chunk
+from .chainparts import split_chain
 from .container import Container, Header, Payload
 
 __all__ = ["Exported", "Info", "describe"]
@@ -53,16 +54,16 @@ class Info:
         depth: bits per sample in the source: 1, 2, 4, 8 or 16.
         channels: samples per pixel; 1 for a palette image.
         source: "image", or "array" where `decompress` gives an ndarray.
-        payload: "model", "webp", "png", "stored", "batch", "jpeg", or "file": one that was not looked into, whose
-            width, height, depth, channels and bpsp are 0 and whose mode is empty.
+        payload: "model", "webp", "png", "stored", "batch", "jpeg", "chained", or "file": one that was not looked
+            into, whose width, height, depth, channels and bpsp are 0 and whose mode is empty.
         jpeg: of a JPEG file its quality as libjpeg counts it, sampling, and whether it is progressive; else None.
         model: name of the model, or None where the payload is not a model's.
         model_digest: 8 hexadecimal digits that name the model's weights, or None.
         portable: whether the file decodes to the same pixels on every machine.
-        calibrated: whether a batch holds the exceptions of calibrated coding, and so decodes on every machine whose
-            arithmetic stays within their guard band; elsewhere that is an error with a name.
+        calibrated: whether a batch or chained tiles hold the exceptions of calibrated coding, and so decode on every
+            machine whose arithmetic stays within their guard band; elsewhere that is an error with a name.
         images: 1, or of a batch how many lie below one another in `height`.
-        tiles: number of independently decodable tiles.
+        tiles: number of tiles: independently decodable ones, but for those of the payload "chained".
         tile_size: (width, height) of a tile in pixels.
         stored_format: the extension of a stored file without its dot, such as "jpg", or None.
         lossy_source: the input was a lossy file (JPEG, lossy WebP), which comes back byte for byte.
@@ -110,6 +111,11 @@ def describe(container: Container) -> Info:
     for chunk in _chunks(header):
         metadata[_name(chunk)] = metadata.get(_name(chunk), 0) + len(chunk[1])
     images, exceptions = _batch(container) if header.payload is Payload.BATCH else (1, 0)
+    tiles, tile_size = header.tiles, (header.tile_width, header.tile_height)
+    if header.payload is Payload.CHAINED:
+        parts = split_chain(container)
+        (tall, wide), exceptions = parts.tile, len(parts.side)
+        tiles, tile_size = -(-header.width // wide) * -(-header.height // tall), (wide, tall)
     return Info(
         format_version=container.version,
         width=header.width,
@@ -122,11 +128,11 @@ def describe(container: Container) -> Info:
         jpeg=_jpeg(container) if header.payload is Payload.JPEG else None,
         model=header.model or None,
         model_digest=header.digest.hex() or None,
-        portable=header.payload is not Payload.BATCH,
+        portable=header.payload not in (Payload.BATCH, Payload.CHAINED),
         calibrated=exceptions > 0,
         images=images,
-        tiles=header.segments or header.tiles,
-        tile_size=(header.tile_width, header.tile_height),
+        tiles=header.segments or tiles,
+        tile_size=tile_size,
         stored_format=header.stored_format or None,
         lossy_source=header.lossy,
         source_format=header.stored_format or header.source_format or None,

@@ -1,11 +1,11 @@
 """Densities of images pixel by pixel, each coded by the distributions of its steps.
 
-Begin with `density.py` (what such a model has to offer) and `coding.py` (how it becomes a codec). Models:
+Begin with `density.py` (what such a model has to offer, and how it becomes a codec). Models:
 `pixelcnn.py`, `pixelcnnpp.py` (its layers, its likelihood and its scan beside it), `mcgsm.py` and `ride.py` (both on
 `experts.py`, `causal.py`, `gaussians.py`, `pixels.py`). `ensemble.py` averages a model over flips and transposes,
 `synthesis.py` draws from one.
 
-Imports: the rest of this room and `...codec`; of a room beside it nothing.
+Imports: the rest of this room, `..shapes` and `...codec`; of a room beside it nothing.
 """
 
 __all__: list[str] = []

@@ -8,15 +8,22 @@ are made of, the likelihood is what is reported.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from ...codec.entropy.calibrated import Calibration, autoregressive
+from ...codec.entropy.codecs import Codec
 from ...codec.entropy.pmf import Pmf
+from ...codec.entropy.rans import Message
+from ..shapes import Advance, ImageModel
 
-__all__ = ["AutoregressiveModel", "Scan"]
+__all__ = ["AutoregressiveModel", "ModelCodec", "Scan"]
+
+TOGETHER = 2**15
+"""Pixels of a pass over images: their activations are in memory at once, and the passes of a larger batch in turn."""
 
 
 class Scan(ABC):
@@ -37,7 +44,8 @@ class Scan(ABC):
 
         Args:
             step: number of the step.
-            known: samples, int64 [B, C, H, W]; elements of this step and of later ones are 0, and are not looked at.
+            known: samples, int64 [B, C, H, W], where the model is; elements of this step and of later ones are 0, and
+                are not looked at.
 
         Returns:
             [B · n, P], row b · n + i for element i of image b, in the precision of the model.
@@ -65,16 +73,12 @@ class Scan(ABC):
             known.flatten(1)[:, elements] = x.flatten(1)[:, elements]
 
 
-class AutoregressiveModel(nn.Module, ABC):
-    """A density of images that is a product over elements, each given those before it.
+class AutoregressiveModel(ImageModel):
+    """A density of images that is a product over elements, each given those before it."""
 
-    Attributes:
-        config: a frozen dataclass of plain values; the class called with it makes the model.
-        levels: values of a sample, 0 to levels - 1.
-    """
-
-    config: Any
-    levels: int = 256
+    shape = "autoregressive"
+    borrows = False
+    largest = 2**14
 
     @abstractmethod
     def log_prob(self, x: Tensor) -> Tensor:
@@ -90,3 +94,83 @@ class AutoregressiveModel(nn.Module, ABC):
     @abstractmethod
     def scan(self, batch: int, height: int, width: int) -> Scan:
         """The incremental evaluation, for `batch` images of one size."""
+
+    def bound(self, x: Tensor) -> Tensor:
+        """The log-likelihood itself."""
+        return self.log_prob(x)
+
+    def codec(
+        self, calibration: Calibration, shape: tuple[int, int, int, int], advance: Advance = lambda pixels: None
+    ) -> Codec[Tensor]:
+        """See `ImageModel`."""
+        return ModelCodec(self, calibration, shape, advance)
+
+
+@dataclass(frozen=True)
+class ModelCodec:
+    """Images of one size by a model, int64 [B, C, H, W].
+
+    A push takes one parallel pass over the images where the model has one, a pop goes step by step. The model should be
+    in float64: the two then differ far less than the guard band of the calibration. The network runs where its weights
+    are, everything else on the CPU.
+
+    Attributes:
+        model: in evaluation mode.
+        calibration: through which the parameters of all distributions go.
+        shape: (B, C, H, W)
+        advance: as for `ImageModel.codec`.
+    """
+
+    model: AutoregressiveModel
+    calibration: Calibration
+    shape: tuple[int, int, int, int]
+    advance: Advance = lambda pixels: None
+
+    def push(self, message: Message, symbols: Tensor) -> None:
+        """See `Codec`. Keeps two integers a sample, and the activations of a pass."""
+        with torch.no_grad():
+            count = max(1, TOGETHER // (self.shape[2] * self.shape[3]))
+            parts = torch.split(symbols.to(_device(self.model)), count)
+            passes = [self.model.scan(len(part), *self.shape[2:]).parallel(part) for part in parts]
+            self._codec(self._scan(), lambda step, known: torch.cat([next(rows).cpu() for rows in passes])).push(
+                message, symbols
+            )
+
+    def pop(self, message: Message) -> Tensor:
+        """See `Codec`."""
+        scan, device = self._scan(), _device(self.model)
+        if device.type == "cpu":
+            with torch.no_grad():
+                return self._codec(scan, scan.parameters).pop(message)
+        there = torch.zeros(self.shape, dtype=torch.int64, device=device)
+
+        def parameters(step: int, known: Tensor) -> Tensor:
+            if step:  # only what is new travels
+                before = scan.steps[step - 1].cpu()
+                there.flatten(1)[:, before.to(device)] = known.flatten(1)[:, before].to(device)
+            return scan.parameters(step, there).cpu()
+
+        with torch.no_grad():
+            return self._codec(scan, parameters).pop(message)
+
+    def _scan(self) -> Scan:
+        return self.model.scan(self.shape[0], *self.shape[2:])
+
+    def _codec(self, scan: Scan, parameters: Callable[[int, Tensor], Tensor]) -> Codec[Tensor]:
+        """In the steps of all images, which are those of one side by side."""
+        batch, channels, height, width = self.shape
+        first = torch.arange(batch)[:, None] * (channels * height * width)
+        steps = [(first + places.cpu()).reshape(-1) for places in scan.steps]
+        done = 0
+
+        def advancing(step: int, known: Tensor) -> Tensor:
+            nonlocal done
+            before, done = done // channels, done + len(steps[step])
+            self.advance(done // channels - before)
+            return parameters(step, known)
+
+        return autoregressive(self.shape, steps, advancing, scan.pmf, self.calibration, scan.grid.cpu())
+
+
+def _device(model: ImageModel) -> torch.device:
+    return next(model.parameters()).device

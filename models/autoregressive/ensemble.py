@@ -163,6 +163,7 @@ class Mixture(AutoregressiveModel):
         if len(orders) != 1:
             raise UsageError(f"a mixture of models of different orders: (channels, radius) are {sorted(orders)}")
         self.config = MixtureConfig(tuple((type(member).__name__, asdict(member.config)) for member in members))
+        self.channels = members[0].channels
         self.members: Sequence[PixelModel] = nn.ModuleList(members)  # type: ignore[assignment]
 
     def log_prob(self, x: Tensor) -> Tensor:

@@ -133,7 +133,7 @@ class PixelCNN(AutoregressiveModel):
         c, f = config.channels, config.filters
         if f % c:
             raise UsageError(f"{f} filters for {c} channels: a multiple is needed")
-        self.config = config
+        self.config, self.channels = config, c
         self.layers = nn.ModuleList(
             Layer(f if number else c, f, config.kernel if number else config.first, c, not number)
             for number in range(config.layers + 1)

@@ -5,7 +5,7 @@ has seen these and what is left of the pixel. Both shrink twice and grow again, 
 channels of a pixel come from one distribution, in turn: the means of green and blue move with the channels known.
 
 Source: Salimans, Karpathy, Chen, Kingma, *PixelCNN++* (2017), sections 2.1 to 2.5 and the published code. What differs,
-for short trainings:
+for short trainings (the first two but with `innovations = false`, the plain network):
  - the best linear prediction of a pixel from `reach` pixels around goes straight into the means, and the network also
    sees what it left over at those pixels (the innovations), whitened: most of what neighbours share is taken away;
  - the first layer sees `reach` pixels, not one or two, and a linear filter of their innovations is added to the outputs

@@ -20,6 +20,8 @@ class PixelCNNPPConfig:
         reach: rows above, and pixels to either side, that the first layer and the linear filters see.
         dropout: probability.
         features: extra feature maps that the network is conditional on; 0 for none.
+        innovations: whether the network sees what a linear prediction leaves over, whitened, and predicts relative to
+            it, as an MCGSM does: a hybrid of both. Without it is the paper's: samples alone.
 
     The paper's network has 160 filters, 5 blocks, 10 mixtures, a reach of 1 (2 above in the down stream), dropout 0.5.
     """
@@ -31,3 +33,4 @@ class PixelCNNPPConfig:
     reach: int = 3
     dropout: float = 0.0
     features: int = 0
+    innovations: bool = True

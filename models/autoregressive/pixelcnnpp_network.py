@@ -13,7 +13,7 @@ from .density import AutoregressiveModel
 from .pixelcnnpp_config import HALF_RANGE, PixelCNNPPConfig
 from .pixelcnnpp_layers import Conv, Stream, above, down, left, right
 
-__all__ = ["Network", "log_masses"]
+__all__ = ["Network", "filtered", "log_masses"]
 
 MIN_LOG_SCALE = -7.0
 """Of a logistic on samples in [-1, 1], as in the paper: 0.12 levels."""
@@ -52,6 +52,15 @@ def log_masses(x: Tensor, real: Tensor, means: Tensor, log_scales: Tensor) -> Te
     return log_above + log_below + torch.where(lowest | highest, 0.0, torch.log(-torch.expm1(-2 * half)))
 
 
+def filtered(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`conv2d`, of no channels too: then zeros, or the bias."""
+    if weight.shape[1]:
+        return F.conv2d(x, weight, bias)
+    height, width = (size - kernel + 1 for size, kernel in zip(x.shape[2:], weight.shape[2:], strict=True))
+    zeros = x.new_zeros(len(x), len(weight), height, width)
+    return zeros if bias is None else zeros + bias[:, None, None]
+
+
 class Network(AutoregressiveModel):
     """The network and its density; how it is scanned comes on top (`PixelCNNPP`).
 
@@ -75,22 +84,24 @@ class Network(AutoregressiveModel):
         super().__init__()
         if config.channels not in {1, 3}:
             raise UsageError(f"a PixelCNN++ of {config.channels} channels; 1 or 3 are modelled")
-        self.config = config
+        self.config, self.channels = config, config.channels
         c, f, k, reach = config.channels, config.filters, config.mixtures, config.reach
-        self.down_above = above(3 * c + 1, f, reach)
-        self.right_above = above(3 * c + 1, f, reach)
-        self.right_left = left(3 * c + 1, f, reach)
+        self.planes = 2 * c if config.innovations else 0
+        inputs = c + self.planes + 1
+        self.down_above = above(inputs, f, reach)
+        self.right_above = above(inputs, f, reach)
+        self.right_left = left(inputs, f, reach)
         self.down = Stream(config, down, 0)
         self.right = Stream(config, right, f)
         outputs = k * (10 if c == 3 else 3)
         self.head = Conv(f, outputs, scale=0.1)
         window = (reach + 1, 2 * reach + 1)
-        self.direct = nn.Parameter(torch.randn(outputs, 2 * c, *window) * 0.01)
+        self.direct = nn.Parameter(torch.randn(outputs, self.planes, *window) * 0.01)
         causal = torch.ones(window)
         causal[-1, reach:] = 0
         self.register_buffer("causal", causal, persistent=False)
         plane = torch.zeros(c, c, *window)
-        for i in range(c):
+        for i in range(c if config.innovations else 0):
             plane[i, i, -1, reach - 1], plane[i, i, -2, reach], plane[i, i, -2, reach - 1] = 0.75, 0.75, -0.5
         self.register_buffer("prediction", plane)
         self.register_buffer("center", torch.zeros(c))
@@ -106,7 +117,7 @@ class Network(AutoregressiveModel):
     def around(self, x: Tensor, weight: Tensor) -> Tensor:
         """A filter [outputs, inputs, reach + 1, 2 reach + 1] of the surroundings of pixels [B, inputs, H, W]."""
         reach = self.config.reach
-        return F.conv2d(F.pad(x, (reach, reach, reach, 0)), weight * self.causal)
+        return filtered(F.pad(x, (reach, reach, reach, 0)), weight * self.causal)
 
     def predict(self, x: Tensor) -> Tensor:
         """The linear prediction of each pixel of images in [-1, 1]: [B, C, H, W]."""
@@ -121,8 +132,10 @@ class Network(AutoregressiveModel):
             residual: [B, C, ...]
 
         Returns:
-            [B, 2 C, ...]
+            [B, 2 C, ...], or of a plain network [B, 0, ...]
         """
+        if not self.planes:
+            return residual[:, :0]
         white = torch.einsum("ij,bj...->bi...", self.inverse, residual)
         return torch.cat([white, 0.5 * torch.log1p(MAGNIFIED * white.abs())], 1)
 
@@ -216,6 +229,8 @@ class Network(AutoregressiveModel):
     def initialize(self, x: Tensor, features: Tensor | None = None) -> None:
         """Fits the linear prediction, and lets every layer's outputs have mean 0 and a deviation of its `scale`.
 
+        The prediction of a plain network is the mean of the samples.
+
         Source of the latter: Salimans and Kingma, *Weight normalization* (2016), section 3.
 
         Args:
@@ -256,6 +271,9 @@ class Network(AutoregressiveModel):
         moments /= x.numel() // c
         # Rounding to integers is noise of variance 1 / 12, which bounds from below what can be known of a direction.
         moments[1:, 1:].diagonal().add_(1 / 12 / HALF_RANGE**2)
+        if not self.planes:
+            seen, moments = seen[:0], moments[[0, *range(len(moments) - c, len(moments))]]
+            moments = moments[:, [0, *range(moments.shape[1] - c, moments.shape[1])]]
         cause, effect = moments[:-c, :-c], moments[:-c, -c:]
         solution = torch.linalg.solve(cause, effect)  # [1 + window · C, C]
         self.center.copy_(solution[0])

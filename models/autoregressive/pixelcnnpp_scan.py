@@ -21,7 +21,7 @@ from ...codec.entropy.portable import exp
 from .density import Scan
 from .pixelcnnpp_config import HALF_RANGE
 from .pixelcnnpp_layers import Block, Conv, Stream, concat_elu, gated
-from .pixelcnnpp_network import Network, log_masses
+from .pixelcnnpp_network import Network, filtered, log_masses
 
 __all__ = ["PixelCNNPPScan"]
 
@@ -201,8 +201,8 @@ class PixelCNNPPScan(Scan):
         self.around_above = [weight[:, :, :reach] for weight in filters_around]
         self.around_left = [weight[:, :, reach, :reach].flatten(1).T for weight in filters_around]  # [C · reach, ...]
         # Samples in [-1, 1], innovations and a plane of ones, zeros outside the image.
-        self.widths_of_inputs = [channels, 2 * channels]
-        self.canvas = new(batch, 3 * channels + 1, self.height + reach, self.width + 2 * reach)
+        self.widths_of_inputs = [channels, model.planes]
+        self.canvas = new(batch, channels + model.planes + 1, self.height + reach, self.width + 2 * reach)
         self.canvas[:, -1, reach:, reach : reach + self.width] = 1
         self.pyramid = [self.features]
         for _ in range(2):
@@ -219,7 +219,7 @@ class PixelCNNPPScan(Scan):
         parts = torch.split(strip[:, :-1], self.widths_of_inputs, 1)
         constants = (model.center, model.head.bias)
         self.row_around = [
-            F.conv2d(part, weight, bias)[:, :, 0].permute(2, 0, 1)  # [W, B, C or O]
+            filtered(part, weight, bias)[:, :, 0].permute(2, 0, 1)  # [W, B, C or O]
             for part, weight, bias in zip(parts, self.around_above, constants, strict=True)
         ]
         top = 2 if y % 4 == 0 else 1 if y % 2 == 0 else 0

@@ -37,14 +37,13 @@ class PixelModel(AutoregressiveModel):
     Attributes:
         first_images: how many a training shows to `initialize`, for their statistics.
         radius: of the neighbourhood, in pixels.
-        channels: of the images.
         whitening: of neighbourhood and pixel.
         experts: of the channels in turn.
     """
 
     first_images = 500
+    largest = 2**16
     radius: int
-    channels: int
     whitening: Whitening
     experts: Experts
 

@@ -65,10 +65,10 @@ def fill(model: AutoregressiveModel, x: Tensor, mask: Tensor, seed: int = 0, tem
         raise UsageError(f"a temperature of {temperature}: 0 or more")
     random = torch.Generator().manual_seed(seed)
     wanted = mask.expand(x.shape[1:]).flatten()  # of every element
-    known = torch.zeros_like(x, dtype=torch.int64)
+    known, device = torch.zeros_like(x, dtype=torch.int64), next(model.parameters()).device
     scan = model.scan(len(x), *x.shape[2:])
-    for step, elements in enumerate(scan.steps):
-        parameters = scan.parameters(step, known).double()
+    for step, elements in enumerate(places.cpu() for places in scan.steps):
+        parameters = scan.parameters(step, known.to(device)).double().cpu()
         values = x.flatten(1)[:, elements].long()
         drawn = wanted[elements]
         if bool(drawn.any()):

@@ -32,9 +32,12 @@ from ..registry import build, make_config
 from ..shipped import find_checkpoint
 from .curve import Curve
 from .data import Data, open_data
+from .objective import Objective, batch_of, evaluate
 from .recipe import Recipe, read_config
 
 __all__ = ["Progress", "evaluate", "train_model"]
+
+OPTIMIZERS: dict[str, Any] = {"adam": torch.optim.Adam, "adamax": torch.optim.Adamax}
 
 
 @dataclass(frozen=True)
@@ -56,19 +59,6 @@ class Progress:
     rate: float
     remaining: float
     validation: float | None = None
-
-
-class _Objective(nn.Module):
-    """The loss of a batch in nats per dimension, as a module, for gradients that are shared between processes."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, x: Tensor) -> Tensor:
-        model: Any = self.model
-        loss: Tensor = model.loss(x) if hasattr(model, "loss") else -model.log_prob(x).mean() / x[0].numel()
-        return loss
 
 
 @dataclass
@@ -98,37 +88,6 @@ def _device(name: str) -> torch.device:
             device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(device)
     return device
-
-
-def _batch(data: Data, recipe: Recipe, seed: int, step: int, place: _Place) -> Tensor:
-    """The images of a step for this process: every epoch is one permutation of all images; uint8 [b, C, H, W]."""
-    n = len(data.images)
-    share = recipe.batch // place.world
-    first = step * recipe.batch + place.rank * share
-    epoch = -1
-    index = []
-    for position in range(first, first + share):
-        if position // n != epoch:
-            epoch = position // n
-            order = np.random.default_rng((seed, epoch)).permutation(n)
-        index.append(order[position % n])
-    images = torch.from_numpy(data.images[index])
-    if recipe.flip:
-        mirrored = torch.from_numpy(np.random.default_rng((seed, step, place.rank)).random(share) < 0.5)
-        images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
-    return images
-
-
-def evaluate(model: nn.Module, images: np.ndarray[Any, Any], batch: int, device: torch.device) -> float:
-    """Mean loss over images, bits per dimension."""
-    objective, total = _Objective(model), 0.0
-    was = model.training
-    model.eval()
-    with torch.no_grad():
-        for part in torch.split(torch.from_numpy(images), batch):
-            total += float(objective(part.to(device))) * len(part)
-    model.train(was)
-    return total / len(images) / math.log(2)
 
 
 def train_model(
@@ -207,7 +166,7 @@ def train_model(
         initialize = getattr(model, "initialize", None)
         if initialize is not None:
             first = replace(recipe, batch=max(recipe.batch, getattr(model, "first_images", 0)))
-            initialize(_batch(data, first, seed, 0, _Place()).to(where))
+            initialize(batch_of(data, first, seed, 0).to(where))
         if begin is not None:
             begin()
         run.average.load_state_dict(model.state_dict())
@@ -254,7 +213,10 @@ class _Run:
         self.model, self.recipe, self.about, self.out = model, recipe, about, out
         self.device, self.place, self.minutes = device, place, minutes
         self.average = copy.deepcopy(model).eval().requires_grad_(False)
-        self.optimizer = torch.optim.Adam(model.parameters(), recipe.rate, (recipe.beta1, recipe.beta2))
+        if recipe.optimizer not in OPTIMIZERS:
+            raise UsageError(f"optimizer = {recipe.optimizer!r}: {' or '.join(OPTIMIZERS)}")
+        kind = OPTIMIZERS[recipe.optimizer]
+        self.optimizer = kind(model.parameters(), lr=recipe.rate, betas=(recipe.beta1, recipe.beta2))
         self.step, self.seconds, self.best = 0, 0.0, math.inf
 
     def fraction(self) -> float:
@@ -279,7 +241,7 @@ class _Run:
         report: Callable[[Progress], None],
     ) -> None:
         """Steps until the end."""
-        objective: nn.Module = _Objective(self.model)
+        objective: nn.Module = Objective(self.model)
         if self.place.world > 1:
             ids = [self.device] if self.device.type == "cuda" else None
             objective = DistributedDataParallel(objective, device_ids=ids)
@@ -292,7 +254,7 @@ class _Run:
             rate = self.rate()
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
-            x = _batch(data, self.recipe, seed, self.step, self.place).to(self.device)
+            x = batch_of(data, self.recipe, seed, self.step, (self.place.rank, self.place.world)).to(self.device)
             self.optimizer.zero_grad()
             with torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bf16"):
                 loss = objective(x)

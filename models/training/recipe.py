@@ -30,6 +30,8 @@ class Recipe:
         average: highest decay of the average of the weights, which is what is measured and kept; at step n it is
             (1 + n) / (10 + n) at most, so that the first weights are soon forgotten.
         flip: mirror every other image.
+        transforms: show every image in one of its eight flips and transposes, drawn anew; square images only.
+        optimizer: "adam" or "adamax".
         patch: side of the crops from folders of images; 0 for whole images.
         every: steps between measurements on the validation images and checkpoints.
         validation: number of validation images to measure by.
@@ -44,6 +46,8 @@ class Recipe:
     clip: float = 1.0
     average: float = 0.999
     flip: bool = True
+    transforms: bool = False
+    optimizer: str = "adam"
     patch: int = 0
     every: int = 500
     validation: int = 200

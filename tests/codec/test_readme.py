@@ -1,4 +1,4 @@
-"""Every example of the codec's README runs as it stands."""
+"""Every example of the READMEs of codec and models runs as it stands."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import densezip.codec
+import densezip.models
+import pytest
 
-README = Path(densezip.codec.__file__).with_name("README.md")
+README, OTHER = (Path(str(room.__file__)).with_name("README.md") for room in (densezip.codec, densezip.models))
 
 
-def test_the_examples_run_in_order() -> None:
-    examples = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+@pytest.mark.parametrize("readme", [README, OTHER])
+def test_the_examples_run_in_order(readme: Path) -> None:
+    examples = re.findall(r"```python\n(.*?)```", readme.read_text(encoding="utf-8"), re.DOTALL)
     assert len(examples) >= 4
     names: dict[str, Any] = {}
     for example in examples:
-        exec(compile(example, str(README), "exec"), names)
+        exec(compile(example, str(readme), "exec"), names)
 
 
 def test_the_vae_takes_fewer_than_thirty_lines() -> None:

@@ -7,12 +7,14 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from densezip.codec.entropy import rangecoder
+from densezip.codec.entropy.calibrated import Calibration
 from densezip.codec.entropy.codecs import Codec
 from densezip.codec.entropy.pmf import Pmf as TensorPmf
 from densezip.codec.entropy.rans import Message
+from densezip.models.shapes import ImageModel
 from numpy.typing import NDArray
 
-__all__ = ["Pmf", "check_codec", "check_pmf", "check_range_coder", "check_tensor_pmf"]
+__all__ = ["Pmf", "check_codec", "check_model", "check_pmf", "check_range_coder", "check_tensor_pmf"]
 
 Integers = NDArray[np.int64]
 
@@ -106,3 +108,32 @@ def _same(found: Any, expected: Any) -> None:
     assert len(found) == len(expected)
     for one, other in zip(found, expected, strict=True):
         _same(one, other)
+
+
+def check_model(model: ImageModel, images: torch.Tensor, lanes: int = 64, words: int = 2**16) -> float:
+    """Images are popped as they were pushed, calibrated, in turn and all at once; returns bits of the former.
+
+    The message is then as it was.
+
+    Args:
+        model: in float64.
+        images: int64 [B, C, H, W]
+        lanes: of the message.
+        words: of random bits in it.
+    """
+    nets = []
+    size = (images.shape[1], images.shape[2], images.shape[3])
+    for parts in (list(torch.split(images, 1)), [images]):
+        message, calibration = Message.random(lanes, words), Calibration(model.band)
+        before, begun = message.to_bytes(), message.bits
+        for part in parts:
+            model.codec(calibration, (len(part), *size)).push(message, part)
+        nets.append(message.bits - begun)
+        message, calibration = Message.from_bytes(message.to_bytes()), Calibration.from_bytes(calibration.to_bytes())
+        for part in reversed(parts):
+            found = model.codec(calibration, (len(part), *size)).pop(message)
+            assert torch.equal(found, part)
+        calibration.finish()
+        assert message.to_bytes() == before
+    assert abs(nets[0] - nets[1]) < 0.01 * nets[0] + 64
+    return nets[0]

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from densezip.cli.main import app
 from densezip.models.autoregressive.mcgsm import Mcgsm, McgsmConfig
 from densezip.models.checkpoint import as_plain, write_checkpoint
-from densezip.models.evaluation import Evaluation, evaluate_model
+from densezip.models.evaluation import Evaluation, measure
 from PIL import Image
 
 CONFIG = McgsmConfig(radius=1, components=2, scales=2, features=4)
@@ -36,7 +36,7 @@ def _model() -> Mcgsm:
 
 
 def test_three_numbers_agree_and_files_decode() -> None:
-    found = evaluate_model(_model(), "mcgsm", _images(), "noise", batch=20)
+    found = measure(_model(), _images(), batch=20)
     assert found.lossless
     assert found.pmf_bpd == pytest.approx(found.reported_bpd, rel=1e-3)
     # One lane's head, the header and the exceptions' head, in two files.
@@ -46,7 +46,7 @@ def test_three_numbers_agree_and_files_decode() -> None:
 
 def test_an_ensemble_is_weighed_and_its_files_decode() -> None:
     images = _images(20)
-    alone, ensemble = (evaluate_model(_model(), "mcgsm", images, "noise", 10, ensemble=e) for e in (False, True))
+    alone, ensemble = (measure(_model(), images, batch=10, ensemble=e) for e in (False, True))
     assert ensemble.lossless
     assert ensemble.ensemble
     # The average is at least the eighth part of one transform's density, and the best transform is not above it.

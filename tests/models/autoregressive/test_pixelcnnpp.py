@@ -35,6 +35,18 @@ def test_pixelcnnpp_scan_agrees_with_the_parallel_pass(
 
 
 @pytest.mark.parametrize("channels", [1, 3])
+def test_a_plain_pixelcnnpp_scans_alike_and_sees_no_prediction(channels: int) -> None:
+    net = model(channels, innovations=False).double()
+    x = picture(4, channels, 8, 8)
+    net.initialize(x)
+    check_scan(net.scan(2, 7, 6), (2, channels, 7, 6), net.eval().log_prob)
+    check_causality(net.scan(1, 5, 6), picture(1, channels, 5, 6))
+    _, straight = net.network(x.double() / 127.5 - 1)
+    mean = (x.double() / 127.5 - 1).mean((0, 2, 3))
+    assert torch.allclose(straight, mean[:, None, None].expand(straight.shape))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
 def test_pixelcnnpp_on_feature_maps_scans_alike_and_listens_to_them(channels: int) -> None:
     net = model(channels, features=2).double().eval()
     x, maps = picture(2, channels, 5, 6), torch.randn(2, 2, 5, 6, dtype=torch.float64)

@@ -254,7 +254,7 @@ def test_the_command_names_what_is_wrong(tmp_path: Path) -> None:
     assert wrong.exit_code == UsageError.exit_code
     assert wrong.stderr.startswith("densezip: no data at /no/such: --data takes cifar10:PATH")
     wrong = command("train", "pixelcnn++", "--data", DATA, "--config", "large", *out)
-    assert "presets of pixelcnn++: paper, small" in wrong.stderr
+    assert "presets of pixelcnn++: paper, plain, small" in wrong.stderr
     wrong = command("train", "pixelcnn++", "--data", DATA, "--minutes", "0", *out)
     assert wrong.exit_code == UsageError.exit_code
     wrong = command("train", "pixelrnn", "--data", DATA, *out)

@@ -1,12 +1,17 @@
-"""Density models on CIFAR-10 against PNG, WebP and JPEG XL, in one run: what learning buys, and what decoding costs.
+"""All shipped density models against PNG, WebP and JPEG XL, in one run: what learning buys, and what decoding costs.
 
-    python benchmarks/cifar.py PATH --json benchmarks/cifar.json --plot benchmarks/cifar.png
-    python benchmarks/readme_table.py benchmarks/cifar.json README.md --plot benchmarks/cifar.png
+    python benchmarks/models.py PATH --json benchmarks/models.json --plot benchmarks/models.png --photo PHOTO
+    python benchmarks/readme_table.py benchmarks/models.json README.md --plot benchmarks/models.png
 
-PATH is the official archive, a folder of PNG files, or tile mosaics. Every file is written, decoded and compared. The
-peers have an image a file, as people use them; models have 100. An ensemble averages the density over flips and
-transposes. The last figure is the time in which a decoder gets the parameters of a batch: with what it has
-computed before, and by a pass of the network for every pixel.
+PATH is the official archive of CIFAR-10, a folder of PNG files, or tile mosaics. Every file is written, decoded and
+compared. The peers have an image a file, as people use them; models have 100. An ensemble averages the density over
+flips and transposes. Models with latent variables and flows report a bound, and their files hold what they were lent.
+
+With --photo, pictures of 97x61 and 768x512 pixels are cut out of it, kept by each model (`densezip.compress`), and
+given back by another process: their files over the model's own rate for the whole picture.
+
+The last figure is the time in which a decoder gets the parameters of a batch: with what it has computed before, and by
+a pass of the network for every pixel.
 """
 
 from __future__ import annotations
@@ -15,20 +20,27 @@ import argparse
 import copy
 import dataclasses
 import json
+import math
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import densezip
 import numpy as np
 import torch
 from densezip.models.autoregressive.density import AutoregressiveModel
 from densezip.models.checkpoint import load_model
-from densezip.models.evaluation import evaluate_model
+from densezip.models.evaluation import measure
+from densezip.models.shapes import ImageModel
 from densezip.models.shipped import entries, find_checkpoint
 from densezip.models.training.data import open_data
 from photos import coders
+from PIL import Image
 
 PEERS = ("PNG", "WebP", "JPEG XL 9", "densezip 9")
 PIXELS = 96
@@ -67,9 +79,8 @@ def measure_models(
     for name in names:
         path = find_checkpoint(name)
         model, _ = load_model(path)
-        assert isinstance(model, AutoregressiveModel)
         for ensemble in (False, True)[: 1 + (name in ensembles)]:
-            evaluation = evaluate_model(model, path.stem, images, data, ensemble=ensemble)
+            evaluation = measure(model, images, name=path.stem, data=data, ensemble=ensemble)
             if not evaluation.lossless:
                 raise SystemExit(f"{name} has changed an image")
             row = dataclasses.asdict(evaluation) | {"complaint": evaluation.complaint()}
@@ -77,6 +88,49 @@ def measure_models(
             kind = f"{name}, ensemble" if ensemble else name
             rates = f"{row['reported_bpd']:.4f} reported, {row['file_bpd']:.4f} bits/dim in files"
             print(f"{kind}: {rates} {row['complaint']}", flush=True)
+    return rows
+
+
+DECODE = """import sys, time, numpy as np, densezip
+began = time.perf_counter()
+again = densezip.decompress(sys.argv[1])
+print(int(np.array_equal(again, np.load(sys.argv[2]))), time.perf_counter() - began)
+"""
+
+
+def measure_pictures(
+    names: Sequence[str], photo: np.ndarray[Any, np.dtype[np.uint8]], sizes: Sequence[tuple[int, int]]
+) -> list[dict[str, Any]]:
+    """Files of pictures by each model, decoded in another process, and the model's rate for the whole picture."""
+    rows = []
+    for name in names:
+        path = find_checkpoint(name)
+        model, _ = load_model(path)
+        assert isinstance(model, ImageModel)
+        for width, height in sizes:
+            picture = np.ascontiguousarray(photo[:height, :width])
+            began = time.perf_counter()
+            data = densezip.compress(picture, model=path)
+            encode = time.perf_counter() - began
+            with tempfile.TemporaryDirectory() as folder:
+                file, pixels = Path(folder, "a.dz"), Path(folder, "a.npy")
+                file.write_bytes(data)
+                np.save(pixels, picture)
+                done = subprocess.run(
+                    [sys.executable, "-c", DECODE, file, pixels], capture_output=True, check=True, text=True
+                )
+            same, decode = done.stdout.split()
+            if same != "1":
+                raise SystemExit(f"{name} has changed a picture")
+            x = torch.from_numpy(picture).permute(2, 0, 1)[None].contiguous()
+            own = None
+            if model.fitted(height, width) == (height, width):
+                with torch.no_grad():
+                    own = -model.bound(x).sum().item() / math.log(2) / 8
+            row = {"model": name, "width": width, "height": height, "bytes": len(data), "own_bytes": own}
+            rows.append(row | {"encode_s": encode, "decode_s": float(decode)})
+            over = "" if own is None else f", {len(data) / own:.4f} of the model's own rate"
+            print(f"{name}: {width}x{height} in {len(data)} bytes{over}, decoded in {float(decode):.1f} s", flush=True)
     return rows
 
 
@@ -137,6 +191,8 @@ def main() -> None:
     parser.add_argument("--scan", default="pixelcnn++-cifar10", help="the one whose decoding is timed")
     parser.add_argument("--batch", type=int, default=64, help="images whose decoding is timed together")
     parser.add_argument("--limit", type=int, default=500, help="the first so many test images")
+    parser.add_argument("--photo", type=Path, help="of which pictures are kept by each model")
+    parser.add_argument("--sizes", nargs="+", default=["97x61", "768x512"], help="of these pictures, WIDTHxHEIGHT")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path)
     args = parser.parse_args()
@@ -147,6 +203,11 @@ def main() -> None:
     found["peers"] = measure_peers(images)
     found["scan"] = measure_scan(args.scan, images, args.batch)
     found["models"] = measure_models(args.models, images, found["data"], args.ensembles)
+    if args.photo:
+        with Image.open(args.photo) as image:
+            photo = np.asarray(image.convert("RGB"))
+        sizes = [(int(width), int(height)) for width, height in (size.split("x") for size in args.sizes)]
+        found["pictures"] = measure_pictures(args.models, photo, sizes)
     found["versions"] = {name: version(name) for name in ("densezip", "torch", "imagecodecs", "pillow")}
     if args.json:
         args.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

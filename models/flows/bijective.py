@@ -1,0 +1,158 @@
+"""What a flow gives: a density of continuous values, and the same map as a bijection of the codec.
+
+Samples are integers; with noise u in [0, 1) they become values y = x + u, in levels. What is reported is the
+log-density of y for one uniform u, a bound; the coded cost is a sample of the same, as bits-back coding returns noise.
+
+Source: Ho, Lohn, Abbeel, *Compression with flows via local bits-back coding* (2019).
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+
+import torch
+from torch import Tensor
+
+from ...codec.entropy.calibrated import Calibration
+from ...codec.entropy.calibratedgrid import FLOW_BAND, CalibratedGaussian
+from ...codec.entropy.codecs import Codec
+from ...codec.entropy.grid import GaussianGrid
+from ...codec.entropy.localbitsback import Bijection, Dequantized, Grid, LocalBitsBack
+from ...codec.entropy.rans import Message
+from ..shapes import Advance, ImageModel
+
+__all__ = ["Bijective"]
+
+PROPOSAL = 4.0
+"""Levels: the first width of the steps by which `fill` moves pixels; it is adapted."""
+
+
+class Bijective(ImageModel):
+    """A density of images by an invertible map to independent normal latents.
+
+    Attributes:
+        grid: how finely it is coded.
+    """
+
+    shape = "bijective"
+    borrows = True
+    largest = 2**10
+    band = FLOW_BAND
+    grid: Grid = Grid()
+
+    @abstractmethod
+    def transform(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Latents of values y [B, C, H, W] in levels, and the logarithm of the Jacobian's determinant [B], in nats."""
+
+    @abstractmethod
+    def inverse(self, z: Tensor) -> Tensor:
+        """The values of latents."""
+
+    @abstractmethod
+    def latent_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Of the latents of values [B, C, H, W]."""
+
+    @abstractmethod
+    def bijection(self, calibration: Calibration, shape: tuple[int, ...]) -> Bijection:
+        """The map for the codec, on values [B, C, H, W]; networks run where their weights are, the rest on the CPU."""
+
+    def log_prob(self, y: Tensor) -> Tensor:
+        """Log-density of values y [B, C, H, W], in nats: [B]."""
+        z, log_det = self.transform(y)
+        return log_det - 0.5 * (z.square() + math.log(2 * math.pi)).flatten(1).sum(1)
+
+    def dequantized_bound(self, x: Tensor) -> Tensor:
+        """The bound on the log-likelihood of integers x [B, C, H, W] by one sample of uniform noise, in nats: [B]."""
+        dtype = next(self.parameters()).dtype
+        return self.log_prob(x.to(dtype) + torch.rand(x.shape, dtype=dtype, device=x.device))
+
+    def bound(self, x: Tensor) -> Tensor:
+        """See `ImageModel`: the `dequantized_bound`."""
+        return self.dequantized_bound(x)
+
+    def codec(
+        self, calibration: Calibration, shape: tuple[int, int, int, int], advance: Advance = lambda pixels: None
+    ) -> Codec[Tensor]:
+        """See `ImageModel`: local bits-back coding of dequantized samples."""
+        return _Advancing(self._codec(calibration, shape), shape[0] * shape[2] * shape[3], advance)
+
+    def _codec(self, calibration: Calibration, shape: tuple[int, int, int, int]) -> Codec[Tensor]:
+        grid = Grid(self.grid.bits, self.grid.sigma, CalibratedGaussian(calibration))
+        zeros = torch.zeros(self.latent_shape(shape), dtype=torch.float64)
+        prior = GaussianGrid(zeros, torch.ones_like(zeros), grid.bits)
+        return Dequantized(LocalBitsBack(self.bijection(calibration, shape), prior, grid), grid.bits)
+
+    @torch.no_grad()
+    def sample(self, count: int, height: int, width: int, seed: int = 0, temperature: float = 1.0) -> Tensor:
+        """Images drawn from the model, uint8 [count, C, H, W]; the temperature is of the latents."""
+        self.check(height, width, self.channels)
+        some = next(self.parameters())
+        random = torch.Generator().manual_seed(seed)
+        shape = self.latent_shape((count, self.channels, height, width))
+        z = temperature * torch.randn(shape, generator=random, dtype=some.dtype).to(some.device)
+        return self.inverse(z).floor().clamp(0, self.levels - 1).to(torch.uint8)
+
+    def fill(self, x: Tensor, mask: Tensor, sweeps: int, seed: int = 0) -> Tensor:
+        """Draw masked pixels given the others, by Langevin steps that are accepted by the ratio of densities.
+
+        The noise of the known pixels stays as it is drawn once. The stationary distribution is the model's.
+
+        Args:
+            x: images. [B, C, H, W]
+            mask: true where to draw. bool [H, W]
+            sweeps: Langevin steps; each costs a pass and its gradient.
+            seed: of the draws.
+        """
+        self.check(x.shape[2], x.shape[3], x.shape[1])
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            dtype = next(self.parameters()).dtype
+            hole = mask.to(dtype)
+            known = x.to(dtype) + torch.rand(x.shape, dtype=dtype, device=x.device)
+            outside = 1 - hole
+            middle = (known * outside).sum((2, 3), keepdim=True) / outside.sum().clamp(min=1)
+            y, step = known * outside + middle * hole, torch.full((len(x),), PROPOSAL, dtype=dtype, device=x.device)
+            here, slope = self._slope(y, hole)
+            for number in range(sweeps):
+                by = step.view(-1, 1, 1, 1)
+                drift = y + 0.5 * by**2 * slope
+                proposed = drift + by * torch.randn_like(y) * hole
+                there, back = self._slope(proposed.clamp(0, self.levels), hole)
+                forth = -(((proposed - drift) / by) ** 2).flatten(1).sum(1) / 2
+                again = -(((y - proposed - 0.5 * by**2 * back) / by) ** 2).flatten(1).sum(1) / 2
+                inside = ((proposed >= 0) & (proposed < self.levels)).flatten(1).all(1)
+                odds = torch.where(inside, there - here + again - forth, -torch.inf)
+                taken = torch.rand(len(x), dtype=dtype, device=x.device) < torch.exp(odds.clamp(max=0))
+                if number < sweeps // 2:  # then the steps are those of one chain
+                    step = step * torch.where(taken, 1.1, 0.9)
+                one = taken.view(-1, 1, 1, 1)
+                y, slope = torch.where(one, proposed, y), torch.where(one, back, slope)
+                here = torch.where(taken, there, here)
+        return torch.where(mask, y.floor().clamp(0, self.levels - 1).to(torch.uint8), x.to(torch.uint8))
+
+    def _slope(self, y: Tensor, hole: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-density of values, and its gradient in the hole."""
+        y = y.detach().requires_grad_()
+        with torch.enable_grad():
+            found = self.log_prob(y)
+            (slope,) = torch.autograd.grad(found.sum(), y)
+        return found.detach(), slope * hole
+
+
+class _Advancing:
+    """A codec that says when it is done."""
+
+    def __init__(self, codec: Codec[Tensor], pixels: int, advance: Advance) -> None:
+        self.codec, self.pixels, self.advance = codec, pixels, advance
+
+    def push(self, message: Message, symbols: Tensor) -> None:
+        with torch.no_grad():
+            self.codec.push(message, symbols)
+        self.advance(self.pixels)
+
+    def pop(self, message: Message) -> Tensor:
+        with torch.no_grad():
+            symbols = self.codec.pop(message)
+        self.advance(self.pixels)
+        return symbols

@@ -1,0 +1,211 @@
+"""Layers of flows, each once as a torch module to learn and once as a bijection to code with; and what they make."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ...codec.entropy.bijections import Affine, coupling, elementwise, shifted, squeeze
+from ...codec.entropy.calibrated import Calibration
+from ...codec.entropy.localbitsback import Bijection, Composition
+from .bijective import Bijective
+
+__all__ = ["Coupling", "Flow", "Layer", "Squeeze", "Standardize"]
+
+Shape = tuple[int, ...]
+
+
+class Layer(nn.Module, ABC):
+    """An invertible map of values [B, C, H, W]."""
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(z, log of the Jacobian's determinant [B])."""
+
+    @abstractmethod
+    def inverse(self, z: Tensor) -> Tensor:
+        """X."""
+
+    @abstractmethod
+    def bijection(self, calibration: Calibration, shape: Shape) -> Bijection:
+        """For the codec; `shape` is that of x, (B, C, H, W)."""
+
+    def after(self, shape: Shape) -> Shape:
+        """Of z, from that of x."""
+        return shape
+
+
+class Standardize(Layer):
+    """From levels to about mean 0 and variance 1, fitted to the first images of a training."""
+
+    center: Tensor
+    spread: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("center", torch.full((channels, 1, 1), 128.0))
+        self.register_buffer("spread", torch.full((channels, 1, 1), 64.0))
+
+    @torch.no_grad()
+    def fit(self, x: Tensor) -> None:
+        """Take the moments of images [B, C, H, W]."""
+        values = x.double() + 0.5
+        self.center.copy_(values.mean((0, 2, 3))[:, None, None])
+        self.spread.copy_(values.std((0, 2, 3))[:, None, None].clamp(min=0.5))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """See `Layer`."""
+        area = x.shape[2] * x.shape[3]
+        return (x - self.center) / self.spread, (-self.spread.log().sum() * area).expand(len(x))
+
+    def inverse(self, z: Tensor) -> Tensor:
+        """See `Layer`."""
+        return z * self.spread + self.center
+
+    def bijection(self, calibration: Calibration, shape: Shape) -> Bijection:
+        """See `Layer`."""
+        scale = (1 / self.spread.cpu().double()).expand(shape[1:]).flatten()
+        return elementwise(Affine(-self.center.cpu().double().expand(shape[1:]).flatten() * scale, scale))
+
+
+class Squeeze(Layer):
+    """Blocks of 2 x 2 pixels to channels."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """See `Layer`."""
+        return F.pixel_unshuffle(x, 2), x.new_zeros(len(x))
+
+    def inverse(self, z: Tensor) -> Tensor:
+        """See `Layer`."""
+        return F.pixel_shuffle(z, 2)
+
+    def bijection(self, calibration: Calibration, shape: Shape) -> Bijection:
+        """See `Layer`."""
+        return squeeze(2)
+
+    def after(self, shape: Shape) -> Shape:
+        """See `Layer`."""
+        return shape[0], 4 * shape[1], shape[2] // 2, shape[3] // 2
+
+
+class Coupling(Layer):
+    """Half of the channels, plus what a network makes of the other half; and times, unless it is additive.
+
+    Logarithms of scales are bounded by a gain that is learned. An additive coupling is coded exactly on the grid,
+    without noise or initial bits.
+
+    Source: Dinh, Krueger, Bengio, *NICE* (2015); Dinh, Sohl-Dickstein, Bengio, *Real NVP* (2017).
+
+    Args:
+        network: from the kept channels [B, K, H, W] to [B, M, H, W] of the M changed ones, or to 2 M where it scales.
+        channels: C, of x.
+        first: whether the first ceil(C / 2) channels are changed, else the last floor(C / 2).
+        additive: only shift.
+    """
+
+    def __init__(self, network: nn.Module, channels: int, first: bool, additive: bool = False) -> None:
+        super().__init__()
+        half = (channels + 1) // 2
+        self.network, self.additive = network, additive
+        self.changed, self.kept = slice(0, half), slice(half, channels)
+        if not first:
+            self.changed, self.kept = self.kept, self.changed
+        self.gain = nn.Parameter(torch.ones(1))
+
+    def _given(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Shift and log-scale of the changed channels; x is of any place and precision."""
+        found = self.network(x[:, self.kept].to(self.gain.device, self.gain.dtype))
+        if self.additive:
+            return found, torch.zeros_like(found)
+        shift, raw = found.chunk(2, 1)
+        return shift, self.gain * torch.tanh(raw)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """See `Layer`."""
+        shift, log_scale = self._given(x)
+        z = x.clone()
+        z[:, self.changed] = x[:, self.changed] * torch.exp(log_scale) + shift
+        return z, log_scale.flatten(1).sum(1)
+
+    def inverse(self, z: Tensor) -> Tensor:
+        """See `Layer`."""
+        shift, log_scale = self._given(z)
+        x = z.clone()
+        x[:, self.changed] = (z[:, self.changed] - shift) * torch.exp(-log_scale)
+        return x
+
+    def bijection(self, calibration: Calibration, shape: Shape) -> Bijection:
+        """See `Layer`."""
+        area = shape[2] * shape[3]
+        place = slice(self.changed.start * area, self.changed.stop * area)
+
+        def given(known: Tensor) -> tuple[Tensor, Tensor]:
+            shift, log_scale = self._given(known.view(-1, *shape[1:]))
+            return shift.cpu().double().flatten(1), log_scale.cpu().double().flatten(1)
+
+        if self.additive:
+            return shifted(place, lambda known: given(known)[0], calibration.round)
+
+        def affine(known: Tensor) -> Affine:
+            shift, log_scale = given(known)
+            return Affine(shift, torch.exp(log_scale))
+
+        return coupling(place, affine)
+
+
+class Flow(Bijective):
+    """Layers one after the other.
+
+    Args:
+        config: see `ImageModel`.
+        channels: of the images.
+        layers: from the values to the latents. A `Standardize` among them is fitted by `initialize`.
+    """
+
+    first_images = 500
+
+    def __init__(self, config: Any, channels: int, layers: Sequence[Layer]) -> None:
+        super().__init__()
+        self.config, self.channels = config, channels
+        made = nn.ModuleList(layers)
+        self.layers: Sequence[Layer] = made  # type: ignore[assignment]
+        self.multiple = 2 ** sum(isinstance(layer, Squeeze) for layer in layers)
+
+    def initialize(self, x: Tensor) -> None:
+        """Take the statistics of the data, before training. x int [B, C, H, W]."""
+        for layer in self.layers:
+            if isinstance(layer, Standardize):
+                layer.fit(x)
+
+    def transform(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """See `Bijective`."""
+        total = y.new_zeros(len(y))
+        for layer in self.layers:
+            y, log_det = layer(y)
+            total = total + log_det
+        return y, total
+
+    def inverse(self, z: Tensor) -> Tensor:
+        """See `Bijective`."""
+        for layer in reversed(self.layers):
+            z = layer.inverse(z)
+        return z
+
+    def latent_shape(self, shape: Shape) -> Shape:
+        """See `Bijective`."""
+        for layer in self.layers:
+            shape = layer.after(shape)
+        return shape
+
+    def bijection(self, calibration: Calibration, shape: Shape) -> Bijection:
+        """See `Bijective`."""
+        found = []
+        for layer in self.layers:
+            found.append(layer.bijection(calibration, shape))
+            shape = layer.after(shape)
+        return Composition(found)
