@@ -397,9 +397,7 @@ def _source(header: Header) -> "SourceFile":
     return SourceFile(header.source_format, header.remainder, header.source_checksum)
 
 
-def _file_bytes(
-    container: Container, threads: int, max_pixels: int, progress: Callable[[float], None] | None
-) -> bytes:
+def _file_bytes(container: Container, threads: int, max_pixels: int, progress: Callable[[float], None] | None) -> bytes:
     """The file that went in, of a payload of the kind STORED, FILE or JPEG."""
     header, most = container.header, _most_bytes(max_pixels)
     if header.payload is not Payload.JPEG:
@@ -423,10 +421,15 @@ def _kept_picture(header: Header, data: bytes, max_pixels: int) -> "Picture":
         raise UnsupportedImageError(f"a {header.stored_format} file that was kept whole: {error}") from None
     except InputError as error:
         raise CorruptPayloadError(f"the stored {header.stored_format} file: {error}") from error
-    if header.payload in (Payload.STORED, Payload.JPEG) and header.mode and (picture.mode, *picture.pixels.shape[:2]) != (
-        header.mode,
-        header.height,
-        header.width,
+    if (
+        header.payload in (Payload.STORED, Payload.JPEG)
+        and header.mode
+        and (picture.mode, *picture.pixels.shape[:2])
+        != (
+            header.mode,
+            header.height,
+            header.width,
+        )
     ):
         raise CorruptPayloadError(
             f"the stored {header.stored_format} file is {picture.mode} {picture.pixels.shape[1]}x"

@@ -203,7 +203,7 @@ def recoded_bytes(
     frames = [image.frame for image in outline.images]
     if (frames[0].width, frames[0].height) != (header.width, header.height):
         raise CorruptPayloadError(
-            f"a JPEG file of {frames[0].width}x{frames[0].height} pixels where {header.width}x{header.height} are announced"
+            f"a JPEG file of {frames[0].width}x{frames[0].height} pixels, announced as {header.width}x{header.height}"
         )
     if any(frame.width * frame.height > max_pixels for frame in frames):
         raise LimitError(f"a JPEG file with an image of more than {max_pixels} pixels (--max-pixels)")
@@ -224,5 +224,7 @@ def recoded_bytes(
         pass
     data = put_together(outline, planes, length)
     if digest(data) != header.checksum:
-        raise ChecksumError(f"the JPEG file is wrong: its checksum is {digest(data).hex()}, not {header.checksum.hex()}")
+        raise ChecksumError(
+            f"the JPEG file is wrong: its checksum is {digest(data).hex()}, not {header.checksum.hex()}"
+        )
     return data

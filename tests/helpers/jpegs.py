@@ -49,7 +49,7 @@ def _usual_tables() -> tuple[bytes, ...]:
 
 
 USUAL = _usual_tables()
-assert b"".join(USUAL) and all(table in DICTIONARY for table in USUAL)
+assert all(table in DICTIONARY for table in USUAL)
 
 
 def scan_of(components: Sequence[int], interval: int = 0, **changes: Any) -> Scan:
@@ -99,7 +99,9 @@ def rewritten(
                 out += _segment(0xC4, bytes([number // 4 << 4 | number % 4]) + table)
         out += _segment(0xDD, scan.interval.to_bytes(2, "big")) + before
         names = b"".join(bytes([parts[p.component].name, p.dc << 4 | p.ac - 4]) for p in scan.parts)
-        out += _segment(0xDA, bytes([len(scan.parts)]) + names + bytes([scan.first, scan.last, scan.high << 4 | scan.low]))
+        out += _segment(
+            0xDA, bytes([len(scan.parts)]) + names + bytes([scan.first, scan.last, scan.high << 4 | scan.low])
+        )
         out += write_scan(made, scan, _aligned(made, planes), left, 10**6) + between
     return bytes(out) + b"\xff\xd9" + behind
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from densezip.models import indexed
+from densezip.models.jpeg import coder, engine
 
 HERE = Path(__file__).parent
 COMPILER = next((name for name in ("cc", "gcc", "clang") if shutil.which(name)), None)
@@ -57,3 +58,15 @@ def test_hostile_tiles_of_few_colours_stay_inside_all_buffers(tmp_path: Path) ->
 
 def test_hostile_lanes_and_distributions_stay_inside_all_buffers(tmp_path: Path) -> None:
     assert run(HERE / "entropy.c", tmp_path / "entropy", "5000", "1") == "5000 runs\n"
+
+
+def test_hostile_jpeg_scans_and_segments_stay_inside_all_buffers(tmp_path: Path) -> None:
+    found = engine.tables()
+    arrays = [found[name] for name in ("stretch", "squash", "trust", "basis", "rate")]
+    file = tmp_path / "tables"
+    file.write_bytes(b"".join(array.tobytes() for array in (*arrays, coder.taps())))
+    done = run(HERE / "jpeg.c", tmp_path / "jpeg", "4000", "1", str(file))
+    assert done.startswith("4000 runs")
+    read, same = (int(word) for word in done.split() if word.isdigit() and word != "4000")
+    assert read > 50
+    assert same > 30

@@ -71,7 +71,9 @@ def test_padding_of_any_kind_comes_back() -> None:
 
 
 def test_fill_bytes_and_bytes_behind_scans_and_the_end_come_back() -> None:
-    data = rewritten(jpeg(), [(scan_of([0, 1, 2]), Leftover())], before=b"\xff\xff", between=b"\xff\xd3\xff", behind=b"more")
+    data = rewritten(
+        jpeg(), [(scan_of([0, 1, 2]), Leftover())], before=b"\xff\xff", between=b"\xff\xd3\xff", behind=b"more"
+    )
     outline = comes_back(data)
     assert outline.images[0].leftovers[0].tail == b"\xff\xd3\xff"
     assert outline.skeleton.endswith(b"\xff\xd9more")
