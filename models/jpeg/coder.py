@@ -31,7 +31,7 @@ class Model(NamedTuple):
     lines: int
 
 
-MODELS = {"jpeg-1": Model(8, 2**14), "jpeg-5": Model(16, 2**16), "jpeg-9": Model(24, 2**17)}
+MODELS = {"jpeg-1": Model(8, 2**12), "jpeg-5": Model(16, 2**16), "jpeg-9": Model(24, 2**17)}
 FEWEST_LINES = 2**10
 
 FILES = {
