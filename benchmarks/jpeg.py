@@ -1,4 +1,4 @@
-"""JPEG files made smaller: densezip beside JPEG XL's transcoding, in one run. `python benchmarks/jpeg.py FOLDER --json OUT`.
+"""JPEG files made smaller: densezip beside JPEG XL, in one run. `python benchmarks/jpeg.py FOLDER --json OUT`.
 
 Every file has to come back byte for byte. One thread; times are those of the processor.
 """
