@@ -41,7 +41,10 @@ def coders(efforts: tuple[int, ...]) -> dict[str, Coder]:
     """Densezip at some efforts, and JPEG XL where imagecodecs transcodes."""
     found = {f"densezip -e {effort}": _densezip(effort) for effort in efforts}
     if imagecodecs.JPEGXL.available:
-        found["JPEG XL"] = Coder(imagecodecs.jpegxl_encode_jpeg, imagecodecs.jpegxl_decode_jpeg)
+        found["JPEG XL"] = Coder(
+            lambda data: bytes(imagecodecs.jpegxl_encode_jpeg(data)),
+            lambda data: bytes(imagecodecs.jpegxl_decode_jpeg(data, numthreads=1)),
+        )
     return found
 
 
