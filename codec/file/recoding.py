@@ -23,7 +23,7 @@ __all__ = ["SegmentCoder", "is_jpeg", "outline_of", "recode", "recoded_bytes"]
 
 # Beside the methods of packing.py, which have no dictionary.
 WITH_DICTIONARY = 3
-# A segment learns anew: 1.5 MB of a file cost 1 % when they are one of their own.
+# A segment learns anew: a file of 2 MB in three of them took 0.6 % more than in one.
 SEGMENT_BYTES = 3 * 2**19
 MOST_SEGMENTS = 256
 MOST_OUTLINE = 2**26
