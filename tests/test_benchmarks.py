@@ -5,8 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import densezip
 import numpy as np
 import pytest
+from jpegs import jpeg
 from PIL import Image
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
@@ -69,6 +71,18 @@ def test_the_photo_benchmark_writes_json_plot_and_tables_that_agree(folder: Path
     run("readme_table.py", data, readme)
     assert readme.read_text() == once
     assert begin in (BENCHMARKS.parent / "README.md").read_text()
+
+
+def test_the_jpeg_benchmark_gets_every_file_back_and_says_what_it_became(tmp_path: Path) -> None:
+    data = jpeg(height=64, width=80)
+    (tmp_path / "a.jpg").write_bytes(data)
+    (tmp_path / "notes.txt").write_text("not an image")
+    run("jpeg.py", tmp_path, "--efforts", "1", "--json", tmp_path / "report.json")
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert (report["files"], report["bytes"]) == (1, len(data))
+    found = report["coders"]["densezip -e 1"]
+    assert found["ratio"] == pytest.approx(len(densezip.compress(data, effort=1)) / len(data), abs=1e-4)
+    assert found["kept"] == []
 
 
 def test_peak_memory_is_that_of_the_command(folder: Path) -> None:

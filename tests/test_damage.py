@@ -40,7 +40,8 @@ FILES: dict[str, Callable[[], bytes]] = {
     "indexed": indexed_file,
     "webp": lambda: densezip.compress(Image.new("P", (9, 7))),
     "png": png_file,
-    "stored": lambda: densezip.compress(file_of(picture("L", 8, 8), "JPEG")),
+    "stored": lambda: densezip.compress(file_of(picture("RGB", 8, 8), "WEBP", quality=50)),
+    "jpeg": lambda: densezip.compress(file_of(picture("L", 8, 8), "JPEG")),
 }
 
 

@@ -1,5 +1,7 @@
 """Files written once, byte for byte: they decode for as long as format version 2 is read."""
 
+from pathlib import Path
+
 import densezip
 import numpy as np
 import numpy.typing as npt
@@ -68,3 +70,12 @@ def test_the_indexed_model_still_writes_the_same_bytes(monkeypatch: pytest.Monke
     image = Image.fromarray(palette_image())
     image.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0, 9, 9, 255])
     assert densezip.compress(image).hex() == GOLDEN["indexed"]
+
+
+def test_a_jpeg_file_that_was_recoded_once_comes_back() -> None:
+    folder = Path(__file__).parent / "golden"
+    coded = (folder / "progressive-e5.dz").read_bytes()
+    original = (folder / "progressive.jpg").read_bytes()
+    assert densezip.info(coded).jpeg == "quality 82, 4:2:0, progressive, 1 more images inside"
+    assert densezip.export(coded) == (original, "jpg", ())
+    assert densezip.compress(original, effort=5) == coded

@@ -18,13 +18,10 @@ if TYPE_CHECKING:
     from ...codec.images.jpeg.frame import Frame, Rows
     from ...codec.images.jpeg.scans import Planes
 
-__all__ = ["coder_for_effort", "coder_of_header"]
+__all__ = ["MODELS", "coder_for_effort", "coder_of_header", "taps"]
 
 REVISION = 1
 """Counts the changes of the compiled model that change what a file means."""
-
-TAPS = "taps.npy"
-TAPS_SHA256 = "581e52f4b32a688dac9d1a6713208b1445166d5d332667efa3dbcecdab1cbe42"
 
 
 class Model(NamedTuple):
@@ -34,35 +31,58 @@ class Model(NamedTuple):
     lines: int
 
 
-MODELS = {"jpeg-1": Model(8, 2**14), "jpeg-5": Model(16, 2**16), "jpeg-9": Model(24, 2**18)}
+MODELS = {"jpeg-1": Model(8, 2**12), "jpeg-5": Model(16, 2**16), "jpeg-9": Model(24, 2**17)}
 FEWEST_LINES = 2**10
 
+FILES = {
+    "taps.npy": "581e52f4b32a688dac9d1a6713208b1445166d5d332667efa3dbcecdab1cbe42",
+    "jpeg-1.weights": "01d2377f141e5d6bd35fabfa75bee6c0fa71a5b6e6befa8c53f10984af7bb7ce",
+    "jpeg-5.weights": "d86e7a09ffb442561d2fc124e2db3913ff92d5cd284111882940a4384edfb6fa",
+    "jpeg-9.weights": "76095d2e899118380ee1975cdf2ac00ec3342229f1abbdc7019239bb0d8d5801",
+}
+"""The shipped files, and the SHA-256 of each: they are part of what a model's name and digest mean."""
 
-@lru_cache(maxsize=1)
-def taps() -> NDArray[np.float32]:
-    """The taps of the predictors.
+
+def _read(name: str) -> bytes:
+    """The bytes of a shipped file.
 
     Raises:
-        WeightsError: their file is missing or damaged.
+        WeightsError: it is missing, damaged, or another than the package came with.
     """
-    import io
-
-    import numpy as np
-
-    file = resources.files(__package__).joinpath(TAPS)
+    file = resources.files(__package__).joinpath(name)
     try:
         data = file.read_bytes()
     except OSError as error:
         raise WeightsError(f"the weights {file} cannot be read: {error.strerror or error}") from error
     found = hashlib.sha256(data).hexdigest()
-    if found != TAPS_SHA256:
+    if found != FILES[name]:
         raise WeightsError(f"the weights {file} are damaged: their SHA-256 begins with {found[:16]}")
-    return np.load(io.BytesIO(data)).astype(np.float32)
+    return data
+
+
+@lru_cache(maxsize=1)
+def taps() -> NDArray[np.float32]:
+    """The taps of the predictors, of all models; raises WeightsError."""
+    import io
+
+    import numpy as np
+
+    found: NDArray[np.float32] = np.load(io.BytesIO(_read("taps.npy"))).astype(np.float32)
+    return found
+
+
+@lru_cache(maxsize=len(MODELS))
+def _weights(name: str) -> list[NDArray[np.float32]]:
+    """The weights with which a model begins; raises WeightsError."""
+    from .engine import read_weights
+
+    return read_weights(_read(f"{name}.weights"), MODELS[name].inputs)
 
 
 def _digest(name: str) -> bytes:
     """The first bytes of a hash of all that determines what a model says."""
-    return hashlib.sha256(f"{REVISION} {name} {MODELS[name]!r} {TAPS_SHA256}".encode()).digest()[:4]
+    known = FILES["taps.npy"], FILES[f"{name}.weights"]
+    return hashlib.sha256(f"{REVISION} {name} {MODELS[name]!r} {known!r}".encode()).digest()[:4]
 
 
 def _lines(model: Model, frames: Sequence[Frame], parts: Sequence[Rows]) -> int:
@@ -87,7 +107,7 @@ def _coder(name: str) -> SegmentCoder:
     ) -> bytes:
         from .engine import Session
 
-        session = Session(model.inputs, _lines(model, frames, parts), taps(), data)
+        session = Session(model.inputs, _lines(model, frames, parts), taps(), data, _weights(name))
         for part in parts:
             session.code(frames[part.image], planes[part.image], part, progress)
         return session.finish()

@@ -89,7 +89,8 @@ def _function() -> Any:
 
 def _coarse(x: float, bits: int) -> float:
     """Rounded, so that no library's functions can make a difference."""
-    return round(x * 2**bits) / 2**bits
+    scale = float(2**bits)
+    return round(x * scale) / scale
 
 
 @lru_cache(maxsize=1)
@@ -230,6 +231,7 @@ def read_weights(packed: bytes, inputs: int) -> list[NDArray[np.float32]]:
 
 
 def in_rows(steps: tuple[int, ...]) -> NDArray[np.float32]:
+    """Quantization steps of a table in the order of a block's coefficients, at least 1, float32 [64]."""
     found = np.zeros(64, np.float32)
     found[list(ZIGZAG)] = np.maximum(steps, 1)
     return found

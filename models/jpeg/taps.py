@@ -81,7 +81,8 @@ class Sampled:
             rest = INNER[INNER.index(at) :]
         else:
             rest = [column * 8 for column in range(row, 8)] if column == 0 else list(range(column, 8))
-        return (self.own[:, rest] != 0).any(1)
+        found: NDArray[np.bool_] = (self.own[:, rest] != 0).any(1)
+        return found
 
     def inputs(self, row: int, column: int, keep: NDArray[np.bool_]) -> tuple[Floats, Floats]:
         """Inputs of both predictors but for the mean itself, [N, REGRESSED] and [N, SCALED]."""
@@ -98,22 +99,22 @@ class Sampled:
         columns, rows = known(row, column)
         r[:, columns] = self.own[keep][:, [row * 8 + i for i in columns]]
         c[:, rows] = self.own[keep][:, [i * 8 + column for i in rows]]
-        l, a = bare(self.left, along), bare(self.above, down)
+        west, north = bare(self.left, along), bare(self.above, down)
         dc = [block[keep][:, 0] for block in (self.left, self.corner, self.above, self.ahead)]
         single = [block[keep][:, at] for block in (self.corner, self.ahead, self.left2, self.above2, self.chroma)]
         around = np.stack([dc[0] - dc[1], dc[2] - dc[1], dc[3] - dc[2], *single], 1)
         luma = self.luma[keep][:, (row >> self.fine[1]) * 8 + (column >> self.fine[0])]
         zero = np.zeros_like(luma)
         sizes = np.stack([*np.abs(single[:4]), luma, np.abs(single[4]), zero, zero + self.steps[at]], 1)
-        parts = [l, a, r, c, bare(self.left, down), bare(self.above, along)]
-        return np.concatenate([l, a, r, c, around], 1), np.concatenate([*np.abs(parts), sizes], 1)
+        parts = [west, north, r, c, bare(self.left, down), bare(self.above, along)]
+        return np.concatenate([west, north, r, c, around], 1), np.concatenate([*np.abs(parts), sizes], 1)
 
 
-def solve(gram: Floats, moment: Floats) -> Floats:
+def solve(gram: NDArray[Any], moment: NDArray[Any]) -> NDArray[Any]:
     """Weights of a regression that is held back a little."""
     scale = np.sqrt(np.maximum(np.diag(gram), 1e-12))
     scaled = gram / np.outer(scale, scale) + RIDGE * np.eye(len(gram))
-    found: Floats = np.linalg.solve(scaled, moment / scale) / scale
+    found: NDArray[Any] = np.linalg.solve(scaled, moment / scale) / scale
     return np.where(np.diag(gram) > 1e-9, found, 0)
 
 
@@ -149,7 +150,8 @@ def fit(samples: list[list[Sampled]]) -> Floats:
 
 def main(folder: str, out: str) -> None:
     """Write the taps for the files of a folder."""
-    rng, samples = np.random.default_rng(1), [[], [], []]  # type: tuple[Any, list[list[Sampled]]]
+    rng = np.random.default_rng(1)
+    samples: list[list[Sampled]] = [[], [], []]
     for path in sorted(Path(folder).iterdir()):
         try:
             outline, planes = take_apart(path.read_bytes(), 2**26)

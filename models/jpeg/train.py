@@ -17,11 +17,11 @@ from ...codec.images.jpeg.frame import Rows
 from .coder import MODELS, taps
 from .engine import Session, pack_weights
 
-STEP = 0.06
+STEP = 0.1
 """Of the present weights towards those of a file."""
 
 ROUNDS = 2
-MOST_BYTES = 600_000
+MOST_BYTES = 130_000
 
 
 def main(folder: str, out: str, *names: str) -> None:
@@ -50,11 +50,11 @@ def main(folder: str, out: str, *names: str) -> None:
                 for at, image in enumerate(outline.images):
                     session.code(image.frame, planes[at], Rows(at, 0, 2**16), lambda _: None)
                 total += len(session.finish())
-                for array, present in zip(learnt, arrays, strict=True):
-                    present += STEP * (array - present)
+                for array, own in zip(learnt, arrays, strict=True):
+                    own[:] += STEP * (array - own)
             print(name, number, total, flush=True)
         assert arrays is not None
-        Path(out, f"{name}.npz").write_bytes(pack_weights(arrays))
+        Path(out, f"{name}.weights").write_bytes(pack_weights(arrays))
 
 
 if __name__ == "__main__":

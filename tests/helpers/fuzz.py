@@ -115,6 +115,8 @@ def fuzz(count: int, seed: int) -> tuple[Counter[str], list[str]]:
         try:
             if image:
                 take_in(data, strip=False, max_pixels=LIMIT)
+                if data[:3] == b"\xff\xd8\xff" and densezip.export(densezip.compress(data, effort=1)).data != data:
+                    raise AssertionError("a JPEG file that does not come back")
             else:
                 densezip.export(data, max_pixels=LIMIT, threads=1)
                 densezip.decompress(data, max_pixels=LIMIT, threads=1)

@@ -49,7 +49,7 @@ def _usual_tables() -> tuple[bytes, ...]:
 
 
 USUAL = _usual_tables()
-assert b"".join(USUAL) and all(table in DICTIONARY for table in USUAL)
+assert all(table in DICTIONARY for table in USUAL)
 
 
 def scan_of(components: Sequence[int], interval: int = 0, **changes: Any) -> Scan:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from densezip.models import indexed
+from densezip.models.jpeg import coder, engine
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -69,6 +70,18 @@ def test_hostile_tiles_of_rendered_pictures_stay_inside_all_buffers(tmp_path: Pa
 
 def test_hostile_lanes_and_distributions_stay_inside_all_buffers(tmp_path: Path) -> None:
     assert run(HERE / "entropy.c", tmp_path / "entropy", "5000", "1") == "5000 runs\n"
+
+
+def test_hostile_jpeg_scans_and_segments_stay_inside_all_buffers(tmp_path: Path) -> None:
+    found = engine.tables()
+    arrays = [found[name] for name in ("stretch", "squash", "trust", "basis", "rate")]
+    file = tmp_path / "tables"
+    file.write_bytes(b"".join(array.tobytes() for array in (*arrays, coder.taps())))
+    done = run(HERE / "jpeg.c", tmp_path / "jpeg", "4000", "1", str(file))
+    assert done.startswith("4000 runs")
+    read, same = (int(word) for word in done.split() if word.isdigit() and word != "4000")
+    assert read > 50
+    assert same > 30
 
 
 COMPILE = """

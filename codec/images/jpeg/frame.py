@@ -138,7 +138,7 @@ class Frame:
         return self.used(component) if alone else self.padded(component)
 
 
-def follow(data: bytes, start: int, cuts: Cuts | None = None) -> Frame:
+def follow(data: bytes, start: int, cuts: Cuts | None = None) -> Frame:  # noqa: PLR0915 (one case for each marker)
     """Follow the markers of an image to its end.
 
     Args:
@@ -151,7 +151,8 @@ def follow(data: bytes, start: int, cuts: Cuts | None = None) -> Frame:
     Raises:
         UnsupportedImageError: not of the kinds that are taken apart, or damaged; the message says why.
     """
-    frame, tables, steps, interval, position = Frame(), [b""] * 8, [()] * 4, 0, start + 2
+    frame, tables, interval, position = Frame(), [b""] * 8, 0, start + 2
+    steps: list[tuple[int, ...]] = [()] * 4
     quantized: dict[int, tuple[int, ...]] = {}
     while True:
         if position + 2 > len(data):

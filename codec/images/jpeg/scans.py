@@ -3,7 +3,7 @@
 import ctypes
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -196,4 +196,4 @@ def write_scan(frame: Frame, scan: Scan, planes: Planes, left: Leftover, most: i
     used = _functions()["write"](ctypes.addressof(job.scan), out.ctypes.data, out.size)
     if used < 0:
         raise UnsupportedImageError(REASONS[used])
-    return cast(bytes, out[:used].tobytes()) + left.tail
+    return out[:used].tobytes() + left.tail

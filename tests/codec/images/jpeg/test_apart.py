@@ -85,7 +85,8 @@ def progressive(left: Leftover, low: int = 0) -> bytes:
     scans += [(scan_of([0], first=1, low=low, tables=EVERY_SYMBOL), left)]
     if low:
         scans += [(scan_of([0], first=1, high=1, low=0, tables=EVERY_SYMBOL), left)]
-    return rewritten(jpeg(quality=60), scans)
+    data: bytes = rewritten(jpeg(quality=60), scans)
+    return data
 
 
 @pytest.mark.parametrize("low", [0, 1])
