@@ -23,11 +23,13 @@ def png(*chunks: tuple[bytes, bytes]) -> bytes:
 
 
 def tiff(*tags: Tag) -> bytes:
-    return build(array(3, height=4, width=5), tags=tags)
+    made: bytes = build(array(3, height=4, width=5), tags=tags)
+    return made
 
 
 def exif(*tags: Tag) -> bytes:
-    return b"II*\0\x08\0\0\0" + directory(list(tags), 8)
+    made: bytes = b"II*\0\x08\0\0\0" + directory(list(tags), 8)
+    return made
 
 
 def retyped(data: bytes, tag: int, start: int | None = None) -> bytes:
