@@ -50,7 +50,7 @@ def describe(name: str, info: Info) -> str:
         "file": name,
         "size": f"{info.size:,} bytes{_rates(info)}",
         "image": f"{_size(info)}, {_mode(info)}" if _has_size(info) else f"not looked into ({info.stored_format})",
-        "exact": EXACT["stored" if info.payload == "stored" else info.exact],
+        "exact": EXACT["stored" if info.payload == "stored" or info.lossy_source else info.exact],
         "coding": _payload(info),
         "decodes": _decodes(info),
         "tiles": _tiles(info),
