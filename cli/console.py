@@ -50,16 +50,30 @@ class Console:
 
     def draw(self, bar: str) -> None:
         """Draws a line that the next one replaces, on a terminal."""
-        click.echo(f"\r\x1b[K{bar}", err=True, nl=False)
+        _say(f"\r\x1b[K{bar}", nl=False)
         self._bar_drawn = True
 
     def erase(self) -> None:
         """Removes that line."""
         if self._bar_drawn:
-            click.echo("\r\x1b[K", err=True, nl=False)
+            _say("\r\x1b[K", nl=False)
             self._bar_drawn = False
 
     def _line(self, text: str) -> None:
         self.erase()
         # A name may hold anything, and what a terminal obeys is no business of a file.
-        click.echo(CONTROL.sub("\N{REPLACEMENT CHARACTER}", text), err=True)
+        _say(CONTROL.sub("\N{REPLACEMENT CHARACTER}", text))
+
+
+def _say(text: str, *, nl: bool = True) -> None:
+    """Writes to standard error; where there is no room for it, as on a full disk, the work goes on unsaid.
+
+    Raises:
+        BrokenPipeError: Its reader has gone.
+    """
+    try:
+        click.echo(text, err=True, nl=nl)
+    except BrokenPipeError:
+        raise
+    except OSError:
+        pass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -209,7 +209,11 @@ class Compression(Conversion):
             progress=progress,
             notice=notices.append,
         )
-        return Converted(made, api.info(made), notices=tuple(notices))
+        header = api.info(made)
+        # A header does not say whether the bytes that it calls a file are all of the source's.
+        if self.strip and header.exact == "file" and api.export(made, max_pixels=self.max_pixels).data != data:
+            header = replace(header, exact=None)
+        return Converted(made, header, notices=tuple(notices))
 
     def verify(self, written: bytes, data: bytes, result: Converted, threads: int, progress: Progress) -> None:
         """Decodes the file and compares with what went in; with --strip the pixels."""

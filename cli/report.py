@@ -14,6 +14,7 @@ __all__ = ["as_json", "describe", "result_as_json", "sizes_text", "summary", "ta
 EXACT = {
     "file": "file exact: the source comes back byte for byte",
     "picture": "picture exact: the pixels and everything beside them come back, coded anew",
+    "stored": "file exact: its bytes come back, those of the source or what --strip left of them",
     None: "the pixels come back: of an array, an image in memory, or a file without its metadata",
 }
 
@@ -49,11 +50,11 @@ def describe(name: str, info: Info) -> str:
         "file": name,
         "size": f"{info.size:,} bytes{_rates(info)}",
         "image": f"{_size(info)}, {_mode(info)}" if _has_size(info) else f"not looked into ({info.stored_format})",
-        "exact": EXACT[info.exact],
+        "exact": EXACT["stored" if info.payload == "stored" or info.lossy_source else info.exact],
         "coding": _payload(info),
         "decodes": _decodes(info),
         "tiles": _tiles(info),
-        "metadata": metadata or "none",
+        "metadata": metadata or ("in the file that is kept" if info.stored_format else "none"),
         "format": f"version {info.format_version}",
     }
     width = max(map(len, facts))
@@ -118,9 +119,9 @@ def _payload(info: Info) -> str:
     if info.model is not None:
         return f"model {info.model} ({info.model_digest})"
     if info.payload == "stored":
-        return f"stored: the bytes of the original {info.stored_format} file"
+        return f"stored: the bytes of the {info.stored_format} file"
     if info.payload == "file":
-        return f"kept whole: the bytes of the original {info.stored_format} file, packed"
+        return f"kept whole: the bytes of the {info.stored_format} file, packed"
     return f"lossless {info.payload}"
 
 

@@ -199,12 +199,21 @@ def _expand_argument(argument: str, recursive: bool, suffixes: Suffixes) -> Iter
     if glob.has_magic(argument) and not os.path.lexists(argument):
         matches = sorted(glob.glob(argument, recursive=True)) or [argument]
     for match in map(Path, matches):
-        if not match.is_dir():
+        # What may not be looked at is no folder here: it says so when it is read.
+        if not os.path.isdir(match):
             yield Source(match, Path(match.name))
         elif recursive:
             yield from _walk(match, suffixes())
         else:
             yield Source(match, Path(match.name), "is a folder: give -r to go through it")
+
+
+def _is_other(path: Path) -> bool:
+    """Whether something in a folder is neither a file nor a link, nor kept from being looked at."""
+    try:
+        return not (path.is_symlink() or path.is_file())
+    except OSError:
+        return False
 
 
 def _walk(folder: Path, suffixes: frozenset[str]) -> Iterator[Source]:
@@ -217,7 +226,7 @@ def _walk(folder: Path, suffixes: frozenset[str]) -> Iterator[Source]:
         for name in sorted(names):
             path = Path(parent, name)
             # A pipe or a device in a folder would have to be waited for.
-            if not name.startswith(".") and path.suffix.lower() in suffixes and (path.is_file() or path.is_symlink()):
+            if not name.startswith(".") and path.suffix.lower() in suffixes and not _is_other(path):
                 found = True
                 yield Source(path, path.relative_to(folder))
     for error in problems:

@@ -86,6 +86,12 @@ class Targets:
                 takes files. A file that exists is no error here, see `Target.existing`.
         """
         target = self._choose(source, name)
+        try:
+            return self._claim(source, target)
+        except OSError as error:
+            raise OutputError(f"cannot write {target.name}: {error.strerror or error}") from error
+
+    def _claim(self, source: Source, target: Target) -> Target:
         path = target.path
         if path is None:
             if stdout_is_terminal() and not self.force:

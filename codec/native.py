@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import struct
 import sys
 import zlib
 from collections.abc import Callable, Iterator
@@ -40,6 +41,23 @@ def _digest() -> int | None:
     return number
 
 
+def _is_cut_short(path: Path) -> bool:
+    """Whether a library ends before its last table: loaders of ELF files do not look, and the process would crash.
+
+    Source: System V ABI, chapter 4 (ELF header).
+    """
+    with path.open("rb") as file:
+        head = file.read(64)
+    if not head.startswith(b"\x7fELF\2"):
+        return not head
+    if len(head) < 64:
+        return True
+    order = "<" if head[5] == 1 else ">"
+    (start,) = struct.unpack_from(order + "Q", head, 40)
+    entry, count = struct.unpack_from(order + "HH", head, 58)
+    return bool(start + entry * count > path.stat().st_size)
+
+
 def open_library(path: Path) -> ctypes.CDLL:
     """Load a library and check that it is the one that these Python files call.
 
@@ -48,6 +66,8 @@ def open_library(path: Path) -> ctypes.CDLL:
     """
     if not path.exists():
         raise NativeCoreError(f"the compiled core {path} is missing: {_BUILD}")
+    if _is_cut_short(path):
+        raise NativeCoreError(f"the compiled core {path} is cut short after {path.stat().st_size} bytes: {_BUILD}")
     try:
         core = ctypes.CDLL(str(path))
         abi = int(core.dz_abi())

@@ -70,7 +70,8 @@ class Info:
         source_format: the extension of the file that the image came from, without a dot ("png", "tif"); None for
             images and arrays.
         exact: "file" if that file comes back byte for byte, "picture" if its pixels and every byte outside the pixel
-            stream do, None if there was no file or its metadata was stripped.
+            stream do, None if there was no file or its metadata was stripped. Of payload "stored" and
+            of lossy sources it is "file" always: nothing says whether the bytes that are stored were stripped.
         size: of the .dz file, in bytes.
         bpsp: bits of file per sub-pixel (per sample).
         ratio: raw size of the samples over the file's size; of a file that was not looked into, its size.

@@ -145,12 +145,12 @@ def _lost(picture: Picture, back: Picture, kind: str) -> tuple[str, ...]:
     """What a picture has beside its pixels and what was read back has not, each once, in the picture's order."""
     names: dict[str, None] = {}
     for chunk in picture.chunks:
-        if not any(_same_content(chunk, other, kind) for other in back.chunks):
+        if kind == "TIFF" and chunk[0] == "eXIf":  # has tags in the place of a block
+            names |= dict.fromkeys(tiff.lost_of_exif(chunk[1], picture.chunks))
+        elif not any(_same_content(chunk, other) for other in back.chunks):
             names[_name(chunk)] = None
             if chunk[0] == "eXIf" and only_orientation(chunk[1]):
                 names["orientation"] = None
-        elif kind == "TIFF" and chunk[0] == "eXIf":
-            names |= dict.fromkeys(tiff.lost_of_exif(chunk[1]))
     return tuple(names)
 
 
@@ -162,8 +162,8 @@ def _name(chunk: Chunk) -> str:
     return NAMES.get(name, f"chunk {name}")
 
 
-def _same_content(wanted: Chunk, found: Chunk, kind: str) -> bool:
-    """Whether a format of this kind holds one piece of metadata as the other."""
+def _same_content(wanted: Chunk, found: Chunk) -> bool:
+    """Whether a format holds one piece of metadata as the other."""
     one, other = wanted[0], found[0]
     if one in TEXTS and other in TEXTS:
         (keyword, text), (held, texts) = text_of(wanted), text_of(found)
@@ -177,8 +177,8 @@ def _same_content(wanted: Chunk, found: Chunk, kind: str) -> bool:
         # Dots to the inch, or to the metre: one is rounded to the other.
         (*sizes, unit), (*others, same) = struct.unpack(">IIB", wanted[1]), struct.unpack(">IIB", found[1])
         return unit == same and all(abs(size - it) <= 1 for size, it in zip(sizes, others, strict=True))
-    if one in ("PLTE", "tRNS") or (one == "eXIf" and kind == "TIFF"):
-        return True  # compared by `_same_colours`; has tags in the place of a block
+    if one in ("PLTE", "tRNS"):
+        return True  # compared by `_same_colours`
     return wanted[1].removeprefix(EXIF_PREFIX) == found[1].removeprefix(EXIF_PREFIX)
 
 

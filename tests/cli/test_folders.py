@@ -206,3 +206,25 @@ def test_a_pipe_in_a_folder_is_not_waited_for(tmp_path: Path) -> None:
     assert run("compress", "-r", tmp_path).exit_code == 0
     assert run("test", "-r", tmp_path).exit_code == 0
     assert listing(tmp_path) == ["p.png", "p.png.dz", "pipe.dz", "pipe.png"]
+
+
+def test_an_input_that_may_not_be_looked_at_is_an_error_of_its_own(paint: Paint, tmp_path: Path) -> None:
+    too_long = "n" * 300 + ".png"
+    result = run("compress", "-e", "1", tmp_path / too_long, paint())
+    assert result.exit_code == 6
+    assert listing(tmp_path) == ["photo.png", "photo.png.dz"]
+    alone = run("compress", tmp_path / too_long)
+    assert (alone.exit_code, alone.stderr.count("\n")) == (3, 1)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the superuser may go everywhere")
+def test_folders_that_may_not_be_entered_are_errors_with_names(paint: Paint, tmp_path: Path) -> None:
+    source, closed = paint(), tmp_path / "closed"
+    closed.mkdir(mode=0o600)
+    try:
+        assert run("compress", closed / "photo.png").exit_code == 3
+        result = run("compress", source, "--output-dir", closed / "below")
+        assert (result.exit_code, result.stderr.count("\n")) == (5, 1)
+        assert run("info", closed / "photo.png.dz").exit_code == 3
+    finally:
+        closed.chmod(0o700)

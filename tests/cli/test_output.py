@@ -61,6 +61,22 @@ def test_a_full_disk_is_one_line_and_exit_code_5(large: Path, line: str, unbuffe
     assert "No space left on device" in done.stderr
 
 
+@FULL
+@pytest.mark.parametrize(
+    ("line", "code", "made"),
+    [
+        ("compress a.jpg b.jpg", 0, ["a.jpg.dz", "b.jpg.dz"]),
+        ("compress missing.jpg a.jpg", 6, ["a.jpg.dz"]),
+        ("nonsense", 2, []),
+    ],
+)
+def test_messages_that_find_no_room_stop_nothing(line: str, code: int, made: list[str], tmp_path: Path) -> None:
+    for name in ("a.jpg", "b.jpg"):
+        Image.linear_gradient("L").save(tmp_path / name)
+    assert shell(f"densezip {line} 2>/dev/full", tmp_path).returncode == code
+    assert listing(tmp_path) == sorted(["a.jpg", "b.jpg", *made])
+
+
 def test_a_full_disk_leaves_no_part_of_a_file(large: Path, tmp_path: Path) -> None:
     # A limit on the size of files stands for a disk that fills up: a part of the data fits.
     before = listing(tmp_path)

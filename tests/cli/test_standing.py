@@ -67,6 +67,16 @@ def test_a_stored_file_is_compared_with_its_source(tmp_path: Path) -> None:
     assert "up to date" in run("compress", photo).stderr
 
 
+def test_what_is_stored_without_its_metadata_is_not_called_exact(tmp_path: Path) -> None:
+    photo, plain = tmp_path / "a.jpg", tmp_path / "plain.jpg"
+    Image.linear_gradient("L").save(photo, comment=b"to be dropped")
+    Image.linear_gradient("L").save(plain)
+    found = objects(run("compress", "--json", "--strip", photo, plain))
+    assert [each["exact"] for each in found] == [None, "file"]
+    assert "file exact" not in run("compress", "-f", "-v", "--strip", photo).stderr
+    assert "file exact" in run("compress", "-f", "-v", photo).stderr
+
+
 def test_a_file_of_another_picture_is_not_made_again(photo: Path) -> None:
     target, status = photo.with_name("photo.png.dz"), photo.stat()
     assert run("compress", "-q", "-e", "1", photo).exit_code == 0

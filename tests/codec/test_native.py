@@ -60,6 +60,16 @@ def test_a_file_that_is_no_library_is_refused(tmp_path: Path) -> None:
         native.open_library(path)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="ELF")
+@pytest.mark.parametrize("share", [0.0, 0.0001, 0.01, 0.5, 0.999])
+def test_a_library_that_is_cut_short_is_refused_before_it_ends_the_process(share: float, tmp_path: Path) -> None:
+    whole = (ROOT / "_core.so").read_bytes()
+    path = tmp_path / "_core.so"
+    path.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(NativeCoreError, match="is cut short after"):
+        native.open_library(path)
+
+
 def test_a_library_of_other_sources_is_refused(tmp_path: Path) -> None:
     path = build.compile_library(_tree(tmp_path, memory=MEMORY), tmp_path)
     with pytest.raises(NativeCoreError, match="is of other sources"):

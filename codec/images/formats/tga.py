@@ -190,7 +190,10 @@ def beyond(data: bytes) -> tuple[str, ...]:
         names.append("header fields")
     rows, _, end = _rows(data, layout)
     layout = _with_alpha(rows, layout)
-    if _pack(_unpack(rows, layout), layout, _constant(rows, layout)) != rows.tobytes():
+    # A colour of 15 or 16 bits of the palette has a highest bit that belongs to no channel.
+    entries = data[HEADER.size + data[0] : layout.offset] if layout.kind == PALETTE and data[7] <= 16 else b""
+    packed = _pack(_unpack(rows, layout), layout, _constant(rows, layout))
+    if packed != rows.tobytes() or any(byte >> 7 for byte in entries[1::2]):
         names.append(PADDING)
     return (*names, *tgatail.beyond(data, end))
 

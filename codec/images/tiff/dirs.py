@@ -22,6 +22,7 @@ __all__ = [
     "Source",
     "Tiff",
     "directory",
+    "omitted",
     "parse",
     "serialise",
     "tree",
@@ -192,24 +193,37 @@ def tree(data: Source, order: str, big: bool, entries: tuple[Entry, ...]) -> Fie
     A sub-directory that is damaged is left out, as are an entry of an unknown type and a second one of a tag: this is
     for metadata alone. In all they have no more bytes than the file.
     """
-    return _tree(data, order, big, entries, MAX_DEPTH, [len(data)])
+    return _tree(data, order, big, entries, MAX_DEPTH, [len(data)], set())
 
 
-def _tree(data: Source, order: str, big: bool, entries: tuple[Entry, ...], depth: int, budget: list[int]) -> Fields:
+def omitted(data: Source, order: str, big: bool, entries: tuple[Entry, ...]) -> set[int]:
+    """The tags that have values which `tree` leaves out, in EXIF, GPS and interoperability, too."""
+    left: set[int] = set()
+    _tree(data, order, big, entries, MAX_DEPTH, [len(data)], left)
+    return left
+
+
+def _tree(
+    data: Source, order: str, big: bool, entries: tuple[Entry, ...], depth: int, budget: list[int], left: set[int]
+) -> Fields:
     fields: dict[int, Field] = {}
     for entry in entries:
         budget[0] -= entry.length
         if entry.tag in fields or not entry.length or budget[0] < 0:
+            left |= {entry.tag} if entry.count else set()
             continue
         try:
             value = data[entry.place : entry.place + entry.length]
             content: bytes | Fields = value
             if entry.tag in SUB_DIRECTORIES:
                 if depth == 1 or entry.count != 1 or entry.kind not in LETTERS:
+                    left.add(entry.tag)
                     continue
                 (position,) = struct.unpack(order + LETTERS[entry.kind], value)
-                content = _tree(data, order, big, directory(data, order, big, position).entries, depth - 1, budget)
+                below = directory(data, order, big, position).entries
+                content = _tree(data, order, big, below, depth - 1, budget, left)
         except UnreadableImageError:
+            left.add(entry.tag)
             continue
         if content:
             fields[entry.tag] = Field(entry.tag, entry.kind, content)

@@ -17,14 +17,15 @@ from ..modes import Chunk
 from .dirs import EXIF, GPS, Field, Tiff, parse, serialise, tree
 
 __all__ = [
-    "KEPT",
+    "ICC",
     "KNOWN",
     "UNIT",
+    "XMP",
     "X_RESOLUTION",
     "Y_RESOLUTION",
     "chunks",
     "fields_of_chunks",
-    "lost_of_exif",
+    "inches",
     "resolution",
 ]
 
@@ -44,9 +45,6 @@ OF_THE_FILE = frozenset([
     254, 255, *range(256, 267), 273, *range(277, 282), 284, 288, 289, 317, *range(320, 326), 330, 332, 334, 338, 339,
     *range(340, 348), 400, *range(512, 522), *range(529, 533), XMP, 33421, 33422, ICC, 40965, *range(50706, 50980),
 ])  # fmt: skip
-
-# Of these the tags that say more: further pictures, a profile, XMP, what a raw file is made of.
-OF_MORE = frozenset([330, XMP, ICC, 33421, 33422, *range(50706, 50980)])
 
 # Tags that say nothing more than a picture and its chunks do.
 KNOWN = frozenset([*KEPT, X_RESOLUTION, Y_RESOLUTION, UNIT, *OF_THE_FILE]) - frozenset([32, *range(50706, 50980)])
@@ -113,23 +111,9 @@ def fields_of_chunks(held: tuple[Chunk, ...]) -> tuple[tuple[Field, ...], str]:
             found = tree(exif.data, order, exif.big, exif.first.entries)
             fields |= {field.tag: field for field in found if field.tag not in OF_THE_FILE}
     for name, body in held:
-        more = {"iCCP": _profile, "iTXt": _xmp, "pHYs": _inches}.get(name, _nothing)(body, order)
+        more = {"iCCP": _profile, "iTXt": _xmp, "pHYs": inches}.get(name, _nothing)(body, order)
         fields |= {field.tag: field for field in more}
     return tuple(sorted(fields.values(), key=lambda field: field.tag)), order
-
-
-def lost_of_exif(body: bytes) -> tuple[str, ...]:
-    """What of an EXIF block `fields_of_chunks` leaves out, though it says more than how a file is laid out."""
-    try:
-        exif = parse(body.removeprefix(EXIF_PREFIX))
-    except InputError:
-        return ()
-    found = {field.tag for field in tree(exif.data, exif.order, exif.big, exif.first.entries)}
-    lost = {entry.tag for entry in exif.first.entries} & OF_MORE | {
-        entry.tag for entry in exif.first.entries if entry.length and entry.tag not in found
-    }
-    thumbnail = ("EXIF thumbnail",) if exif.first.following else ()
-    return (*thumbnail, *(f"EXIF tag {tag}" for tag in sorted(lost)))
 
 
 def _nothing(_: bytes, __: str) -> tuple[Field, ...]:
@@ -163,7 +147,7 @@ def _xmp(body: bytes, _: str) -> tuple[Field, ...]:
     return (Field(XMP, BYTE, packet),) if packet else ()
 
 
-def _inches(body: bytes, order: str) -> tuple[Field, ...]:
+def inches(body: bytes, order: str) -> tuple[Field, ...]:
     """A pHYs chunk's resolution, if it is one and no mere ratio."""
     if len(body) != 9 or body[8] != 1 or 0 in (sizes := struct.unpack_from(">II", body)):
         return ()

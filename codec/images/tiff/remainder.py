@@ -29,7 +29,7 @@ from ..modes import CHANNELS
 from ..picture import Picture
 from ..split import Split
 from . import streams as tiffstreams
-from .dirs import SUB_DIRECTORIES, Entry, Field, Tiff, parse, serialise, tree
+from .dirs import SUB_DIRECTORIES, Entry, Field, Tiff, omitted, parse, serialise, tree
 from .encoders import FOREIGN
 from .layout import (
     BITS,
@@ -208,8 +208,11 @@ def skeleton(remainder: bytes) -> bytes:
     fields = {tag: field for tag, field in fields.items() if tag not in CUT_UP and field.content}
     # What lies at no known place, as the lengths of the streams are not told, is what is left of the script.
     idle = unclaimed(whole, found.order, big, whole.entries, whole.gaps) if made.measured else player.rest()
-    twice = [entry for at, entry in enumerate(whole.entries) if entry.tag in {it.tag for it in whole.entries[:at]}]
-    return b"".join([one_pixel(found, fields), idle, *(_value(whole, entry) for entry in twice)])
+    small = one_pixel(found, fields)
+    again = parse(small)
+    left = omitted(whole, found.order, big, whole.entries) - omitted(small, again.order, False, again.first.entries)
+    # What the tree cannot hold, such as entries of an unknown type, is told by a byte that belongs to no tag.
+    return small + idle + (b"\xff" if left else b"")
 
 
 def one_pixel(found: Layout, fields: dict[int, Field]) -> bytes:

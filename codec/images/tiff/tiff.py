@@ -7,10 +7,10 @@ from ..modes import Chunk
 from ..picture import Picture
 from .dirs import parse
 from .layout import JPEG, layout
-from .meta import chunks, lost_of_exif
+from .meta import chunks
 from .remainder import join, skeleton, split
 from .samples import gather, interpret
-from .unheld import beyond
+from .unheld import beyond, lost_of_exif
 from .write import write
 
 __all__ = ["beyond", "join", "lost_of_exif", "metadata", "read", "skeleton", "split", "write"]

@@ -1,41 +1,80 @@
 """What a TIFF file holds that is neither pixels nor metadata of its picture."""
 
+import struct
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
-from ...errors import UnreadableImageError
-from .dirs import LETTERS, MAX_DEPTH, SUB_DIRECTORIES, Entry, Source, Tiff, directory, parse, tree
+from ...errors import InputError, UnreadableImageError
+from ..exif import EXIF_PREFIX
+from ..info import METRES_PER_INCH
+from ..modes import Chunk
+from .dirs import LETTERS, MAX_DEPTH, SUB_DIRECTORIES, Entry, Source, Tiff, directory, omitted, parse
 from .layout import NONE, layout
-from .meta import KEPT, KNOWN, UNIT, X_RESOLUTION, Y_RESOLUTION, resolution
+from .meta import ICC, KNOWN, UNIT, X_RESOLUTION, XMP, Y_RESOLUTION, inches, resolution
 from .samples import places, raw_bytes
 
-__all__ = ["beyond", "unclaimed"]
+__all__ = ["beyond", "lost_of_exif", "unclaimed"]
 
 IDLE = "bytes that no tag speaks for"
 SUBFILE = 254
 MAX_PIXELS = 2**64
+# Tags of EXIF that say more than how a file is laid out, though no other file has them from there: further pictures, a
+# profile, XMP, what a raw file is made of.
+OF_MORE = frozenset([330, XMP, ICC, 33421, 33422, *range(50706, 50980)])
 Spans = Iterable[tuple[int, int]]
 
 
 def beyond(data: bytes) -> tuple[str, ...]:
     """What a file, or its skeleton, holds that is neither pixels nor metadata of its picture, as people call it."""
     tiff = parse(data)
-    kept = {field.tag for field in tree(data, tiff.order, tiff.big, tiff.first.entries)}
-    names: dict[int, None] = {}
-    seen: set[int] = set()
-    for entry in tiff.first.entries:
-        lost = entry.tag not in KNOWN or entry.tag in seen or (entry.tag in KEPT and entry.tag not in kept)
-        if lost or (entry.tag == SUBFILE and any(tiff.raw(SUBFILE))):
-            names[entry.tag] = None
-        seen.add(entry.tag)
+    seen = {entry.tag for entry in tiff.first.entries}
+    lost = omitted(data, tiff.order, tiff.big, tiff.first.entries) | (seen - KNOWN)
+    if any(tiff.raw(SUBFILE)):
+        lost.add(SUBFILE)
     if resolution(tiff) is None and not _says_nothing(tiff):
-        names |= dict.fromkeys(tag for tag in (X_RESOLUTION, Y_RESOLUTION) if tag in seen)
-    head, first = 16 if tiff.big else 8, tiff.first
-    claimed = [(0, head), (first.position, first.end), *_segments(tiff)]
+        lost |= seen & {X_RESOLUTION, Y_RESOLUTION}
+    idle = _is_idle(tiff, _segments(tiff))
+    return (*(f"TIFF tag {tag}" for tag in sorted(lost)), *([IDLE] if idle else []))
+
+
+def lost_of_exif(body: bytes, held: Iterable[Chunk]) -> tuple[str, ...]:
+    """What of an EXIF block a TIFF file of ours leaves out, though it says more than how a file is laid out.
+
+    Args:
+        body: the block.
+        held: it and the other chunks of the picture.
+    """
+    try:
+        exif = parse(body.removeprefix(EXIF_PREFIX))
+    except InputError:
+        return ("EXIF",)
+    seen = {entry.tag for entry in exif.first.entries}
+    lost = omitted(exif.data, exif.order, exif.big, exif.first.entries) | (seen & OF_MORE)
+    # The file has the resolution of a pHYs chunk, if there is one.
+    for chunk in held:
+        if chunk[0] == "pHYs" and inches(chunk[1], exif.order) and not _agree(chunk[1], exif):
+            lost |= seen & {X_RESOLUTION, Y_RESOLUTION}
+    names = [f"EXIF tag {tag}" for tag in sorted(lost)]
+    if exif.first.following:
+        return ("EXIF thumbnail", *names)
+    return (*names, *(["bytes of EXIF that no tag speaks for"] if _is_idle(exif, ()) else []))
+
+
+def _agree(density: bytes, exif: Tiff) -> bool:
+    """Whether a pHYs chunk has the resolution that an EXIF block has, but for rounding."""
+    found = resolution(exif)
+    wanted = struct.unpack(">II", density[:8])
+    return found is not None and all(
+        abs(inch / METRES_PER_INCH - metre) <= 1 for inch, metre in zip(found, wanted, strict=True)
+    )
+
+
+def _is_idle(tiff: Tiff, segments: Spans) -> bool:
+    """Whether there are bytes that belong to no tag, and are not of the picture's segments."""
+    first = tiff.first
+    claimed = [(0, 16 if tiff.big else 8), (first.position, first.end), *segments]
     claimed += [(entry.place, entry.place + entry.length) for entry in first.entries if not entry.inline]
-    gaps = _gaps(claimed, len(data))
-    idle = unclaimed(data, tiff.order, tiff.big, first.entries, gaps)
-    return (*(f"TIFF tag {tag}" for tag in sorted(names)), *([IDLE] if idle else []))
+    return bool(unclaimed(tiff.data, tiff.order, tiff.big, first.entries, _gaps(claimed, len(tiff.data))))
 
 
 def unclaimed(

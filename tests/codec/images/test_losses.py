@@ -181,6 +181,10 @@ EXTRAS: dict[str, tuple[Build, str]] = {
     "TGA, both": (lambda: tga(area=extension(), developer=HIDDEN), "developer area"),
     "TGA, between": (lambda: tga(area=extension() + HIDDEN), BEHIND),
     "TGA, attribute bit": (lambda: tga(depth=16), PADDING),
+    "TGA, attribute bit of a palette": (
+        lambda: struct.pack("<BBBHHBHHHHBB2H", 0, 1, 1, 0, 2, 16, 0, 0, 5, 4, 8, 0x20, 1, 0x8002) + b"\0\1" * 10,
+        PADDING,
+    ),
     "QOI, tail": (lambda: saved("RGB", "QOI", colorspace="sRGB") + HIDDEN, BEHIND),
     "QOI, linear": (lambda: saved("RGB", "QOI"), "colour space"),
     "WebP, tail": (lambda: webp(tail=HIDDEN), BEHIND),
