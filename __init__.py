@@ -19,8 +19,7 @@ if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler and (
     _signal.signal(_signal.SIGINT, lambda number, frame: os._exit(128 + number))
 
 from collections.abc import Callable
-from os import PathLike
-from typing import TYPE_CHECKING, BinaryIO, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from .codec.arguments import check_callables, check_extension, check_number, check_strip
 from .codec.errors import (
@@ -44,25 +43,22 @@ from .codec.errors import (
     UsageError,
     WeightsError,
 )
-from .codec.file.container import Container, Header, Payload, check_magic, parse
+from .codec.file.container import Payload, check_magic, parse
 from .codec.file.info import Exported, Info, describe
 from .codec.file.inputs import bytes_of, most_bytes, take_in
-from .codec.file.region import region_of
+from .contents import JPEG_MAGIC, open_container, picture_of, recode_jpeg, source_of, stored_file
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     from PIL import Image
-    from torch import nn
 
     from .codec.file.payload import Coder
-    from .codec.images.picture import Picture
-    from .codec.images.source import Source as SourceFile
+    from .contents import File
+    from .models.coders import Model
 
     Array: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
-    File: TypeAlias = str | PathLike[str] | bytes | bytearray | memoryview | BinaryIO
     Source: TypeAlias = Image.Image | Array | File
-    Model: TypeAlias = str | PathLike[str] | nn.Module
 
 __all__ = [
     "DEFAULT_EFFORT",
@@ -99,7 +95,6 @@ __all__ = [
 
 __version__ = "0.1.0"
 
-JPEG_MAGIC = b"\xff\xd8\xff"
 DEFAULT_EFFORT = 5
 DEFAULT_MAX_PIXELS = 2**28
 
@@ -157,7 +152,7 @@ def compress(
     if taken.left_out and notice is not None:
         notice(f"not kept of the image's info: {', '.join(taken.left_out)}")
     if taken.data is not None and (taken.lossy or taken.reason):
-        recoded = _recoded(taken.data, taken.extension, effort, threads, max_pixels, progress, notice)
+        recoded = recode_jpeg(taken.data, taken.extension, effort, threads, max_pixels, progress, notice)
         if recoded is not None and len(recoded) < len(taken.data):
             return recoded
         if taken.picture is None:
@@ -190,29 +185,6 @@ def compress(
     if progress is not None:
         progress(1.0)
     return data
-
-
-def _recoded(
-    data: bytes,
-    extension: str,
-    effort: int,
-    threads: int,
-    max_pixels: int,
-    progress: Callable[[float], None] | None,
-    notice: Callable[[str], None] | None,
-) -> bytes | None:
-    """A .dz file that gives a JPEG file back; None for another file, and where a JPEG file would not come back."""
-    if not data.startswith(JPEG_MAGIC):
-        return None
-    from .codec.file.recoding import recode
-    from .models.jpeg.coder import coder_for_effort
-
-    try:
-        return recode(data, extension, coder_for_effort(effort), threads, progress, max_pixels)
-    except UnsupportedImageError as error:
-        if notice is not None:
-            notice(f"kept whole: a JPEG file that would not come back: {error}")
-    return None
 
 
 def decompress(
@@ -248,11 +220,11 @@ def decompress(
         LimitError: more than `max_pixels` pixels.
         UnsupportedImageError: the file was kept whole because its pixels cannot be read; `export` gives it back.
     """
-    container = _open(source, threads, max_pixels, progress)
+    container = open_container(source, threads, max_pixels, progress)
     from .codec.images.picture import to_image
 
-    stored = _stored(container, threads, max_pixels, progress)
-    return to_image(_picture(container, stored, threads, (model, device), max_pixels, progress, region=region))
+    stored = stored_file(container, threads, max_pixels, progress)
+    return to_image(picture_of(container, stored, threads, (model, device), max_pixels, progress, region=region))
 
 
 def export(
@@ -289,7 +261,7 @@ def export(
         LimitError: more than `max_pixels` pixels.
     """
     check_extension(extension)
-    container = _open(source, threads, max_pixels, progress)
+    container = open_container(source, threads, max_pixels, progress)
     header = container.header
     from .codec.images.imagewrite import convert, format_of_extension, own_format
     from .codec.images.source import beyond, beyond_whole, put_together
@@ -297,23 +269,23 @@ def export(
     own = header.stored_format or header.source_format
     wanted = (extension or own or "png").lower().removeprefix(".")
     same = region is None and bool(own) and (extension is None or own_format(wanted, own))
-    stored = _stored(container, threads, max_pixels, progress)
+    stored = stored_file(container, threads, max_pixels, progress)
     if stored is not None and same:
         return Exported(stored, own)
     if (not same or header.remainder is None) and (region is None or extension is not None):
         format_of_extension(wanted)  # before the work, not after it
-    picture = _picture(
+    picture = picture_of(
         container, stored, threads, (model, device), max_pixels, progress, with_metadata=not same, region=region
     )
     if same and header.remainder is not None:
-        return Exported(put_together(_source(header), picture), own)
+        return Exported(put_together(source_of(header), picture), own)
     if extension is None:
         try:
             return Exported(*convert(picture, wanted))
         except OutputFormatError:
             wanted = "png"
     data, extension, lost = convert(picture, wanted)
-    more = beyond(_source(header)) if stored is None else beyond_whole(stored)
+    more = beyond(source_of(header)) if stored is None else beyond_whole(stored)
     return Exported(data, extension, tuple(dict.fromkeys(lost + more)))
 
 
@@ -343,7 +315,7 @@ def heatmap(
         threads: number of tiles at work at once.
         max_pixels: refuse larger images.
     """
-    container = _open(source, threads, max_pixels, None)
+    container = open_container(source, threads, max_pixels, None)
     from .models.heat import heat_of
 
     heat = heat_of(container, threads)
@@ -379,104 +351,25 @@ def verify(
         ChecksumError: among them: `original` does not come back.
         LimitError: more than `max_pixels` pixels.
     """
-    container = _open(source, threads, max_pixels, progress)
+    container = open_container(source, threads, max_pixels, progress)
     header = container.header
     wanted = None if original is None else bytes_of(original, most_bytes(max_pixels), len, "an original file")[0]
     from .codec.images.source import gives_back, put_together, same_pixels
 
-    stored = _stored(container, threads, max_pixels, progress)
+    stored = stored_file(container, threads, max_pixels, progress)
     if stored is not None:
         back = wanted is None or stored == wanted
         if header.payload is Payload.STORED or (header.payload is Payload.JPEG and not back and header.mode):
-            picture = _picture(container, stored, threads, (model, device), max_pixels, progress)
+            picture = picture_of(container, stored, threads, (model, device), max_pixels, progress)
             back = back or (pixels_only and wanted is not None and same_pixels(picture, wanted))
     else:
-        picture = _picture(container, None, threads, (model, device), max_pixels, progress, with_metadata=False)
+        picture = picture_of(container, None, threads, (model, device), max_pixels, progress, with_metadata=False)
         if wanted is None:
-            back = header.remainder is None or bool(put_together(_source(header), picture))
+            back = header.remainder is None or bool(put_together(source_of(header), picture))
         elif header.remainder is None or pixels_only:
             back = pixels_only and same_pixels(picture, wanted)
         else:
-            back = gives_back(_source(header), picture, wanted)
+            back = gives_back(source_of(header), picture, wanted)
     if not back:
         raise ChecksumError("this is not what the original file becomes: it would not come back")
     return describe(container)
-
-
-def _open(source: "File", threads: int, max_pixels: int, progress: object) -> Container:
-    """Parse, and refuse what is too large before anything is allocated."""
-    check_number("threads", threads, 0)
-    check_number("max_pixels", max_pixels, 0)
-    check_callables(progress=progress)
-    container = parse(bytes_of(source, most_bytes(max_pixels), check_magic)[0])
-    width, height = container.header.width, container.header.height
-    if width * height > max_pixels:
-        raise LimitError(f"{width}x{height} is {width * height} pixels; the limit is {max_pixels} (--max-pixels)")
-    return container
-
-
-def _stored(
-    container: Container, threads: int, max_pixels: int, progress: Callable[[float], None] | None
-) -> bytes | None:
-    """The file that was kept whole or recoded, checked; None where its pixels are coded."""
-    header, most = container.header, most_bytes(max_pixels)
-    if header.payload is Payload.JPEG:
-        from .codec.file.recoding import recoded_bytes
-        from .models.jpeg.coder import coder_of_header
-
-        coder = coder_of_header(header.model, header.digest)
-        return recoded_bytes(container, coder, threads, progress, most, max_pixels)
-    if header.payload not in (Payload.STORED, Payload.FILE):
-        return None
-    from .codec.file.coding import stored_bytes
-
-    return stored_bytes(container, most)
-
-
-def _picture(
-    container: Container,
-    stored: bytes | None,
-    threads: int,
-    model: "tuple[Model | None, str]",
-    max_pixels: int,
-    progress: Callable[[float], None] | None,
-    *,
-    with_metadata: bool = True,
-    region: object = None,
-) -> "Picture":
-    """The picture in a .dz file of any kind, or a part of it; its metadata costs a look at the remainder.
-
-    `model` goes with its device.
-    """
-    header = container.header
-    from .codec.file.coding import decode_picture
-    from .codec.file.part import described_as_part, part_of, stored_picture
-
-    if stored is not None:
-        return part_of(stored_picture(header, stored, max_pixels), region)
-    part = region_of(region, header.width, header.height)
-
-    def known(header: Header) -> "Coder":
-        from .models.coders import coder_of_header
-
-        return coder_of_header(header)
-
-    if header.payload is Payload.CHAINED:
-        from .models.coders import decode_by_model
-
-        picture = part_of(decode_by_model(container, model, progress), region)
-    else:
-        picture = decode_picture(container, known, threads, progress, part)
-    if progress is not None:
-        progress(1.0)
-    if with_metadata and header.remainder is not None:
-        from .codec.images.source import with_metadata as add
-
-        picture = add(_source(header), picture)
-    return picture if part is None else described_as_part(picture)
-
-
-def _source(header: Header) -> "SourceFile":
-    from .codec.images.source import Source as SourceFile
-
-    return SourceFile(header.source_format, header.remainder, header.source_checksum)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, TypeAlias
 from ..codec.errors import UnknownModelError, UsageError
 from ..codec.file.container import Container, Header, Payload
 from ..codec.file.payload import Coder
-from ..codec.native import ieee_arithmetic
 
 if TYPE_CHECKING:
     from torch import nn
@@ -120,9 +119,8 @@ def _photo_coder(model: "ModelId", tile_height: int, tile_width: int, depth: int
         Payload.MODEL,
         tile_height,
         tile_width,
-        # On their way to the compiled core numpy rounds weights, in whatever way the process was set to.
-        ieee_arithmetic()(lambda tile, advance: photo.encode_tile(model, tile, depth, advance)),
-        ieee_arithmetic()(lambda data, shape, advance: photo.decode_tile(model, data, shape, depth, advance)),
+        lambda tile, advance: photo.encode_tile(model, tile, depth, advance),
+        lambda data, shape, advance: photo.decode_tile(model, data, shape, depth, advance),
         model.name,
         model.digest,
     )

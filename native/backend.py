@@ -34,7 +34,7 @@ FOLDERS = (*ROOMS, "cli", "native", "plugins", "shards", "tests")
 
 FILES = (
     "pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE", "PKG-INFO", "py.typed",
-    "__init__.py", "__main__.py", "pillow.py",
+    "__init__.py", "__main__.py", "contents.py", "pillow.py",
 )  # fmt: skip
 
 IGNORED = ("__pycache__", "*.py[cod]", "*.nb[ic]", "*.egg-info", "build", "dist", ".*")

@@ -1,0 +1,129 @@
+"""What is in a .dz file, for the public functions: its container, the file that went in, its picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from os import PathLike
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias
+
+from .codec.arguments import check_callables, check_number
+from .codec.errors import LimitError, UnsupportedImageError
+from .codec.file.container import Container, Header, Payload, check_magic, parse
+from .codec.file.inputs import bytes_of, most_bytes
+from .codec.file.region import region_of
+
+if TYPE_CHECKING:
+    from .codec.file.payload import Coder
+    from .codec.images.picture import Picture
+    from .codec.images.source import Source as SourceFile
+    from .models.coders import Model
+
+File: TypeAlias = str | PathLike[str] | bytes | bytearray | memoryview | BinaryIO
+"""A file: its path, its bytes, or a file object open for reading bytes."""
+
+JPEG_MAGIC = b"\xff\xd8\xff"
+
+__all__ = ["open_container", "picture_of", "recode_jpeg", "source_of", "stored_file"]
+
+
+def open_container(source: File, threads: int, max_pixels: int, progress: object) -> Container:
+    """Parse, and refuse what is too large before anything is allocated."""
+    check_number("threads", threads, 0)
+    check_number("max_pixels", max_pixels, 0)
+    check_callables(progress=progress)
+    container = parse(bytes_of(source, most_bytes(max_pixels), check_magic)[0])
+    width, height = container.header.width, container.header.height
+    if width * height > max_pixels:
+        raise LimitError(f"{width}x{height} is {width * height} pixels; the limit is {max_pixels} (--max-pixels)")
+    return container
+
+
+def stored_file(
+    container: Container, threads: int, max_pixels: int, progress: Callable[[float], None] | None
+) -> bytes | None:
+    """The file that was kept whole or recoded, checked; None where its pixels are coded."""
+    header, most = container.header, most_bytes(max_pixels)
+    if header.payload is Payload.JPEG:
+        from .codec.file.recoding import recoded_bytes
+        from .models.jpeg.coder import coder_of_header
+
+        coder = coder_of_header(header.model, header.digest)
+        return recoded_bytes(container, coder, threads, progress, most, max_pixels)
+    if header.payload not in (Payload.STORED, Payload.FILE):
+        return None
+    from .codec.file.coding import stored_bytes
+
+    return stored_bytes(container, most)
+
+
+def picture_of(
+    container: Container,
+    stored: bytes | None,
+    threads: int,
+    model: tuple[Model | None, str],
+    max_pixels: int,
+    progress: Callable[[float], None] | None,
+    *,
+    with_metadata: bool = True,
+    region: object = None,
+) -> Picture:
+    """The picture in a .dz file of any kind, or a part of it; its metadata costs a look at the remainder.
+
+    `model` goes with its device.
+    """
+    header = container.header
+    from .codec.file.coding import decode_picture
+    from .codec.file.part import described_as_part, part_of, stored_picture
+
+    if stored is not None:
+        return part_of(stored_picture(header, stored, max_pixels), region)
+    part = region_of(region, header.width, header.height)
+
+    def known(header: Header) -> Coder:
+        from .models.coders import coder_of_header
+
+        return coder_of_header(header)
+
+    if header.payload is Payload.CHAINED:
+        from .models.coders import decode_by_model
+
+        picture = part_of(decode_by_model(container, model, progress), region)
+    else:
+        picture = decode_picture(container, known, threads, progress, part)
+    if progress is not None:
+        progress(1.0)
+    if with_metadata and header.remainder is not None:
+        from .codec.images.source import with_metadata as add
+
+        picture = add(source_of(header), picture)
+    return picture if part is None else described_as_part(picture)
+
+
+def source_of(header: Header) -> SourceFile:
+    """The file that the picture came from, without its pixels."""
+    from .codec.images.source import Source as SourceFile
+
+    return SourceFile(header.source_format, header.remainder, header.source_checksum)
+
+
+def recode_jpeg(
+    data: bytes,
+    extension: str,
+    effort: int,
+    threads: int,
+    max_pixels: int,
+    progress: Callable[[float], None] | None,
+    notice: Callable[[str], None] | None,
+) -> bytes | None:
+    """A .dz file that gives a JPEG file back; None for another file, and where a JPEG file would not come back."""
+    if not data.startswith(JPEG_MAGIC):
+        return None
+    from .codec.file.recoding import recode
+    from .models.jpeg.coder import coder_for_effort
+
+    try:
+        return recode(data, extension, coder_for_effort(effort), threads, progress, max_pixels)
+    except UnsupportedImageError as error:
+        if notice is not None:
+            notice(f"kept whole: a JPEG file that would not come back: {error}")
+    return None
