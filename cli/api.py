@@ -90,11 +90,11 @@ def check_head(head: bytes) -> None:
 
 
 def is_always_kept(head: bytes) -> bool:
-    """Whether the first bytes of an image file say that it is lossy, or is not decoded: its bytes are stored."""
+    """Whether the first bytes of an image file say that it is stored as it is: lossy and no JPEG, or not decoded."""
     from ..codec.images.imagefile import recognise
 
     kind = recognise(head)
-    return kind is not None and (kind.opaque or kind.lossy)
+    return kind is not None and (kind.opaque or (kind.lossy and kind.name != "JPEG"))
 
 
 def draw_heatmap(data: bytes, progress: Progress) -> Pixels:

@@ -78,22 +78,25 @@ def standing_of(existing: bytes, source: Made, *, strip: api.Strip, effort: int 
 
 
 def _is_stored(container: Container) -> bool:
-    return container.header.payload in (Payload.STORED, Payload.FILE)
+    """Whether it is the file that was kept, not its picture."""
+    return container.header.payload in (Payload.STORED, Payload.FILE, Payload.JPEG)
 
 
 def _length(container: Container) -> int:
-    """Of a stored file."""
-    if container.header.payload is Payload.FILE:
-        return container.header.packing[1]
-    return len(container.tile(0))
+    """Of a file that was kept."""
+    header = container.header
+    if header.payload is Payload.JPEG:
+        return header.length
+    return header.packing[1] if header.payload is Payload.FILE else len(container.tile(0))
 
 
 def _took_less(model: str, effort: int) -> bool:
     """Whether a model is that of a lower effort; other coders are the same at every effort."""
-    from ..models.photo import EFFORTS, model_for_effort
+    from ..models.photo import model_for_effort
 
-    names = [model_for_effort(each).name for each in EFFORTS]
-    return model in names and names.index(model) < names.index(model_for_effort(effort).name)
+    kind, _, own = model.rpartition("-")
+    asked = model_for_effort(effort).name.rpartition("-")[2]
+    return kind in ("photo", "jpeg") and own.isdecimal() and int(own) < int(asked)
 
 
 def _matches(container: Container, source: bytes, strip: bool | str, max_pixels: int) -> bool:
@@ -103,14 +106,12 @@ def _matches(container: Container, source: bytes, strip: bool | str, max_pixels:
     except DensezipError:
         return False  # metadata that cannot be dropped
     header = container.header
-    if _is_stored(container):
-        from ..codec.file.coding import stored_bytes
+    from ..codec.images.picture import checksum, digest
 
-        return taken.data is not None and stored_bytes(container, len(taken.data)) == taken.data
+    if _is_stored(container):
+        return taken.data is not None and digest(taken.data) == header.checksum
     if taken.picture is None:
         return False
-    from ..codec.images.picture import checksum
-
     remainder = None if taken.source is None else taken.source.remainder
     same = remainder == header.remainder and (remainder is not None or taken.picture.chunks == header.chunks)
     return same and checksum(taken.picture.pixels) == header.checksum

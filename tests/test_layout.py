@@ -35,6 +35,7 @@ def modules() -> dict[str, Path]:
     """Every module of the package by its dotted name below `densezip`; the package itself is ""."""
     paths = [
         ROOT / "__init__.py",
+        ROOT / "contents.py",
         ROOT / "pillow.py",
         *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")),
     ]
