@@ -21,6 +21,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from .. import DensezipError, UnsupportedImageError, compress, decompress
 from ..codec.file.coding import stored_bytes
 from ..codec.file.container import MAGIC, Header, Payload, parse
+from ..codec.file.recoding import outline_of
 from ..codec.images.modes import CHANNELS
 from ..codec.images.picture import PIL_MODES, Picture, to_image
 from ..codec.images.source import Source, metadata
@@ -58,14 +59,20 @@ class DensezipImageFile(ImageFile.ImageFile):
                     f"mode {header.mode}, which Pillow does not have; densezip.decompress gives an array"
                 )
             if header.payload is Payload.STORED:
-                with Image.open(BytesIO(stored_bytes(container, len(self._packed)))) as stored:
-                    self.info = stored.info
+                self._take_info(stored_bytes(container, len(self._packed)))
+            elif header.payload is Payload.JPEG:
+                self._take_info(outline_of(container).skeleton)
             else:
                 self._take_metadata(header)
         except DensezipError as error:
             raise UnidentifiedImageError(f"a densezip file that cannot be opened: {error}") from error
         self._mode, self._size = header.mode, (header.width, header.height)
         self.tile = []
+
+    def _take_info(self, file: bytes) -> None:
+        """What Pillow finds in the first bytes of another image file."""
+        with Image.open(BytesIO(file)) as image:
+            self.info = image.info
 
     def _take_metadata(self, header: Header) -> None:
         """What Pillow has in `info`, and the palette: from an image of one pixel with the same metadata."""
