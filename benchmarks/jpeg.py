@@ -15,13 +15,6 @@ from typing import Any, NamedTuple
 import densezip
 import imagecodecs
 
-PUBLISHED = {
-    "brunsli": "22 % smaller (github.com/google/brunsli, README)",
-    "lepton": "22 % smaller (github.com/dropbox/lepton, README)",
-    "packJPG": "20 % smaller (github.com/packjpg/packJPG, README)",
-}
-"""What peers say of themselves that are no Python packages; of other files than these."""
-
 
 class Coder(NamedTuple):
     """A way to make a JPEG file smaller and get it back."""
@@ -83,7 +76,6 @@ def measure(files: list[Path], efforts: tuple[int, ...]) -> dict[str, Any]:
         "files": len(files),
         "bytes": total,
         "coders": rows,
-        "published": PUBLISHED,
         "densezip": densezip.__version__,
         "imagecodecs": imagecodecs.__version__,
     }
