@@ -231,10 +231,17 @@ def show(ctx: click.Context, plan: str, list_failures: bool, as_json: bool) -> N
 @quiet_option
 @click.pass_context
 def check(ctx: click.Context, plan: str, part: tuple[int, int], decode: bool, workers: int, quiet: bool) -> None:
-    """Compare every published file with its receipt. The exit code is 6 where one is missing or other."""
+    """Compare every published file with its receipt. The exit code is 6 where one is missing or other.
+
+    What killed runs left half-written, an hour ago or more, is removed.
+    """
     from ..shards.plan import open_plan
+    from ..shards.storage import Folder
 
     opened, console = open_plan(plan), Console(quiet=quiet)
+    swept = sum(Folder(url).sweep() for url in (opened.target, opened.folder))
+    if swept:
+        console.status(f"{swept} half-written files of killed runs removed")
     wrong = 0
     for name, reason in _wrong_files(opened, part, decode, workers or os.cpu_count() or 1):
         wrong += 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import posixpath
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +18,7 @@ from .. import InputError, OutputError, UsageError
 __all__ = ["Folder", "read_file"]
 
 PART = ".densezip-shard-"
+STALE_SECONDS = 3600
 
 
 def _filesystem(url: str) -> tuple[Any, str]:
@@ -129,16 +131,18 @@ class Folder:
             raise
 
     def sweep(self) -> int:
-        """Remove what killed processes left half-written; returns how many. Only while no other run is at work."""
+        """Remove what killed processes left half-written, so old that nobody can still be at it; returns how many."""
         if not self._local:
             return 0
         count = 0
         for folder, _, names in os.walk(self._path):
             for name in names:
                 if name.startswith(PART):
+                    path = os.path.join(folder, name)
                     with contextlib.suppress(OSError):
-                        os.unlink(os.path.join(folder, name))
-                        count += 1
+                        if time.time() - os.stat(path).st_mtime > STALE_SECONDS:
+                            os.unlink(path)
+                            count += 1
         return count
 
 

@@ -19,7 +19,7 @@ from .container import Container, Header, Payload, serialise
 from .packing import WINDOW_BITS, pack, unpack
 from .payload import Progress, run_jobs
 
-__all__ = ["SegmentCoder", "is_jpeg", "outline_of", "recode", "recoded_bytes"]
+__all__ = ["SegmentCoder", "outline_of", "recode", "recoded_bytes"]
 
 # Beside the methods of packing.py, which have no dictionary.
 WITH_DICTIONARY = 3
@@ -48,11 +48,6 @@ class SegmentCoder:
     digest: bytes
     encode: Callable[[Sequence[Frame], Sequence[Planes], Sequence[Rows], Callable[[int], None]], bytes]
     decode: Callable[[bytes, Sequence[Frame], Sequence[Planes], Sequence[Rows], Callable[[int], None]], None]
-
-
-def is_jpeg(data: bytes) -> bool:
-    """Whether a file begins as a JPEG file does."""
-    return data.startswith(b"\xff\xd8\xff")
 
 
 def _mcu_rows(frame: Frame) -> int:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...codec.entropy import rangecoder
+from ..alphabets import listed_values
 from .engine import SAMPLE_BYTES, Session, new_alphabet
 from .tile import (
     CHUNK_PIXELS,
@@ -16,7 +17,6 @@ from .tile import (
     SPARSE,
     Progress,
     _groups,
-    _listed_values,
     _Reader,
     _share,
     _turn,
@@ -61,7 +61,7 @@ def measure_tile(
             continue
         values = [np.arange(1 << depth)] * len(channels)
         if kind == SPARSE:
-            values = _listed_values(reader.take(reader.varint()), len(channels), depth)
+            values = listed_values(reader.take(reader.varint()), len(channels), depth)
         if number < len(groups) - 1:
             reader.take(reader.varint())
         symbols = np.ascontiguousarray(_turn(pixels[:, :, channels], orientation).astype(np.uint16))

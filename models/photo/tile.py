@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ...codec.entropy import rangecoder
 from ...codec.errors import CorruptPayloadError
+from ..alphabets import listed_values
 from .engine import SAMPLE_BYTES, Session, new_alphabet
 from .weights import CODING_ORDER, ModelId, PhotoWeights, load_weights
 
@@ -130,23 +131,6 @@ def _values(samples: Pixels, depth: int) -> tuple[bytes, list[NDArray[np.int64]]
     if gain > 8 * len(bitmap):
         return bitmap, used
     return b"", [everything] * samples.shape[2]
-
-
-def _listed_values(bitmap: bytes, channels: int, depth: int) -> list[NDArray[np.int64]]:
-    """Inverse of `_values` for a sparse alphabet."""
-    size = (1 << depth) // 8
-    unpacker = zlib.decompressobj()
-    try:
-        raw = unpacker.decompress(bitmap, channels * size + 1)
-    except zlib.error as error:
-        raise CorruptPayloadError(f"the list of used values is damaged: {error}") from error
-    if len(raw) != channels * size or not unpacker.eof or unpacker.unused_data:
-        raise CorruptPayloadError(f"the list of used values does not inflate to just {channels * size} bytes")
-    mask = np.unpackbits(np.frombuffer(raw, np.uint8)).reshape(channels, 8 * size)
-    values = [np.flatnonzero(row) for row in mask]
-    if min(v.size for v in values) == 0:
-        raise CorruptPayloadError("a channel without any value")
-    return values
 
 
 def _encode_rows(
@@ -313,7 +297,7 @@ def decode_tile(
             continue
         values = [np.arange(1 << depth)] * len(channels)
         if kind == SPARSE:
-            values = _listed_values(reader.take(reader.varint()), len(channels), depth)
+            values = listed_values(reader.take(reader.varint()), len(channels), depth)
         coded = reader.take(reader.varint()) if number < len(groups) - 1 else reader.rest()
         lines, columns = (width, height) if orientation & 4 else (height, width)
         if columns > WIDEST:

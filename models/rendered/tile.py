@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from ...codec.errors import CorruptPayloadError
 from ...codec.images.picture import Array
+from ..alphabets import listed_values
 from .colours import best_order
 from .engine import POSITION, Session
 
@@ -92,7 +93,7 @@ def decode_tile(data: bytes, shape: tuple[int, int, int], depth: int, progress: 
         return cast(Array, colours[_decode_samples(rest, (height, width, 1), count - 1, progress)[:, :, 0]])
     if kind == LISTED:
         bitmap, rest = _taken(data[1:])
-        values = _listed_values(bitmap, channels, depth)
+        values = listed_values(bitmap, channels, depth)
         most = max(map(len, values)) - 1
         if most == 0:
             raise CorruptPayloadError("one value in every channel, which is no list")
@@ -189,20 +190,3 @@ def _list_values(samples: Samples, depth: int) -> tuple[bytes, Samples, int]:
             gain += 0.5 * height * width * float(np.log2((int(np.ptp(values)) + 1) / len(values)))
     bitmap = zlib.compress(np.concatenate(masks).tobytes(), 9)
     return (bitmap, ranks, most) if most and gain > 8 * len(bitmap) else (b"", samples, 0)
-
-
-def _listed_values(bitmap: bytes, channels: int, depth: int) -> list[npt.NDArray[np.int64]]:
-    """The values of each channel."""
-    size = (1 << depth) // 8
-    unpacker = zlib.decompressobj()
-    try:
-        raw = unpacker.decompress(bitmap, channels * size + 1)
-    except zlib.error as error:
-        raise CorruptPayloadError(f"the list of used values is damaged: {error}") from error
-    if len(raw) != channels * size or not unpacker.eof or unpacker.unused_data:
-        raise CorruptPayloadError(f"the list of used values does not inflate to just {channels * size} bytes")
-    mask = np.unpackbits(np.frombuffer(raw, np.uint8)).reshape(channels, 8 * size)
-    values = [np.flatnonzero(row) for row in mask]
-    if min(map(len, values)) == 0:
-        raise CorruptPayloadError("a channel without any value")
-    return values

@@ -34,9 +34,9 @@ def run(plan: Plan, shards: Sequence[int], workers: int = 0) -> Iterator[Outcome
     """
     left, deaths = list(shards), Counter[int]()
     while left:
-        done: list[int] = []
+        done: set[int] = set()
         for outcome in _round(plan, left, workers or os.cpu_count() or 1):
-            done.append(outcome.shard)
+            done.add(outcome.shard)
             yield outcome
         left = [shard for shard in left if shard not in done]
         # A worker died, killed for its memory perhaps. Those that may have been its are tried again, a few times.

@@ -111,10 +111,15 @@ def test_a_damaged_receipt_is_an_error_with_the_way_out(plan: Plan, tmp_path: Pa
 
 
 def test_what_a_killed_process_left_is_not_listed_and_can_be_swept(tmp_path: Path) -> None:
-    (tmp_path / ".densezip-shard-1-2.part").write_bytes(b"x")
+    young, old = (tmp_path / f".densezip-shard-{number}-2.part" for number in (1, 2))
+    young.write_bytes(b"x")
+    old.write_bytes(b"x")
+    os.utime(old, (0, 0))
     folder = Folder(str(tmp_path))
     assert list(folder.files()) == []
-    assert folder.sweep() == 1
+    assert folder.sweep() == 1  # another run may be at work on the young one
+    assert young.exists()
+    assert not old.exists()
 
 
 @pytest.fixture
