@@ -1,8 +1,11 @@
-"""Writes the tables of measured results into the README, from the JSON of `photos.py`, `coding.py` or `models.py`.
+"""Writes the tables of measured results into the README or a page, from the JSON of `photos.py`, `coding.py` or `models.py`.
 
-python benchmarks/readme_table.py photos.json README.md
-python benchmarks/readme_table.py coding.json README.md
-python benchmarks/readme_table.py models.json README.md
+python benchmarks/readme_table.py benchmarks/photos.json README.md --plot benchmarks/photos.png
+python benchmarks/readme_table.py benchmarks/photos.json docs/reproduce.md
+python benchmarks/readme_table.py benchmarks/coding.json docs/reproduce.md
+python benchmarks/readme_table.py benchmarks/models.json docs/choose.md --plot ../benchmarks/models.png
+
+Tables stand between lines that name them; each that a file has is replaced.
 """
 
 import argparse
@@ -40,7 +43,7 @@ def figure_row(figure: dict[str, Any]) -> list[str]:
 
 
 def results(report: dict[str, Any], plot: str | None) -> str:
-    """The text between the markers; `plot` is the address of a picture from the README."""
+    """The text between the markers; `plot` is the address of a picture."""
     rows = sorted(report["coders"], key=lambda row: (-row["size_ratio"], row["threads"] != 1))
     machine, versions = report["machine"], report["versions"]
     models = ", ".join(f"{name} ({digest})" for name, digest in report["models"].items())
@@ -63,10 +66,14 @@ def results(report: dict[str, Any], plot: str | None) -> str:
                 ),
                 map(coder_row, rows),
             ),
-            table(("figure", "measured", "promise"), map(figure_row, report["figures"])),
             measured,
         ]
     )
+
+
+def promises(report: dict[str, Any]) -> str:
+    """The text between the markers of what is promised of photographs."""
+    return table(("figure", "measured", "promise"), map(figure_row, report["figures"]))
 
 
 def coding_results(report: dict[str, Any]) -> str:
@@ -92,7 +99,7 @@ def coding_results(report: dict[str, Any]) -> str:
 
 
 def cifar_results(report: dict[str, Any], plot: str | None) -> str:
-    """The text between the markers of density models; `plot` is the address of a picture from the README."""
+    """The text between the markers of density models; `plot` is the address of a picture."""
     rows = [
         (row["file_bpd"], [row["name"], "", "", f"{row['file_bpd']:.4f}", *_seconds(row)]) for row in report["peers"]
     ]
@@ -130,30 +137,34 @@ def _seconds(row: dict[str, Any]) -> list[str]:
     return [f"{row['encode_s']:.3f}", f"{row['decode_s']:.3f}"]
 
 
-def made_of(report: dict[str, Any], plot: str | None) -> tuple[str, str]:
-    """What the results are called in the markers, and the text between these."""
+def made_of(report: dict[str, Any], plot: str | None) -> dict[str, str]:
+    """The texts, by what they are called in the markers."""
     if "calibration" in report:
-        return "results of coding", coding_results(report)
+        return {"results of coding": coding_results(report)}
     if "scan" in report:
-        return "results of density models", cifar_results(report, plot)
-    return "results", results(report, plot)
+        return {"results of density models": cifar_results(report, plot)}
+    return {"results": results(report, plot), "promises": promises(report)}
 
 
 def main() -> None:
     """Replaces what is between the markers."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("report", type=Path, help="JSON of a benchmark")
-    parser.add_argument("readme", type=Path)
-    parser.add_argument("--plot", metavar="ADDRESS", help="show this picture, as addressed from the README")
+    parser.add_argument("readme", type=Path, help="the README, or a page of `docs`")
+    parser.add_argument("--plot", metavar="ADDRESS", help="show this picture, as addressed from there")
     options = parser.parse_args()
     text = options.readme.read_text(encoding="utf-8")
-    name, made = made_of(json.loads(options.report.read_text(encoding="utf-8")), options.plot)
-    first, last = f"<!-- {name}: {MADE_BY} -->", f"<!-- end of {name} -->"
-    before, begin, rest = text.partition(first)
-    _, end, after = rest.partition(last)
-    if not begin or not end:
-        raise SystemExit(f"{options.readme} has no lines '{first}' and '{last}'")
-    options.readme.write_text(f"{before}{first}\n\n{made}\n\n{last}{after}", encoding="utf-8")
+    texts = made_of(json.loads(options.report.read_text(encoding="utf-8")), options.plot)
+    found = False
+    for name, made in texts.items():
+        first, last = f"<!-- {name}: {MADE_BY} -->", f"<!-- end of {name} -->"
+        before, begin, rest = text.partition(first)
+        _, end, after = rest.partition(last)
+        if begin and end:
+            text, found = f"{before}{first}\n\n{made}\n\n{last}{after}", True
+    if not found:
+        raise SystemExit(f"{options.readme} has no lines '<!-- {' or '.join(texts)}: {MADE_BY} -->'")
+    options.readme.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ A plan is a folder: `plan.json` with the options, `shards/00000.jsonl` and so on
 
 from __future__ import annotations
 
+import io
 import json
 import posixpath
 from collections.abc import Iterable, Iterator
@@ -29,7 +30,7 @@ LEAST_SHARDS = 64
 SUFFIX = ".dz"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Item:
     """An image of a plan.
 
@@ -112,43 +113,44 @@ def images_of_manifest(url: str) -> list[Item]:
         FormatError: a line is no JSON, or names no path.
     """
     content = read_file(url)
-    if content[:4] == b"PAR1":
-        rows = _rows_of_parquet(content)
-    else:
-        try:
-            rows = [json.loads(line) for line in content.decode().splitlines() if line.strip()]
-        except ValueError as error:
-            raise FormatError(f"{url} is no file of JSON lines: {error}") from error
-    sources = []
+    rows = _rows_of_parquet(content) if content[:4] == b"PAR1" else _rows_of_lines(content, url)
+    # Of millions of rows only what is needed is kept.
+    found = []
     for number, row in enumerate(rows, 1):
         source = (row.get("path") or row.get("url")) if isinstance(row, dict) else None
         if not isinstance(source, str):
             raise FormatError(f"{url}, line {number}: no path and no url")
-        sources.append(source)
-    shared = posixpath.commonpath([posixpath.dirname(source) for source in sources]) if sources else ""
+        found.append((source, row.get("name"), row.get("size"), row.get("digest")))
+    folders = {posixpath.dirname(source) for source, *_ in found}
+    shared = posixpath.commonpath(folders) if folders else ""
     return [
-        Item(
-            source,
-            (row.get("name") or posixpath.relpath(source, shared or ".")) + SUFFIX,
-            row.get("size"),
-            row.get("digest"),
-        )
-        for source, row in zip(sources, rows, strict=True)
+        Item(source, (name or posixpath.relpath(source, shared or ".")) + SUFFIX, size, digest)
+        for source, name, size, digest in found
     ]
 
 
-def _rows_of_parquet(content: bytes) -> list[Any]:
+def _rows_of_lines(content: bytes, url: str) -> Iterator[Any]:
+    for line in io.BytesIO(content):
+        if not line.isspace():
+            try:
+                yield json.loads(line)
+            except ValueError as error:
+                raise FormatError(f"{url} is no file of JSON lines: {error}") from error
+
+
+def _rows_of_parquet(content: bytes) -> Iterator[Any]:
     try:
         import pyarrow
         import pyarrow.parquet
     except ImportError:
         raise UsageError("a manifest in Parquet needs pyarrow: pip install pyarrow") from None
-    rows: list[Any] = pyarrow.parquet.read_table(pyarrow.BufferReader(content)).to_pylist()
-    return rows
+    for batch in pyarrow.parquet.ParquetFile(pyarrow.BufferReader(content)).iter_batches():
+        yield from batch.to_pylist()
 
 
 def _line(item: Item) -> str:
-    return json.dumps({name: value for name, value in asdict(item).items() if value is not None}) + "\n"
+    fields = {"source": item.source, "target": item.target, "size": item.size, "digest": item.digest}
+    return json.dumps({name: value for name, value in fields.items() if value is not None}) + "\n"
 
 
 def _cut(items: list[Item], size: int) -> Iterator[list[Item]]:

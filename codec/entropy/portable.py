@@ -86,7 +86,7 @@ _SQRT_TWO = 1.4142135623730951
 
 @_native(0)
 def exp(x: Tensor) -> Tensor:
-    """e^x, clamped to e^±700; a Taylor polynomial of degree 11 on |r| <= ln 2 / 2 and a power of two."""
+    """e^x, clamped to e^±700; a Taylor polynomial of degree 11 within ln 2 / 2 of 0 and a power of two."""
     x = torch.where(x < _LARGEST, x, _LARGEST)
     x = torch.where(x > -_LARGEST, x, -_LARGEST)
     shifted = torch.floor(x * _LOG2_E + 0.5) + _SHIFTER
