@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import os
 import signal
 import sys
 import warnings
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,20 +15,29 @@ import click
 
 from .. import DensezipError, OutputError
 from .batch import BROKEN_PIPE, HANGUP, INTERRUPTED, TERMINATED
-from .commands import compress, decompress, info, test
 from .console import Console
-from .desktop import desktop_install
-from .evaluate import evaluate, models
 from .output import closed_streams_fail, silence
-from .reporting import report
-from .sample import inpaint, sample
-from .shards import batch
 from .sources import DENSEZIP_SUFFIX
-from .thumbnail import thumbnail
-from .train import train
 from .version import version_option
 
 __all__ = ["app", "main"]
+
+# Of each command its module and its name there, those for files first. A module is loaded when its command is wanted.
+COMMANDS = {
+    "compress": ("commands", "compress"),
+    "decompress": ("commands", "decompress"),
+    "info": ("commands", "info"),
+    "test": ("commands", "test"),
+    "report": ("reporting", "report"),
+    "train": ("train", "train"),
+    "eval": ("evaluate", "evaluate"),
+    "models": ("evaluate", "models"),
+    "sample": ("sample", "sample"),
+    "inpaint": ("sample", "inpaint"),
+    "batch": ("shards", "batch"),
+    "thumbnail": ("thumbnail", "thumbnail"),
+    "desktop-install": ("desktop", "desktop_install"),
+}
 
 
 class App(click.Group):
@@ -83,14 +92,22 @@ class App(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Those for files first."""
-        return list(self.commands)
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Loads the module of a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, name = COMMANDS[cmd_name]
+        command: click.Command = getattr(import_module(f".{module}", __package__), name)
+        return command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Finds the command, or says what the words were probably meant to be."""
         name = args[0]
-        if self.get_command(ctx, name) is None and not name.startswith("-"):
+        if name not in COMMANDS and not name.startswith("-"):
             ctx.fail(self._guess(ctx, name))
         return super().resolve_command(ctx, args)
 
@@ -99,6 +116,8 @@ class App(click.Group):
         if os.path.lexists(name) or Path(name).suffix:
             command = "decompress" if name.lower().endswith(DENSEZIP_SUFFIX) else "compress"
             return f"'{shown}' is not a command; did you mean: densezip {command} {shown}"
+        import difflib
+
         close = difflib.get_close_matches(name, self.list_commands(ctx), n=1)
         return f"no command '{shown}'" + (f"; did you mean: densezip {close[0]}" if close else "")
 
@@ -161,22 +180,6 @@ def app(ctx: click.Context, /) -> None:
 
 
 version_option(app)
-for command in (
-    compress,
-    decompress,
-    info,
-    test,
-    report,
-    train,
-    evaluate,
-    models,
-    sample,
-    inpaint,
-    batch,
-    thumbnail,
-    desktop_install,
-):
-    app.add_command(command)
 
 
 def main() -> NoReturn:

@@ -34,7 +34,7 @@ def _digest() -> int | None:
     """The number of the C sources, as in native/build.py, or None for an installed package, which has none."""
     if not (_ROOT / "native" / "build.py").exists():
         return None
-    files = [file for room in ("codec", "models") for kind in ("*.c", "*.h") for file in (_ROOT / room).rglob(kind)]
+    files = [file for room in ("codec", "models") for file in (_ROOT / room).rglob("*.[ch]")]
     number = 0
     for file in sorted(files, key=lambda file: file.relative_to(_ROOT).as_posix()):
         number = zlib.crc32(file.relative_to(_ROOT).as_posix().encode() + b"\0" + file.read_bytes(), number)

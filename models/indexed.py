@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from ..codec import native
 from ..codec.errors import CorruptPayloadError
+from ..codec.file.probes import distinct
 from ..codec.images.picture import Array
 
 __all__ = ["DIGEST", "MAX_COLOURS", "NAME", "decode_tile", "encode_tile", "measure_rows", "tile_shape"]
@@ -188,7 +189,7 @@ def _named(pixels: Array) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint8]
 
     colours = np.zeros(0, np.uint64)
     for top in range(0, height, rows):
-        colours = np.union1d(colours, keys(top))
+        colours = distinct(np.concatenate([colours, keys(top).ravel()]))
         if len(colours) > MAX_COLOURS:
             raise ValueError(f"more than {MAX_COLOURS} colours in a tile")
     indices = np.empty((height, width), np.uint8)

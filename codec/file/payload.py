@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import CorruptPayloadError, InputError
+from ..images.formats import webp
 from ..images.limits import STRICT_PILLOW
 from ..images.modes import CHANNELS
 from ..images.picture import Array
@@ -250,9 +251,7 @@ def gain_of_search(pixels: Array) -> float:
 def _encode_webp(tile: Array, method: int, quality: int) -> bytes:
     channels = tile.shape[2]
     image = Image.fromarray(tile[:, :, 0] if channels == 1 else tile, {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[channels])
-    file = BytesIO()
-    image.save(file, "WEBP", lossless=True, method=method, quality=quality, exact=True)
-    return file.getvalue()
+    return webp.encode(image, method, quality)
 
 
 def _decode_webp(data: bytes, shape: tuple[int, int, int]) -> Array:

@@ -5,13 +5,14 @@ copies what stands elsewhere. Both show in a sample, in a tenth of the time that
 """
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from ..images.picture import Array
 
-__all__ = ["FEW_COLOURS", "MOST_ROWS", "Look", "count_colours", "look", "sample_rows"]
+__all__ = ["FEW_COLOURS", "MOST_ROWS", "Look", "count_colours", "distinct", "look", "sample_rows"]
 
 FEW_COLOURS = 256
 FIRST_COUNT, COUNTING_PIXELS = 2**12, 2**18
@@ -27,6 +28,7 @@ BAND_PIXELS = 2**18
 MOST_ROWS = 2**14 - 1
 
 _Hashes = npt.NDArray[np.uint64]
+_T = TypeVar("_T", bound=np.generic)
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -65,6 +67,12 @@ def look(pixels: Array, bits_a_pixel: float) -> Look:
     return Look(len(counts) / count, entropy, _repeats(pixels, length))
 
 
+def distinct(values: npt.NDArray[_T]) -> npt.NDArray[_T]:
+    """The different values of an array of any shape, ascending. Takes a tenth of the time of `np.unique`."""
+    ordered = np.sort(values, axis=None)
+    return ordered[np.concatenate([[True], ordered[1:] != ordered[:-1]])[: ordered.size]]
+
+
 def _packed(samples: Array) -> _Hashes:
     """The samples of each pixel [..., C] in one number [...]."""
     packed = samples[..., 0].astype(np.uint64)
@@ -98,7 +106,6 @@ def _repeats(pixels: Array, length: int) -> float:
         keep = mixed >> np.uint64(40) < np.uint64(2**24 // one_in)
         chosen.append(runs[keep & varied[: len(runs)]])
     found = np.sort(np.concatenate(chosen)) if chosen else np.zeros(0, np.uint64)
-    # Sorting is ten times as fast as what `np.unique` does.
     return np.count_nonzero(found[1:] == found[:-1]) / len(found) if len(found) else 0.0
 
 
@@ -129,7 +136,7 @@ def count_colours(pixels: Array) -> int:
         packed = np.zeros((min(rows, height - top), width), np.uint32)
         for channel in range(channels):
             packed = packed << np.uint32(8) | pixels[top : top + rows, :, channel]
-        seen = np.union1d(seen, packed)
+        seen = distinct(np.concatenate([seen, packed.ravel()]))
         if len(seen) > FEW_COLOURS:
             break
         top, rows = top + rows, max(1, COUNTING_PIXELS // width)

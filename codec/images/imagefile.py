@@ -6,22 +6,32 @@ is unreadable.
 """
 
 from dataclasses import dataclass, replace
+from importlib import import_module
 from io import BytesIO
+from types import ModuleType
 
 from PIL import Image
 
 from ..errors import DensezipError, LimitError, UnreadableImageError, UnsupportedImageError
 from . import jpegscan, opaque
-from .formats import bmp, gif, pnm, qoi, tga, webp
-from .formats.chunks import text_chunk
 from .limits import STRICT_PILLOW, check_pixels
 from .opaque import OPAQUE, Kind
 from .picture import Picture, from_pil
-from .png import png
+from .png.chunks import SIGNATURE
 from .png.contents import text_of
-from .tiff import tiff
 
-__all__ = ["FORMATS", "InputImage", "Kind", "check_head", "check_pixels", "extensions", "no_image", "read", "recognise"]
+__all__ = [
+    "FORMATS",
+    "InputImage",
+    "Kind",
+    "check_head",
+    "check_pixels",
+    "extensions",
+    "module_of",
+    "no_image",
+    "read",
+    "recognise",
+]
 
 # Formats that are read: (Pillow's names, the extensions that a file may carry; the first is the default).
 # `opaque.OPAQUE` has those that are kept whole.
@@ -36,8 +46,19 @@ FORMATS = {
     "QOI": (("QOI",), ("qoi",)),
     "TGA": (("TGA",), ("tga", "targa", "icb", "vda", "vst")),
 }
+# The modules of those that are taken apart. They are loaded when a file of the format comes.
+MODULES = {
+    "PNG": "png.png",
+    "TIFF": "tiff.tiff",
+    "BMP": "formats.bmp",
+    "GIF": "formats.gif",
+    "WebP": "formats.webp",
+    "PNM": "formats.pnm",
+    "TGA": "formats.tga",
+    "QOI": "formats.qoi",
+}
 MAGIC = (
-    (png.SIGNATURE, "PNG"),
+    (SIGNATURE, "PNG"),
     (b"\xff\xd8\xff", "JPEG"),
     (b"II*\0", "TIFF"),
     (b"MM\0*", "TIFF"),
@@ -63,6 +84,11 @@ class InputImage:
     picture: Picture
     format: str
     lossy: bool
+
+
+def module_of(name: str) -> ModuleType:
+    """The module of a format, a key of `MODULES`: `read`, `split`, `join`, `skeleton`, `beyond`."""
+    return import_module(f".{MODULES[name]}", __package__)
 
 
 def extensions() -> tuple[str, ...]:
@@ -91,8 +117,11 @@ def check_head(head: bytes) -> None:
     Raises:
         UnreadableImageError: no image file that is known begins like this.
     """
-    if recognise(head) is None and not tga.begins_like_tga(head):
-        raise no_image(head)
+    if recognise(head) is None:
+        from .formats import tga
+
+        if not tga.begins_like_tga(head):
+            raise no_image(head)
 
 
 def read(data: bytes, max_pixels: int) -> InputImage:
@@ -118,20 +147,18 @@ def read(data: bytes, max_pixels: int) -> InputImage:
             if kind == "PNG":
                 return _read_png(data, max_pixels)
             if kind == "TIFF":
+                from .tiff import tiff
+
                 picture, lossy = tiff.read(data, max_pixels)
-                return InputImage(picture, "TIFF", lossy)
+                return InputImage(picture, kind, lossy)
             if kind == "JPEG":
                 return _read_jpeg(data, max_pixels)
-            if kind in READERS:
-                return InputImage(READERS[kind](data, max_pixels), kind, lossy=False)
-            return InputImage(webp.read(data, max_pixels), kind, webp.is_lossy(data))
+            module = module_of(kind)
+            return InputImage(module.read(data, max_pixels), kind, kind == "WebP" and module.is_lossy(data))
     except (DensezipError, MemoryError):
         raise
     except Exception as error:  # Pillow's plugins raise whatever a damaged file leads them to.
         raise UnreadableImageError(f"a damaged {kind} file{_reason(error)}") from error
-
-
-READERS = {"BMP": bmp.read, "GIF": gif.read, "PNM": pnm.read, "QOI": qoi.read, "TGA": tga.read}
 
 
 def _sniff(data: bytes) -> str | None:
@@ -145,6 +172,8 @@ def _sniff(data: bytes) -> str | None:
     if data.startswith(b"P7\n"):
         return "PNM"
     # No magic bytes: anything else goes first.
+    from .formats import tga
+
     return "TGA" if tga.is_tga(data) else None
 
 
@@ -180,6 +209,8 @@ def _jpeg_frame(data: bytes) -> int:
 
 def _read_jpeg(data: bytes, max_pixels: int) -> InputImage:
     """Decode an ordinary JPEG file; what Pillow cannot decode is kept whole, if only its markers are all there."""
+    from .formats.chunks import text_chunk
+
     file = jpegscan.scan(data)
     if file.uncommon:
         raise UnsupportedImageError(f"{file.uncommon}: not decoded")
@@ -198,6 +229,8 @@ def _read_jpeg(data: bytes, max_pixels: int) -> InputImage:
 
 
 def _read_png(data: bytes, max_pixels: int) -> InputImage:
+    from .png import png
+
     file = png.parse(data)
     check_pixels(file.width, file.height, max_pixels)
     return InputImage(png.read(data, file), "PNG", lossy=False)

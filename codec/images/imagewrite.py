@@ -19,9 +19,7 @@ from .info import METRES_PER_INCH, XMP_KEYWORD
 from .modes import Chunk
 from .opaque import OPAQUE
 from .picture import Picture, to_image
-from .png import png
 from .png.contents import TEXTS, profile_of, text_of
-from .tiff import tiff
 
 __all__ = ["Converted", "convert", "format_of_extension", "own_format", "write"]
 
@@ -119,6 +117,8 @@ def _written(picture: Picture, kind: str, *, pam: bool) -> tuple[bytes, Picture]
     """A file of a format, and what a reader has of it."""
     limit = picture.pixels.shape[0] * picture.pixels.shape[1]
     if kind == "PNG":
+        from .png import png
+
         data = png.write(picture.pixels, picture.mode, picture.bits, picture.chunks)
         return data, replace(picture, chunks=png.parse(data).chunks)
     if kind == "JPEG":
@@ -146,6 +146,8 @@ def _lost(picture: Picture, back: Picture, kind: str) -> tuple[str, ...]:
     names: dict[str, None] = {}
     for chunk in picture.chunks:
         if kind == "TIFF" and chunk[0] == "eXIf":  # has tags in the place of a block
+            from .tiff import tiff
+
             names |= dict.fromkeys(tiff.lost_of_exif(chunk[1], picture.chunks))
         elif not any(_same_content(chunk, other) for other in back.chunks):
             names[_name(chunk)] = None
@@ -199,6 +201,8 @@ def _with_comments(data: bytes, picture: Picture, kind: str) -> bytes:
 
 def _encode(picture: Picture, kind: str) -> bytes:
     if kind == "TIFF":
+        from .tiff import tiff
+
         return tiff.write(picture)
     image = to_image(replace(picture, array_ndim=0))
     if kind == "BMP" and picture.mode == "RGBA" and isinstance(image, Image.Image):

@@ -4,18 +4,14 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from types import ModuleType
 
 import numpy as np
 
 from ..errors import ChecksumError, CorruptPayloadError, DensezipError, InputError
 from . import jpegscan
-from .formats import bmp, gif, pnm, qoi, tga, webp
-from .imagefile import InputImage, read, recognise
+from .imagefile import InputImage, module_of, read, recognise
 from .modes import SOURCE_CHECKSUM_BYTES, Chunk
 from .picture import Picture
-from .png import png
-from .tiff import tiff
 
 __all__ = [
     "Source",
@@ -30,16 +26,16 @@ __all__ = [
     "with_metadata",
 ]
 
-# By the name that a header has for it: the name that the reader has for the format, and the module of its files.
-_FORMATS: dict[str, tuple[str, ModuleType]] = {
-    "png": ("PNG", png),
-    "tif": ("TIFF", tiff),
-    "bmp": ("BMP", bmp),
-    "gif": ("GIF", gif),
-    "webp": ("WebP", webp),
-    "pnm": ("PNM", pnm),
-    "tga": ("TGA", tga),
-    "qoi": ("QOI", qoi),
+# The reader's name of a format, by the name that a header has for it.
+_FORMATS = {
+    "png": "PNG",
+    "tif": "TIFF",
+    "bmp": "BMP",
+    "gif": "GIF",
+    "webp": "WebP",
+    "pnm": "PNM",
+    "tga": "TGA",
+    "qoi": "QOI",
 }
 # A file without its pixels still has some: few.
 MAX_SKELETON = 2**16
@@ -62,7 +58,7 @@ class Source:
 
 def format_name(kind: str) -> str:
     """The name that a header has for a format of the reader's; empty for one that is not taken apart."""
-    return next((name for name, (known, _) in _FORMATS.items() if known == kind), "")
+    return next((name for name, known in _FORMATS.items() if known == kind), "")
 
 
 def take_apart(data: bytes, found: InputImage) -> Source | None:
@@ -78,7 +74,7 @@ def take_apart(data: bytes, found: InputImage) -> Source | None:
     name = format_name(found.format)
     if not name:
         return None
-    module = _FORMATS[name][1]
+    module = module_of(found.format)
     picture = _bare(found.picture)
     split = module.split(data, found.picture)
     if split is None:
@@ -110,7 +106,7 @@ def put_together(source: Source, picture: Picture) -> bytes:
     """
     if source.remainder is None:
         raise ValueError("a source whose remainder was left out")
-    data: bytes = _FORMATS[source.format][1].join(_bare(picture), source.remainder)
+    data: bytes = module_of(_FORMATS[source.format]).join(_bare(picture), source.remainder)
     if source.checksum and _checksum(data) != source.checksum:
         raise ChecksumError(
             f"the {source.format} file came out wrong: its checksum is {_checksum(data).hex()}, "
@@ -124,14 +120,14 @@ def metadata(source: Source) -> tuple[Chunk, ...]:
     if source.remainder is None:
         return ()
     with _believing(source):
-        return read(_FORMATS[source.format][1].skeleton(source.remainder), MAX_SKELETON).picture.chunks
+        return read(module_of(_FORMATS[source.format]).skeleton(source.remainder), MAX_SKELETON).picture.chunks
 
 
 def beyond(source: Source) -> tuple[str, ...]:
     """What a source's file holds that is neither pixels nor metadata of its picture: lost in other formats."""
     if source.remainder is None:
         return ()
-    module = _FORMATS[source.format][1]
+    module = module_of(_FORMATS[source.format])
     with _believing(source):
         names: tuple[str, ...] = module.beyond(module.skeleton(source.remainder))
     return names
@@ -149,7 +145,7 @@ def _believing(source: Source) -> Iterator[None]:
 def beyond_whole(data: bytes) -> tuple[str, ...]:
     """The same of a file that was kept whole."""
     kind = recognise(data)
-    module = jpegscan if kind and kind.name == "JPEG" else _FORMATS[format_name(kind.name if kind else "")][1]
+    module = jpegscan if kind and kind.name == "JPEG" else module_of(kind.name if kind else "")
     names: tuple[str, ...] = module.beyond(data)
     return names
 
@@ -182,14 +178,14 @@ def same_pixels(picture: Picture, data: bytes) -> bool:
 
 def _same(data: bytes, name: str, picture: Picture, remainder: bytes) -> bool:
     """Whether a file has these pixels, and this remainder."""
-    kind, module = _FORMATS[name]
+    kind = _FORMATS[name]
     height, width = picture.pixels.shape[:2]
     found = read(data, height * width)
     if found.format != kind or (found.picture.mode, found.picture.bits) != (picture.mode, picture.bits):
         return False
     if not np.array_equal(found.picture.pixels, picture.pixels):
         return False
-    split = module.split(data, found.picture)
+    split = module_of(kind).split(data, found.picture)
     return split is not None and split.remainder == remainder
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...codec.errors import UnknownModelError, WeightsError
@@ -49,7 +49,7 @@ def _read(name: str) -> bytes:
     Raises:
         WeightsError: it is missing, damaged, or another than the package came with.
     """
-    file = resources.files(__package__).joinpath(name)
+    file = Path(__file__).with_name(name)
     try:
         data = file.read_bytes()
     except OSError as error:

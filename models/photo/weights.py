@@ -8,7 +8,7 @@ the line that `table_line` makes goes into `SHIPPED`; `densezip train photo` pri
 from __future__ import annotations
 
 import hashlib
-from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...codec.errors import WeightsError
@@ -31,6 +31,8 @@ __all__ = [
     "model_for_effort",
     "table_line",
 ]
+
+FOLDER = Path(__file__).parent
 
 ENGINE_REVISION = 4
 """Counts the changes of the compiled engine that change what a file means."""
@@ -144,7 +146,7 @@ def _read(name: str) -> bytes:
     Raises:
         WeightsError: it is missing, damaged, or another than the package came with.
     """
-    file = resources.files(__package__).joinpath(f"{name}.safetensors")
+    file = FOLDER / f"{name}.safetensors"
     remedy = "install densezip again (pip install --force-reinstall densezip)"
     try:
         data = file.read_bytes()

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...codec.errors import CorruptPayloadError
+from ...codec.file.probes import distinct
 from ...codec.images.picture import Array
 from ..alphabets import listed_values
 from .colours import best_order
@@ -155,10 +156,10 @@ def _name_colours(samples: Samples, depth: int) -> tuple[Samples, Samples] | Non
     packed = samples[:, :, 0].astype(np.uint64)
     for c in range(1, channels):
         packed = packed << np.uint64(16) | samples[:, :, c]
-    found: npt.NDArray[np.uint64] = np.unique(packed[:: max(1, height // 64)])
+    found = distinct(packed[:: max(1, height // 64)])
     if len(found) > MOST_COLOURS:
         return None
-    found = np.unique(packed)
+    found = distinct(packed)
     if len(found) > MOST_COLOURS:
         return None
     shifts = np.arange(16 * channels - 16, -16, -16, dtype=np.uint64)

@@ -3,7 +3,6 @@
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A copy of the package's weights, from which they are read; nothing is cached from before."""
     for file in PACKAGE.glob("*.safetensors"):
         shutil.copy(file, tmp_path)
-    monkeypatch.setattr(resources, "files", lambda _: tmp_path)
+    monkeypatch.setattr(weights, "FOLDER", tmp_path)
     tile._weights.cache_clear()
     yield tmp_path
     tile._weights.cache_clear()

@@ -11,7 +11,7 @@ import struct
 from io import BytesIO
 
 import numpy as np
-from PIL import Image
+from PIL import Image, WebPImagePlugin
 
 from ...errors import CorruptPayloadError, InputError, LimitError, UnreadableImageError, UnsupportedImageError
 from ...fields import Reader, varint
@@ -20,7 +20,7 @@ from ..picture import Picture, from_pil
 from ..split import BEHIND, Split
 from .rawrows import blob, reader, remaking, take_blob
 
-__all__ = ["beyond", "is_lossy", "join", "read", "skeleton", "split"]
+__all__ = ["beyond", "encode", "is_lossy", "join", "read", "skeleton", "split"]
 
 RIFF = 12
 LOSSY, LOSSLESS, EXTENDED = b"VP8 ", b"VP8L", b"VP8X"
@@ -141,11 +141,23 @@ def _file(image: Image.Image, fields: Reader, *, small: bool) -> bytes:
     return b"".join([b"RIFF", struct.pack("<I", size), b"WEBP", before, pixels, behind])
 
 
+def encode(image: Image.Image, method: int, quality: int) -> bytes:
+    """A file of a picture, without loss.
+
+    Args:
+        image: of a mode that WebP has.
+        method: 0 (fast) to 6.
+        quality: how long the encoder searches, 0 to 100.
+    """
+    file = BytesIO()
+    # In search of a format whose plugin is not loaded Pillow would load all of them.
+    image.save(file, WebPImagePlugin.WebPImageFile.format, lossless=True, method=method, quality=quality, exact=True)
+    return file.getvalue()
+
+
 def _encode(image: Image.Image) -> bytes:
     """The chunk of a picture, with its padding."""
-    file = BytesIO()
-    image.save(file, "WEBP", lossless=True, quality=100, method=4, exact=True)
-    data = file.getvalue()
+    data = encode(image, method=4, quality=100)
     for name, start, end in _chunks(data):
         if name == LOSSLESS:
             return data[start:end]
