@@ -116,7 +116,7 @@ def compress(
     Args:
         image: path of an image file, the bytes of one, a file object open for reading bytes, a PIL image, or a uint8 or
             uint16 array [H, W] or [H, W, C] with C = 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGBA).
-        effort: 1 (fast) to 9 (small).
+        effort: 1 (fast), 5 or 9 (small). Of the others, 2 and 3 count as 1, 4 and 6 as 5, 7 and 8 as 9.
         threads: number of tiles coded at once; 0 for all processors.
         strip: True drops the metadata that does not change how the image looks; orientation, colour profile, gamma and
             transparency stay. "all" drops these, too, but for transparency.

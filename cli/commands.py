@@ -8,7 +8,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from .. import DEFAULT_EFFORT, Info, UsageError
+from .. import Info, UsageError
 from ..codec.file.container import check_magic
 from ..codec.file.inputs import most_bytes
 from . import api
@@ -21,6 +21,7 @@ from .options import (
     FORCE,
     OptionalValue,
     decoding_options,
+    effort_option,
     input_options,
     json_option,
     model_options,
@@ -57,15 +58,7 @@ Examples:
 )
 @input_options
 @output_options
-@click.option(
-    "-e",
-    "--effort",
-    default=DEFAULT_EFFORT,
-    show_default=True,
-    metavar="N",
-    type=click.IntRange(1, 9),
-    help="1 is fast, 9 is small. 1 to 3 give the same file, and so do 4 to 6, and 7 to 9.",
-)
+@effort_option
 @strip_option
 @model_options
 @decoding_options

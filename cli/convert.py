@@ -147,7 +147,7 @@ class Compression(Conversion):
     """From image files to .dz files.
 
     Attributes:
-        effort: 1 (fast) to 9 (small).
+        effort: 1 (fast), 5 or 9 (small).
         strip: Drop metadata.
         effort_matters: Files that were coded with less are coded again.
     """

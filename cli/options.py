@@ -9,13 +9,14 @@ from typing import Any, TypeVar
 
 import click
 
-from .. import DEFAULT_MAX_PIXELS
+from .. import DEFAULT_EFFORT, DEFAULT_MAX_PIXELS
 from .resources import MemorySize
 
 __all__ = [
     "FORCE",
     "OptionalValue",
     "decoding_options",
+    "effort_option",
     "input_options",
     "json_option",
     "model_options",
@@ -89,6 +90,16 @@ output_options = _together(
         "-f, an existing output is replaced only if it gives back this input.",
     ),
     click.option("-n", "--dry-run", is_flag=True, help="Say what would be done, from headers; write nothing."),
+)
+
+effort_option = click.option(
+    "-e",
+    "--effort",
+    default=DEFAULT_EFFORT,
+    show_default=True,
+    metavar="1|5|9",
+    type=click.IntRange(1, 9),
+    help="How hard to try: 1 is fast, 9 is small. Of the others, 2 and 3 count as 1, 4 and 6 as 5, 7 and 8 as 9.",
 )
 
 strip_option = click.option(

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from .. import DEFAULT_EFFORT, OutputError, __version__
+from .. import OutputError, __version__
 from .batch import run_batch
 from .comparison import Comparison, compare
 from .console import Console
-from .options import FORCE, input_options
+from .options import FORCE, effort_option, input_options
 from .resources import Resources
 from .sources import Source, densezip_suffixes, expand, image_suffixes
 from .targets import Targets
@@ -38,9 +38,7 @@ Examples:
     help="Write the page here; - is standard output.",
 )
 @FORCE
-@click.option(
-    "-e", "--effort", default=DEFAULT_EFFORT, show_default=True, metavar="N", type=click.IntRange(1, 9), help="1 to 9."
-)
+@effort_option
 @click.pass_context
 def report(
     ctx: click.Context, /, *, inputs: tuple[str, ...], recursive: bool, output: str, force: bool, effort: int

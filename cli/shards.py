@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .. import DEFAULT_EFFORT, DEFAULT_MAX_PIXELS, UsageError
+from .. import DEFAULT_MAX_PIXELS, UsageError
 from . import api
 from .console import Console
+from .options import effort_option
 from .output import print_line
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def batch() -> None:
 @click.option("--target", metavar="DIR", help="Folder of the .dz files; by default `packed` in that of the plan.")
 @click.option("--manifest", is_flag=True, help="The source is a manifest, whatever it is called.")
 @click.option("--shard-size", metavar="N", type=click.IntRange(min=1), help="Images in a shard; by default up to 1000.")
-@click.option("-e", "--effort", default=DEFAULT_EFFORT, show_default=True, metavar="N", type=click.IntRange(1, 9))
+@effort_option
 @click.option("--strip", type=click.Choice(["look", "all"]), help="Drop metadata, as `compress` does.")
 @click.option("--max-pixels", default=DEFAULT_MAX_PIXELS, show_default=True, metavar="N", type=click.IntRange(min=1))
 @quiet_option

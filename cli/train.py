@@ -96,9 +96,9 @@ Examples:
     "--effort",
     default=DEFAULT_EFFORT,
     show_default=True,
-    metavar="N",
+    metavar="1|5|9",
     type=click.IntRange(1, 9),
-    help="The effort that the model is for: 1, 5 or 9.",
+    help="The effort that the model is for.",
 )
 @click.option(
     "--seed", default=0, show_default=True, metavar="N", type=click.IntRange(min=0), help="Of all randomness."

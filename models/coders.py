@@ -36,7 +36,7 @@ def coder_for_effort(effort: int, height: int, width: int, depth: int) -> Coder:
     """The coder for new files; as its `lesser`, those of lower efforts.
 
     Args:
-        effort: 1 to 9.
+        effort: 1 to 9; those between 1, 5 and 9 as `model_for_effort` says.
         height: of the image, in pixels.
         width: of the image, in pixels.
         depth: bits per sample in memory, 8 or 16.

@@ -28,7 +28,7 @@ class Densezip(Codec):  # type: ignore[misc]
     """Chunks of images as `.dz` files.
 
     Args:
-        effort: 1 (fast) to 9 (small).
+        effort: 1 (fast), 5 or 9 (small).
         threads: number of tiles of a chunk coded at once; chunks are coded side by side by whoever calls.
     """
 

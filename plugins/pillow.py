@@ -2,7 +2,7 @@
 
 `Image.open` looks at the header and the metadata; `load`, and whatever needs pixels, decodes. `save` takes the options
 
-- `effort`: 1 (fast) to 9 (small), 5 if it is not given,
+- `effort`: 1 (fast), 5 or 9 (small), 5 if it is not given,
 - `threads`: 0, if it is not given, for all processors,
 - `exif`, `icc_profile`, `xmp`, `dpi`: in the place of those in `image.info`; `None` leaves one out.
 

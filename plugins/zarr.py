@@ -34,7 +34,7 @@ class DensezipCodec(ArrayBytesCodec):
     """Chunks of images as `.dz` files.
 
     Args:
-        effort: 1 (fast) to 9 (small).
+        effort: 1 (fast), 5 or 9 (small).
         threads: number of tiles of a chunk coded at once; zarr codes several chunks side by side.
     """
 

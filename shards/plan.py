@@ -55,7 +55,7 @@ class Plan:
         target: folder that the `.dz` files are published in.
         images: how many there are.
         shards: how many shards they are cut into.
-        effort: 1 to 9.
+        effort: as for `densezip.compress`.
         strip: False, True or "all", as for `densezip.compress`.
         max_pixels: larger images are failures.
         version: of the plan's files.
