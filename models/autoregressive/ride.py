@@ -212,6 +212,7 @@ class SpatialLstm(nn.Module):
     def forward(self, x: Tensor, plan: Diagonals) -> Tensor:
         """States [P, B, hidden] of inputs [P, B, D], both in the order of the diagonals."""
         inputs = torch.addmm(self.bias, x.flatten(0, 1), self.input).view(*x.shape[:2], -1)
+        inputs = inputs.to(self.left.dtype)  # under autocast the recurrence stays as precise as its weights
         result: Tensor = _Recurrence.apply(inputs, self.left, self.up, plan)  # type: ignore[no-untyped-call]
         return result
 
