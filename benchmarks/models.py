@@ -34,6 +34,7 @@ import densezip
 import numpy as np
 import torch
 from densezip.models.autoregressive.density import AutoregressiveModel
+from densezip.models.autoregressive.ensemble import Mode
 from densezip.models.checkpoint import load_model
 from densezip.models.evaluation import measure
 from densezip.models.shapes import ImageModel
@@ -79,13 +80,14 @@ def measure_models(
     for name in names:
         path = find_checkpoint(name)
         model, _ = load_model(path)
-        for ensemble in (False, True)[: 1 + (name in ensembles)]:
+        modes: list[Mode | None] = [None, "best", "exact"]
+        for ensemble in modes[: 1 + 2 * (name in ensembles)]:
             evaluation = measure(model, images, name=path.stem, data=data, ensemble=ensemble)
             if not evaluation.lossless:
                 raise SystemExit(f"{name} has changed an image")
             row = dataclasses.asdict(evaluation) | {"complaint": evaluation.complaint()}
             rows.append(row)
-            kind = f"{name}, ensemble" if ensemble else name
+            kind = f"{ensemble}:{name}" if ensemble else name
             rates = f"{row['reported_bpd']:.4f} reported, {row['file_bpd']:.4f} bits/dim in files"
             print(f"{kind}: {rates} {row['complaint']}", flush=True)
     return rows

@@ -104,7 +104,7 @@ def cifar_results(report: dict[str, Any], plot: str | None) -> str:
         (row["file_bpd"], [row["name"], "", "", f"{row['file_bpd']:.4f}", *_seconds(row)]) for row in report["peers"]
     ]
     for row in report["models"]:
-        name = f"{row['model']}, ensemble" if row["ensemble"] else row["model"]
+        name = f"{row['ensemble']}:{row['model']}" if row["ensemble"] else row["model"]
         rates = [f"{row[key]:.4f}" for key in ("reported_bpd", "pmf_bpd", "file_bpd")]
         rows.append((row["file_bpd"], [f"**{name}**", *rates, *_seconds(row)]))
     scan = report["scan"]

@@ -26,7 +26,8 @@ Examples:
   densezip eval ride-cifar10 --data cifar10:cifar-10-python.tar.gz
   densezip eval run/best.safetensors --data photos --limit 20 --json out.json
   densezip eval mcgsm-cifar10 --data cifar10:tiles --limit 500 --json -
-  densezip eval ride-cifar10 --data cifar10:tiles --limit 500 --ensemble
+  densezip eval best:ride-cifar10 --data cifar10:tiles --limit 500
+  densezip eval exact:ride-cifar10,mcgsm-cifar10 --data cifar10:tiles --limit 500
 """,
 )
 @click.argument("model", metavar="MODEL")
@@ -34,7 +35,11 @@ Examples:
 @click.option("--split", default="test", show_default=True, type=click.Choice(["train", "validation", "test"]))
 @click.option("--limit", metavar="N", type=click.IntRange(min=1), help="The first N images only.")
 @click.option("--batch", default=100, show_default=True, metavar="N", type=click.IntRange(min=1), help="Images a file.")
-@click.option("--ensemble", is_flag=True, help="Average the density over the eight flips and transposes of an image.")
+@click.option(
+    "--ensemble",
+    type=click.Choice(["best", "exact"]),
+    help="Average the density over the eight flips and transposes of an image; the same as best:MODEL or exact:MODEL.",
+)
 @click.option("--single", default=0, metavar="N", type=click.IntRange(min=0), help="Also N files of one image each.")
 @click.option(
     "--iw",
@@ -55,7 +60,7 @@ def evaluate(
     split: str,
     limit: int | None,
     batch: int,
-    ensemble: bool,
+    ensemble: str | None,
     single: int,
     iw_samples: int,
     device: str,
@@ -71,8 +76,10 @@ def evaluate(
     What is reported is the likelihood of an autoregressive model, and a bound for others: that by one sample of the
     posterior of latent variables, or of the noise of a flow. Their files hold what bits-back coding was lent, too.
 
-    With --ensemble, reported is the average of the density over the transforms of each image. No order of pixels could
-    code that, so files hold the transform of most density and say which it is: at most 3 bits an image more.
+    MODEL is also several MCGSMs and RIDEs of one radius, separated by commas: the distributions of each sample are
+    averaged. With best: or exact: before it, reported is the average of the density over the transforms of each image.
+    No order of pixels could code that: "best" files hold the transform of most density and say which it is, at most 3
+    bits an image more; "exact" ones take the average by bits-back coding of the transform, and longer to decode.
     """
     if report is not None:
         # Before hours of work for it.
@@ -80,17 +87,16 @@ def evaluate(
     try:
         import torch
 
-        from ..models.checkpoint import load_model
         from ..models.evaluation import measure
-        from ..models.shipped import find_checkpoint
+        from ..models.named import find_model
         from ..models.training.data import open_data
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != "torch":
             raise
         raise UsageError("this needs torch, which is missing: pip install 'densezip[models]'") from error
     torch.set_num_threads(threads)
-    path = find_checkpoint(model)
-    loaded, _ = load_model(path)
+    chosen = find_model(model if ensemble is None else f"{ensemble}:{model}")
+    loaded = chosen.load()
     opened = open_data(data, split)
     images = opened.images[:limit]
     quiet = report == "-"
@@ -100,10 +106,9 @@ def evaluate(
         found = measure(
             loaded,
             images,
-            name=path.stem,
+            name=chosen.name,
             data=f"{opened.name}/{split}",
             batch=batch,
-            ensemble=ensemble,
             single=single,
             iw_samples=iw_samples,
             device=device,
@@ -114,7 +119,7 @@ def evaluate(
         click.echo(written)
     else:
         click.echo(
-            f"{found.model}{', ensemble,' * ensemble} on {found.images} images of {found.data}, bits per dimension:"
+            f"{found.model} on {found.images} images of {found.data}, bits per dimension:"
         )
         click.echo(f"  reported        {found.reported_bpd:.5f}")
         click.echo(f"  distributions   {found.pmf_bpd:.5f}")

@@ -118,8 +118,11 @@ Example:
     help="How often every pixel of the hole is drawn anew given all others, after the first fill.",
 )
 @click.option("--seed", default=0, show_default=True, metavar="N", type=click.IntRange(min=0), help="Of the draws.")
+@DEVICE
 @drawing_options
-def inpaint(model: str, image: Path, mask: Path, sweeps: int, seed: int, output: str, force: bool) -> None:
+def inpaint(
+    model: str, image: Path, mask: Path, sweeps: int, seed: int, device: str, output: str, force: bool
+) -> None:
     """Fill a hole in an image by what a model expects there.
 
     MODEL is a checkpoint, trained on images like this one. MCGSM and RIDE know what lies all around the hole. Other
@@ -135,7 +138,7 @@ def inpaint(model: str, image: Path, mask: Path, sweeps: int, seed: int, output:
         from ..models.autoregressive.synthesis import Sweep
         from ..models.synthesis import inpaint as draw
 
-        net = _density(model, "cpu")
+        net = _density(model, device)
         pixels = _read(image, "L" if net.channels == 1 else "RGB")
         hole = _read(mask, "L")[..., 0] >= 128
 
@@ -158,12 +161,10 @@ def _with_torch(work: Callable[[], T]) -> T:
 
 
 def _density(name: str, device: str) -> Any:
-    from ..models.checkpoint import load_model
-    from ..models.coding import as_image_model, device_of
-    from ..models.shipped import find_checkpoint
+    from ..models.coding import device_of
+    from ..models.named import find_model
 
-    model, _ = load_model(find_checkpoint(name))
-    return as_image_model(model).to(device_of(device))
+    return find_model(name).load().to(device_of(device))
 
 
 def _read(path: Path, mode: str) -> Pixels:

@@ -169,7 +169,8 @@ Examples:
     @click.option(
         "--start",
         metavar="CHECKPOINT",
-        help="Begin at a trained model: ride takes an MCGSM of like experts, mcgsm one of a smaller radius.",
+        help="Begin at a trained model of the same settings; ride takes an MCGSM of like experts, mcgsm one of a smaller "
+        "radius, too.",
     )
     @click.option("--device", default="auto", show_default=True, metavar="NAME", help="cpu, cuda, cuda:1, or auto.")
     @click.option(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 import math
 from functools import lru_cache
+from itertools import islice, product
 from os import PathLike, fspath
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,14 +15,14 @@ from torch import nn
 from ..codec.errors import InputError, UnknownModelError, UsageError
 from ..codec.file.chained import ImageCoder
 from ..codec.file.container import DIGEST_BYTES, Header
-from .checkpoint import load_model
+from .named import Named, as_image_model, find_model, split_name
 from .shapes import ImageModel, check_weights, weights_digest
-from .shipped import find_checkpoint, folders
+from .shipped import folders
 
-__all__ = ["as_image_model", "coder_for", "coder_of_chained", "device_of"]
+__all__ = ["coder_for", "coder_of_chained", "device_of"]
 
-SHAPES = "AutoregressiveModel, LatentVariable or Bijective"
-
+MOST_CANDIDATES = 64
+"""Combinations of checkpoints of the names in a file that are tried: many folders may have each."""
 
 def device_of(name: str) -> torch.device:
     """The device of a name: "cpu", "cuda", "cuda:1", or "auto", which takes a GPU where there is one.
@@ -41,36 +41,25 @@ def device_of(name: str) -> torch.device:
     return device
 
 
-def as_image_model(model: object) -> ImageModel:
-    """A torch module as a density of images.
-
-    Raises:
-        UsageError: it is none.
-    """
-    if not isinstance(model, ImageModel):
-        raise UsageError(f"a {type(model).__name__} is no density of images: derive it from {SHAPES}")
-    return model
-
-
 def coder_for(model: str | PathLike[str] | nn.Module, device: str = "cpu") -> ImageCoder:
     """What codes pictures by a model.
 
     Args:
-        model: a checkpoint, by name or path, or a module.
+        model: a checkpoint, by name or path, or several (see `named`); or a module.
         device: where the network runs.
 
     Raises:
         InputError: no such checkpoint.
-        UsageError: a module that is no density of images; a device that is not there.
+        UsageError: models that cannot be averaged; a module that is no density of images; a device that is not there.
         WeightsError: weights that are not finite.
     """
     if isinstance(model, nn.Module):
         return _coder(as_image_model(model), type(model).__name__, device)
     try:
-        path = find_checkpoint(fspath(model))
+        found = find_model(fspath(model))
     except TypeError:
         raise UsageError(f"a model of type {type(model).__name__}: wanted a name, a path or a torch module") from None
-    return _loaded(path, path.stat().st_mtime_ns, device)
+    return _loaded(found, found.changed, device)
 
 
 def coder_of_chained(header: Header, model: str | PathLike[str] | nn.Module | None, device: str) -> ImageCoder:
@@ -92,20 +81,22 @@ def coder_of_chained(header: Header, model: str | PathLike[str] | nn.Module | No
             own = f"{found.name} ({found.digest[:DIGEST_BYTES].hex()})"
             raise UnknownModelError(f"coded by {wanted}; the model given is {own}")
         return found
-    looked = []
-    for folder in folders():
-        path = folder / f"{header.model}.safetensors"
-        if not _plain(header.model) or not path.is_file():
-            looked.append(f"{folder}: nothing of that name")
-            continue
+    mode, names = split_name(header.model)
+    places, looked = [], []
+    for name in names:
+        here = [folder / f"{name}.safetensors" for folder in folders()] if _plain(name) else []
+        places.append([path for path in here if path.is_file()])
+        looked += [f"{path.parent}: nothing of the name {name}" for path in here if not path.is_file()]
+    for paths in islice(product(*places), MOST_CANDIDATES):
+        candidate = Named(paths, mode)
         try:
-            found = _loaded(path, path.stat().st_mtime_ns, device)
-        except InputError as error:
+            found = _loaded(candidate, candidate.changed, device)
+        except (InputError, UsageError) as error:
             looked.append(str(error))
             continue
         if found.digest[:DIGEST_BYTES] == header.digest:
             return found
-        looked.append(f"{path}: has digest {found.digest[:DIGEST_BYTES].hex()}")
+        looked.append(f"{', '.join(str(path) for path in paths)}: has digest {found.digest[:DIGEST_BYTES].hex()}")
     raise UnknownModelError(
         f"coded by {wanted}, which is not here. Looked in {'; '.join(looked)}. "
         "Give the model (--model PATH), or put its checkpoint into a folder that DENSEZIP_MODELS names"
@@ -118,12 +109,9 @@ def _plain(name: str) -> bool:
 
 
 @lru_cache(4)
-def _loaded(path: Path, changed: int, device: str) -> ImageCoder:
-    """Of a file as it was at a time: it is read once for many pictures."""
-    model, about = load_model(path)
-    if not isinstance(model, ImageModel):
-        raise UsageError(f"{path} is a {about['model']}, which is no density of images")
-    return _coder(model, path.stem, device)
+def _loaded(model: Named, changed: tuple[int, ...], device: str) -> ImageCoder:
+    """Of files as they were at a time: they are read once for many pictures."""
+    return _coder(model.load(), model.name, device)
 
 
 def _coder(model: ImageModel, name: str, device: str) -> ImageCoder:

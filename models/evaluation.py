@@ -23,9 +23,10 @@ from ..codec.errors import UnsupportedImageError, UsageError
 from ..codec.file.batch import BatchCost, read_batch, write_batch
 from ..codec.file.chained import group_sizes, lanes_for
 from .autoregressive.density import AutoregressiveModel
-from .autoregressive.ensemble import TRANSFORMS, TransformCodec, transform_log_probs
-from .coding import as_image_model, device_of
+from .autoregressive.ensemble import Ensemble, Mode
+from .coding import device_of
 from .latent.variable import LatentVariable
+from .named import as_image_model
 from .shapes import ImageModel, check_weights, weights_digest
 
 __all__ = ["MOST_DISAGREEMENT", "Evaluation", "measure"]
@@ -46,7 +47,8 @@ class Evaluation:
 
     Attributes:
         model: its name.
-        ensemble: whether this is the average of the density over the eight transforms of each image.
+        ensemble: "best" or "exact" for the average of the density over the eight transforms of each image: files then
+            hold the transform of most density, or one drawn from its posterior by bits-back. "" for the model alone.
         data: what the images are.
         images: how many.
         dimensions: samples of an image.
@@ -69,7 +71,7 @@ class Evaluation:
     """
 
     model: str
-    ensemble: bool
+    ensemble: str
     data: str
     images: int
     dimensions: int
@@ -97,7 +99,7 @@ class Evaluation:
         files = "files without what they were lent" if lent else "files"
         for name, value in (("integer distributions", self.pmf_bpd), (files, self.file_bpd - lent)):
             gap = value / self.reported_bpd - 1
-            chosen = 3 / self.dimensions / self.reported_bpd if self.ensemble else 0.0  # bits that name a transform
+            chosen = 3 / self.dimensions / self.reported_bpd if self.ensemble == "best" else 0.0  # bits that name a transform
             if not -MOST_DISAGREEMENT <= gap <= MOST_DISAGREEMENT + chosen:
                 return f"the {name} take {value:.5f} bits/dim where {self.reported_bpd:.5f} are reported: {gap:+.2%}"
         return ""
@@ -110,7 +112,7 @@ def measure(
     name: str = "",
     data: str = "images",
     batch: int = 100,
-    ensemble: bool = False,
+    ensemble: Mode | None = None,
     single: int = 0,
     iw_samples: int = 0,
     device: str = "cpu",
@@ -120,8 +122,8 @@ def measure(
 
     Images are coded for real: a batch to a file, tiles of which are in one message, so that bits-back coding pays its
     initial bits once. All files are decoded and compared. The density of an ensemble is the average over the eight
-    transforms of an image. What is coded then is the transform of most density, and which it is: no more than 3 bits an
-    image above the average, and mostly less.
+    transforms of an image. Mode "best" codes the transform of most density, and which it is: no more than 3 bits an
+    image above the average, and mostly less. Mode "exact" takes the average, and longer to decode; see `Ensemble`.
 
     Args:
         model: an `AutoregressiveModel`, `LatentVariable` or `Bijective`, in float32 as trained.
@@ -129,7 +131,7 @@ def measure(
         name: of the model, ASCII; by default that of its class.
         data: what the images are.
         batch: images in each file.
-        ensemble: weigh the ensemble of an autoregressive model, not the model alone.
+        ensemble: weigh the ensemble of an autoregressive model, "best" or "exact", not the model alone.
         single: so many images are also coded to a file of their own each.
         iw_samples: of a latent model, also the importance-weighted bound by so many samples.
         device: where networks run: "cpu", "cuda", "cuda:1" or "auto".
@@ -145,12 +147,14 @@ def measure(
     images = _checked(model, images)
     name = name or type(model).__name__
     check_weights(model, name)
-    if ensemble and not isinstance(model, AutoregressiveModel):
-        raise UsageError(f"an ensemble over transforms of {name}, which is no autoregressive model")
+    if ensemble:
+        if not isinstance(model, AutoregressiveModel):
+            raise UsageError(f"an ensemble over transforms of {name}, which is no autoregressive model")
+        model = Ensemble(model, ensemble)
     if iw_samples and not isinstance(model, LatentVariable):
         raise UsageError(f"an importance-weighted bound of {name}, which has no latent variables")
     digest = weights_digest(model)
-    weighed = _Weighed(model, name, digest, device, ensemble)
+    weighed = _Weighed(model, name, digest, device)
     nats, size, found = 0.0, _Sizes(), []
     seconds = {"encode": 0.0, "decode": 0.0}
     lossless = True
@@ -158,14 +162,10 @@ def measure(
         torch.manual_seed(SEED)
         for first in range(0, len(images), batch):
             part = images[first : first + batch]
-            began = time.perf_counter()
-            log_probs = weighed.log_probs(torch.from_numpy(part))
-            nats -= float((torch.logsumexp(log_probs, 0) - math.log(len(log_probs))).sum())
-            if ensemble:  # the choice of a transform is a part of encoding
-                seconds["encode"] += time.perf_counter() - began
+            nats -= weighed.nats(torch.from_numpy(part))
             progress(len(part))
             began = time.perf_counter()
-            written, cost = weighed.write(part, log_probs)
+            written, cost = weighed.write(part)
             seconds["encode"] += time.perf_counter() - began
             progress(len(part))
             began = time.perf_counter()
@@ -175,8 +175,7 @@ def measure(
             progress(len(part))
             size.add(cost)
         for image in images[:single]:
-            log_probs = weighed.log_probs(torch.from_numpy(image[None]))
-            written, _ = weighed.write(image[None], log_probs)
+            written, _ = weighed.write(image[None])
             lossless = lossless and np.array_equal(weighed.read(written), image[None].transpose(0, 2, 3, 1))
             found.append(8 * len(written) / image.size)
         iw_nats = 0.0
@@ -186,7 +185,7 @@ def measure(
     unit = 1 if sys.platform == "darwin" else 1024
     return Evaluation(
         model=name,
-        ensemble=ensemble,
+        ensemble=model.mode if isinstance(model, Ensemble) else "",
         data=data,
         images=len(images),
         dimensions=images[0].size,
@@ -238,24 +237,21 @@ class _Sizes:
 class _Weighed:
     """A model in two precisions, and its files."""
 
-    def __init__(self, model: ImageModel, name: str, digest: bytes, device: str, ensemble: bool) -> None:
-        self.device, self.name, self.digest, self.ensemble = device_of(device), name, digest, ensemble
+    def __init__(self, model: ImageModel, name: str, digest: bytes, device: str) -> None:
+        self.device, self.name, self.digest = device_of(device), name, digest
         self.model = copy.deepcopy(model).to(self.device).eval()
         self.exact = copy.deepcopy(self.model).double()
 
-    def log_probs(self, x: Tensor) -> Tensor:
-        """Nats of images, as reported: of all transforms [8, B], or of the images alone [1, B]. On the CPU."""
-        x = x.to(self.device)
-        if self.ensemble and isinstance(self.model, AutoregressiveModel):
-            return transform_log_probs(self.model, x, TRANSFORMS).double().cpu()
-        return self.model.bound(x)[None].double().cpu()
+    def nats(self, x: Tensor) -> float:
+        """Of images together, as reported."""
+        return float(self.model.bound(x.to(self.device)).double().sum())
 
-    def write(self, part: Images, log_probs: Tensor) -> tuple[bytes, BatchCost]:
+    def write(self, part: Images) -> tuple[bytes, BatchCost]:
         """A file of images [B, C, H, W]."""
         shape = (len(part), *part.shape[1:])
         return write_batch(
             np.ascontiguousarray(part.transpose(0, 2, 3, 1)),
-            lambda calibration: self._codec(calibration, shape, lambda x: log_probs),
+            lambda calibration: _InGroups(self.exact, calibration, shape),
             model=self.name,
             digest=self.digest,
             lanes=lanes_for(part.size, borrows=self.model.borrows),
@@ -265,17 +261,8 @@ class _Weighed:
     def read(self, data: bytes) -> NDArray[Any]:
         """The images [B, H, W, C]."""
         return read_batch(
-            data, lambda c, shape: self._codec(c, shape, self.log_probs), model=self.name, digest=self.digest
+            data, lambda c, shape: _InGroups(self.exact, c, shape), model=self.name, digest=self.digest
         )
-
-    def _codec(self, calibration: Calibration, shape: Shape, log_probs: Callable[[Tensor], Tensor]) -> Codec[Tensor]:
-        if self.ensemble:
-            return TransformCodec(
-                lambda count, height, width: self.exact.codec(calibration, (count, shape[1], height, width)),
-                log_probs,
-                shape,
-            )
-        return _InGroups(self.exact, calibration, shape)
 
 
 @dataclass(frozen=True)

@@ -44,8 +44,8 @@ class ImageModel(nn.Module, ABC):
     size: tuple[int, int] | None = None
     multiple: int = 1
     largest: int = 2**12
-    shape: ClassVar[str]
-    borrows: ClassVar[bool]
+    shape: str
+    borrows: bool
     band: ClassVar[float] = FLOAT64_BAND
 
     @abstractmethod

@@ -38,7 +38,7 @@ def sample(model: ImageModel, count: int, height: int, width: int, seed: int = 0
         return ancestral.sample(model, count, height, width, seed, temperature)
     if isinstance(model, LatentVariable | Bijective):
         return model.sample(count, height, width, seed, temperature)
-    raise UsageError(f"a {type(model).__name__} of no known shape")
+    raise UsageError(f"no samples of a {type(model).__name__}; of the models in it there are")
 
 
 def inpaint(
@@ -74,4 +74,4 @@ def inpaint(
         return ancestral.inpaint(model, x, mask, sweeps, seed, report=report)
     if isinstance(model, LatentVariable | Bijective):
         return model.fill(x, mask, sweeps, seed)
-    raise UsageError(f"a {type(model).__name__} of no known shape")
+    raise UsageError(f"no samples of a {type(model).__name__}; of the models in it there are")

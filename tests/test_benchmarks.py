@@ -106,7 +106,7 @@ def test_the_benchmark_of_models_measures_peers_models_ensembles_pictures_and_th
     run("models.py", tmp_path, *options, "--json", data, "--plot", plot)
     report = json.loads(data.read_text())
     assert [row["name"] for row in report["peers"]] == ["PNG", "WebP", "JPEG XL 9", "densezip 9"]
-    assert [row["ensemble"] for row in report["models"]] == [False, True]
+    assert [row["ensemble"] for row in report["models"]] == ["", "best", "exact"]
     for row in report["models"]:
         assert row["lossless"]
         assert row["reported_bpd"] == pytest.approx(row["pmf_bpd"], rel=1e-2)

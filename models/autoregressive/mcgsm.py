@@ -108,12 +108,4 @@ class Mcgsm(PixelModel):
 
     def pixel_scan(self, batch: int, height: int, width: int) -> PixelScan:
         """See `PixelModel`."""
-        return _McgsmScan(self, height, width)
-
-
-class _McgsmScan(PixelScan):
-    """What is new in every step is the neighbourhoods of its pixels."""
-
-    def state(self, step: int, places: Tensor, whitened: Tensor) -> Tensor:
-        """See `PixelScan`."""
-        return whitened[..., :0]
+        return PixelScan(self, height, width)

@@ -98,6 +98,9 @@ class PixelScan(Scan):
 
     Parameters of an element are K · S logits, K means and K · S log-scales.
 
+    Attributes:
+        memory: what is kept of every pixel, each [H · W and perhaps more, B, n].
+
     Args:
         model: whose distributions these are.
         height: in pixels.
@@ -111,10 +114,23 @@ class PixelScan(Scan):
         _, K, S = model.experts.shape
         sizes = {"logits": K * S, "means": K, "log_scales": K * S}
         self.grid = torch.cat([torch.full((sizes[name],), GRIDS[name], dtype=torch.float64) for name in sizes])
+        self.memory: list[Tensor] = []
+        self.last = model.whitening.center  # states at the pixels of this step
 
-    @abstractmethod
+    def begin(self, like: Tensor) -> None:
+        """Forget all pixels; `like` has the type of what is kept."""
+
+    def advance(self, places: Tensor, whitened: Tensor) -> Tensor:
+        """States of pixels [n, B, hidden] from their whitened values [n, B, M · C + C], and what is kept of others."""
+        return whitened[..., :0]
+
     def state(self, step: int, places: Tensor, whitened: Tensor) -> Tensor:
-        """States of a step's pixels [n, B, hidden] from their whitened values [n, B, M · C + C]."""
+        """States of a step's pixels [n, B, hidden]: computed with the first of their channels."""
+        if step == 0:
+            self.begin(whitened)
+        if step % self.model.channels == 0:
+            self.last = self.advance(places, whitened)
+        return self.last
 
     @torch.no_grad()
     def parameters(self, step: int, known: Tensor) -> Tensor:

@@ -212,6 +212,7 @@ class SpatialLstm(nn.Module):
     def forward(self, x: Tensor, plan: Diagonals) -> Tensor:
         """States [P, B, hidden] of inputs [P, B, D], both in the order of the diagonals."""
         inputs = torch.addmm(self.bias, x.flatten(0, 1), self.input).view(*x.shape[:2], -1)
+        inputs = inputs.to(self.left.dtype)  # under autocast the recurrence stays as precise as its weights
         result: Tensor = _Recurrence.apply(inputs, self.left, self.up, plan)  # type: ignore[no-untyped-call]
         return result
 
@@ -290,29 +291,23 @@ class Ride(PixelModel):
 
 
 class _RideScan(PixelScan):
-    """Keeps the states of all pixels; a step computes those of its own pixels, with the first of their channels."""
+    """Keeps the states of all pixels, then the cells, of every layer; the last row is for what is outside: zeros."""
 
     def __init__(self, model: Ride, batch: int, height: int, width: int) -> None:
         super().__init__(model, height, width)
         self.lstms = model.lstms
         self.shape = (self.area + 1, batch, model.config.hidden)
-        self.memory: list[tuple[Tensor, Tensor]] = []  # states and cells, the last row for what is outside: zeros
-        self.last = model.whitening.center  # states of the last layer at the pixels of this step
 
-    def state(self, step: int, places: Tensor, whitened: Tensor) -> Tensor:
+    def begin(self, like: Tensor) -> None:
         """See `PixelScan`."""
-        channels = self.model.channels
-        if step == 0:
-            self.memory = [(whitened.new_zeros(self.shape), whitened.new_zeros(self.shape)) for _ in self.lstms]
-        if step % channels == 0:
-            self.last = self._advance(places, whitened[..., :-channels])
-        return self.last
+        self.memory = [like.new_zeros(self.shape) for _ in self.lstms for _ in range(2)]
 
-    def _advance(self, places: Tensor, state: Tensor) -> Tensor:
-        """States of the last layer at these pixels [n, B, hidden], from whitened neighbourhoods [n, B, M · C]."""
+    def advance(self, places: Tensor, whitened: Tensor) -> Tensor:
+        """See `PixelScan`. What is to the left and above is known."""
         left = torch.where(places % self.width > 0, places - 1, self.area)
         up = torch.where(places >= self.width, places - self.width, self.area)
-        for lstm, (states, cells) in zip(self.lstms, self.memory, strict=True):
+        state = whitened[..., : -self.model.channels]
+        for lstm, states, cells in zip(self.lstms, self.memory[::2], self.memory[1::2], strict=True):
             beside, above = ((states[at].flatten(0, 1), cells[at].flatten(0, 1)) for at in (left, up))
             found, cell = lstm.step(state.flatten(0, 1), beside, above)
             state = found.view(*state.shape[:2], -1)

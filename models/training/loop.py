@@ -121,8 +121,8 @@ def train_model(
         precision: "fp32" or "bf16" (autocast; weights and likelihood stay in float32).
         tensorboard: write its events too, where it is installed.
         settings: of the recipe, by name, in place of those of the configuration.
-        start: checkpoint, by name or path, of another model that this one can begin at (see its `start_from`); the
-            checkpoints written name its hash.
+        start: checkpoint, by name or path, of a model of the same settings to train on, or of another one that this one
+            can begin at (see its `start_from`); the checkpoints written name its hash.
         report: called after every step.
 
     Returns:
@@ -177,14 +177,20 @@ def train_model(
 
 
 def _beginning(model: nn.Module, name: str, start: str, about: dict[str, Any]) -> Callable[[], None]:
-    """What lets a model begin at another one, whose hash goes into `about`."""
+    """What lets a model begin at another one, whose hash goes into `about`: at all weights of one of its own kind."""
+    path = find_checkpoint(start)
+    other, its = load_model(path, str(next(model.parameters()).device))
+    about["start"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    if its["model"] == name and as_plain(getattr(other, "config", None)) == about["config"]:
+        return lambda: _same(model, other)
     start_from = getattr(model, "start_from", None)
     if start_from is None:
-        raise UsageError(f"{name} cannot start from another model")
-    path = find_checkpoint(start)
-    other, _ = load_model(path, str(next(model.parameters()).device))
-    about["start"] = hashlib.sha256(path.read_bytes()).hexdigest()
+        raise UsageError(f"{name} starts from {name} of the same settings only; {path.name} is another")
     return lambda: start_from(other)
+
+
+def _same(model: nn.Module, other: nn.Module) -> None:
+    model.load_state_dict(other.state_dict())
 
 
 class _Nothing:

@@ -46,13 +46,15 @@ def test_three_numbers_agree_and_files_decode() -> None:
 
 def test_an_ensemble_is_weighed_and_its_files_decode() -> None:
     images = _images(20)
-    alone, ensemble = (measure(_model(), images, batch=10, ensemble=e) for e in (False, True))
-    assert ensemble.lossless
-    assert ensemble.ensemble
+    alone, best, exact = (measure(_model(), images, batch=10, ensemble=e) for e in (None, "best", "exact"))
+    assert best.lossless
+    assert exact.lossless
+    assert (alone.ensemble, best.ensemble, exact.ensemble) == ("", "best", "exact")
     # The average is at least the eighth part of one transform's density, and the best transform is not above it.
     bits = 3 / 768
-    assert ensemble.reported_bpd <= alone.reported_bpd + bits
-    assert ensemble.reported_bpd - 1e-3 <= ensemble.pmf_bpd <= ensemble.reported_bpd + bits + 1e-3
+    assert best.reported_bpd == exact.reported_bpd <= alone.reported_bpd + bits
+    assert best.reported_bpd - 1e-3 <= best.pmf_bpd <= best.reported_bpd + bits + 1e-3
+    assert exact.pmf_bpd == pytest.approx(exact.reported_bpd, rel=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +68,7 @@ def test_an_ensemble_is_weighed_and_its_files_decode() -> None:
     ],
 )
 def test_an_evaluation_complains_of_numbers_that_disagree(change: dict[str, Any], words: str) -> None:
-    sound = Evaluation("m", False, "d", 1, 99, 3.0, 3.001, 3.002, 0.001, 1.0, 1.0, True, 1, 1, "")
+    sound = Evaluation("m", "", "d", 1, 99, 3.0, 3.001, 3.002, 0.001, 1.0, 1.0, True, 1, 1, "")
     complaint = dataclasses.replace(sound, **change).complaint()
     assert bool(complaint) == bool(words)
     assert re.search(words, complaint)
@@ -106,6 +108,18 @@ def test_eval_prints_one_object(checkpoint: Path, tmp_path: Path) -> None:
     # So few samples do not make up for the heads of the file: said, and the exit code is 1.
     assert done.exit_code == 1
     assert "where" in done.stderr
+
+
+def test_eval_takes_several_models_and_their_ensembles(checkpoint: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for number, image in enumerate(_images(2)):
+        Image.fromarray(image.transpose(1, 2, 0)).save(folder / f"{number:02}.png")
+    for name, mode in ((f"{checkpoint},{checkpoint}", ""), (f"best:{checkpoint}", "best")):
+        done = CliRunner().invoke(app, ["eval", name, "--data", str(folder), "--json", "-"])
+        found = json.loads(done.stdout)
+        assert (found["lossless"], found["ensemble"]) == (True, mode)
+        assert found["model"] == name.replace(str(checkpoint), "mine")
 
 
 def test_eval_of_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:

@@ -88,6 +88,22 @@ def test_a_model_in_a_folder_is_found_by_name_and_digest(models: Path, name: str
     assert np.array_equal(np.asarray(densezip.decompress(data)), picture)
 
 
+def test_several_models_and_ensembles_are_found_by_the_names_in_the_file(models: Path) -> None:
+    save(models / "other.safetensors", made("mcgsm", seed=1), "mcgsm")
+    picture = pictures(1, side=20)[0, 0][:, :13].copy()
+    for name in ("my-mcgsm,other", "best:my-mcgsm", "exact:my-mcgsm,other"):
+        data = densezip.compress(picture, model=name)
+        assert densezip.info(data).model == name
+        assert np.array_equal(np.asarray(densezip.decompress(data)), picture)
+    with pytest.raises(densezip.UsageError, match=r"my-mcgsm,my-vae: MCGSMs and RIDEs are averaged.*not Vae"):
+        densezip.compress(picture, model="my-mcgsm,my-vae")
+    with pytest.raises(densezip.UsageError, match="an ensemble over transforms of what is no autoregressive model"):
+        densezip.compress(picture, model="exact:my-vae")
+    (models / "other.safetensors").unlink()
+    with pytest.raises(densezip.UnknownModelError, match=f"{models}: nothing of the name other"):
+        densezip.decompress(data)
+
+
 def test_a_model_that_is_not_there_is_an_error_that_says_where_it_was_looked_for(
     models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,7 +117,7 @@ def test_a_model_that_is_not_there_is_an_error_that_says_where_it_was_looked_for
     with pytest.raises(densezip.UnknownModelError, match=rf"my-mcgsm \({digest}\).*not here.*{path}: has digest"):
         densezip.decompress(data)
     path.unlink()
-    with pytest.raises(densezip.UnknownModelError, match=f"{models}: nothing of that name"):
+    with pytest.raises(densezip.UnknownModelError, match=f"{models}: nothing of the name my-mcgsm"):
         densezip.decompress(data)
     other = models / "other.safetensors"
     other.write_bytes(kept)
@@ -115,7 +131,7 @@ def test_a_name_in_a_file_leads_out_of_no_folder(models: Path) -> None:
     from dataclasses import replace
 
     data = serialise(replace(container.header, model="../models/my-mcgsm"), [bytes(container.tile(0))])
-    with pytest.raises(densezip.UnknownModelError, match="nothing of that name"):
+    with pytest.raises(densezip.UnknownModelError, match="which is not here"):
         densezip.decompress(data)
 
 

@@ -138,7 +138,7 @@ def test_what_is_no_density_is_refused() -> None:
     with pytest.raises(densezip.UsageError, match="no latent variables"):
         measure(made("mcgsm"), pictures(2), iw_samples=2)
     with pytest.raises(densezip.UsageError, match="no autoregressive model"):
-        measure(made("vae"), pictures(2), ensemble=True)
+        measure(made("vae"), pictures(2), ensemble="best")
     with pytest.raises(densezip.UsageError, match="no density"):
         densezip.compress(pictures(1)[0, 0], model=torch.nn.Linear(2, 2))
 

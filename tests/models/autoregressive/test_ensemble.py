@@ -2,15 +2,12 @@ import math
 
 import pytest
 import torch
-from densezip.codec.entropy.codecs import Autoregressive, Codec
-from densezip.codec.entropy.pmf import Pmf
-from densezip.codec.entropy.rans import Message
 from densezip.codec.errors import UsageError
-from densezip.models.autoregressive.density import AutoregressiveModel
 from densezip.models.autoregressive.ensemble import (
     TRANSFORMS,
+    Ensemble,
     Mixture,
-    TransformCodec,
+    Mode,
     best_transform,
     ensemble_log_prob,
     transform,
@@ -19,7 +16,8 @@ from densezip.models.autoregressive.ensemble import (
 )
 from densezip.models.autoregressive.mcgsm import Mcgsm, McgsmConfig
 from densezip.models.autoregressive.ride import Ride, RideConfig
-from laws import check_codec
+from densezip.models.shapes import weights_digest
+from laws import check_model
 from scans import check_scan, pictures
 
 
@@ -35,27 +33,6 @@ def ride(channels: int = 1) -> Ride:
     made = Ride(RideConfig(channels=channels, radius=1, hidden=3, components=3, scales=1, features=2)).double()
     made.initialize(pictures(4, channels, 8, 8))
     return made
-
-
-def scan_codec(model: AutoregressiveModel, channels: int) -> "type[Codec[torch.Tensor]]":
-    """A codec of images of one size from a scan."""
-
-    def make(batch: int, height: int, width: int) -> Codec[torch.Tensor]:
-        scan = model.scan(batch, height, width)
-        size = channels * height * width
-        steps = [(torch.arange(batch)[:, None] * size + step).flatten() for step in scan.steps]
-
-        def pmf(step: int, known: torch.Tensor):  # type: ignore[no-untyped-def]
-            parameters = scan.parameters(step, known)
-
-            def part(first: int, stop: int) -> Pmf:
-                return scan.pmf(parameters[first:stop])
-
-            return part
-
-        return Autoregressive((batch, channels, height, width), steps, pmf)
-
-    return make  # type: ignore[return-value]
 
 
 def test_transforms_are_eight_and_undone() -> None:
@@ -80,28 +57,28 @@ def test_ensemble_is_the_average_density_and_the_same_for_every_transform() -> N
 
 
 @pytest.mark.parametrize("mode", ["best", "exact"])
-def test_transform_codec_gives_images_back_at_the_ensembles_rate(mode: str) -> None:
+def test_files_of_an_ensemble_take_its_rate_and_the_transforms(mode: Mode) -> None:
     model, x = mcgsm(), pictures(3, 1, 4, 5)
     with torch.no_grad():
         rates = transform_log_probs(model, x) / math.log(2)
-    codec = TransformCodec(
-        scan_codec(model, 1),
-        lambda y: transform_log_probs(model, y).detach(),
-        (3, 1, 4, 5),
-        mode,  # type: ignore[arg-type]
-    )
-    if mode == "exact":
-        bits = check_codec(codec, x, 8)
-        expected = -float((torch.logsumexp(rates * math.log(2), 0) / math.log(2) - 3).sum())
-    else:
-        message = Message.random(8, 4096)
-        before, begun = message.to_bytes(), message.bits
-        codec.push(message, x)
-        bits = message.bits - begun
-        assert torch.equal(codec.pop(message), x)
-        assert message.to_bytes() == before
-        expected = -float((rates.max(0).values - 3).sum())
+        average = -float(ensemble_log_prob(model, x).sum()) / math.log(2)
+    bits = check_model(Ensemble(model, mode), x, lanes=8)
+    expected = average if mode == "exact" else -float((rates.max(0).values - 3).sum())
+    # The bits that draw a transform, three of less than a bit each, are rounded to a grid.
     assert bits == pytest.approx(expected, abs=1)
+    assert average < expected + 1e-9
+
+
+def test_the_digest_of_an_ensemble_is_that_of_its_mode() -> None:
+    model = mcgsm()
+    assert len({weights_digest(found) for found in (model, Ensemble(model, "best"), Ensemble(model, "exact"))}) == 3
+
+
+def test_an_ensemble_of_a_model_that_takes_no_transposed_images_is_refused() -> None:
+    model = mcgsm()
+    model.size = (4, 5)
+    with pytest.raises(UsageError, match="transposed images for a model of 5x4 pixels"):
+        Ensemble(model)
 
 
 @pytest.mark.parametrize(("channels", "height", "width"), [(3, 4, 5), (1, 1, 4), (1, 1, 1)])

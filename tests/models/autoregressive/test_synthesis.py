@@ -90,6 +90,9 @@ def test_a_chains_records_are_those_of_its_images(kind: str) -> None:
         proposed += 3 * len(places)
     assert 0 < accepted < proposed == 90
     torch.testing.assert_close(chain.log_probs.sum(0), net.log_prob(chain.x))
+    before = [chain.states.clone(), *(memory.clone() for memory in chain.scan.memory)]
+    chain.look()
+    torch.testing.assert_close([chain.states, *chain.scan.memory], before)
 
 
 @pytest.mark.parametrize("kind", ["mcgsm", "ride"])
@@ -114,7 +117,7 @@ def test_metropolis_has_the_conditional_distribution_given_pixels_after_the_hole
 
 def test_two_missing_pixels_that_see_each_other_have_the_joint_distribution() -> None:
     net, hole = model("ride"), torch.zeros(2, 3, dtype=torch.bool)
-    hole[0, 0] = hole[0, 2] = True  # of one colour: proposed together
+    hole[0, 0] = hole[0, 2] = True
     x = torch.tensor([[0, 120, 0], [100, 120, 140]]).view(1, 1, 2, 3)
     tried = x.repeat(128 * 128, 1, 1, 1)
     values = torch.arange(0, 256, 2)
