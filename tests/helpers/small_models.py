@@ -15,6 +15,7 @@ from densezip.models.autoregressive.pixelcnn import PixelCNN, PixelCNNConfig
 from densezip.models.autoregressive.pixelcnnpp import PixelCNNPP, PixelCNNPPConfig
 from densezip.models.autoregressive.ride import Ride, RideConfig
 from densezip.models.flows.layers import Coupling, Flow, Squeeze, Standardize
+from densezip.models.latent.vae import Vae, VaeConfig
 from densezip.models.latent.variable import LatentVariable, Normal
 from densezip.models.likelihoods import LogisticFamily
 from densezip.models.shapes import ImageModel
@@ -37,44 +38,12 @@ def pictures(count: int, channels: int = 1, side: int = SIDE, seed: int = 0) -> 
 
 
 @dataclass(frozen=True)
-class VaeConfig:
-    """Of the one-layer VAE and of the hierarchy."""
+class HierarchyConfig:
+    """Of the two layers."""
 
     channels: int = 1
     latents: int = 4
     hidden: int = 32
-
-
-class Vae(LatentVariable):
-    """One layer of latents for images of 8 x 8."""
-
-    size = (SIDE, SIDE)
-    family = LogisticFamily()
-
-    def __init__(self, config: VaeConfig) -> None:
-        super().__init__()
-        self.config, self.channels = config, config.channels
-        inputs = config.channels * SIDE * SIDE
-        self.up = nn.Sequential(
-            nn.Linear(inputs, config.hidden), nn.Tanh(), nn.Linear(config.hidden, 2 * config.latents)
-        )
-        self.down = nn.Sequential(nn.Linear(config.latents, config.hidden), nn.Tanh(), nn.Linear(config.hidden, inputs))
-        self.log_scale = nn.Parameter(torch.full((1,), -2.0))
-
-    def features(self, x: Tensor) -> Tensor:
-        return self.up(x.to(self.log_scale.dtype).flatten(1) / 127.5 - 1)  # type: ignore[no-any-return]
-
-    def prior(self, above: Sequence[Tensor], batch: tuple[int, int, int]) -> Normal:
-        zeros = self.log_scale.new_zeros(batch[0], self.config.latents)
-        return zeros, zeros
-
-    def posterior(self, above: Sequence[Tensor], features: Any) -> Normal:
-        mean, log_scale = features.chunk(2, 1)
-        return mean, log_scale - 1
-
-    def likelihood(self, latents: Sequence[Tensor], batch: tuple[int, int, int]) -> Tensor:
-        mean = self.down(latents[0].to(self.log_scale.dtype)).view(batch[0], self.channels, *batch[1:])
-        return torch.stack([mean, self.log_scale.expand(mean.shape)], -1)
 
 
 class Hierarchy(LatentVariable):
@@ -85,7 +54,7 @@ class Hierarchy(LatentVariable):
     largest = 64
     family = LogisticFamily()
 
-    def __init__(self, config: VaeConfig) -> None:
+    def __init__(self, config: HierarchyConfig) -> None:
         super().__init__()
         self.config, self.channels = config, config.channels
         c, k, h = config.channels, config.latents, config.hidden
@@ -162,8 +131,9 @@ MODELS = {
     "ride": Small(Ride, RideConfig(channels=1, radius=1, hidden=4, components=2, scales=2, features=4)),
     "pixelcnn": Small(PixelCNN, PixelCNNConfig(channels=1, filters=4, layers=1, first=3)),
     "pixelcnn++": Small(PixelCNNPP, PixelCNNPPConfig(channels=1, filters=4, blocks=1, mixtures=2, reach=1)),
-    "vae": Small(Vae, VaeConfig()),
-    "hierarchy": Small(Hierarchy, VaeConfig(latents=2)),
+    "vae": Small(Vae, VaeConfig(side=SIDE, latents=4, filters=12, blocks=1, scales="channel")),
+    "maps": Small(Vae, VaeConfig(side=0, latents=1, filters=12, blocks=1, components=2)),
+    "hierarchy": Small(Hierarchy, HierarchyConfig(latents=2)),
     "affine": Small(SmallFlow, FlowConfig()),
     "additive": Small(SmallFlow, FlowConfig(additive=True)),
 }
@@ -195,8 +165,7 @@ def register(monkeypatch: Any) -> None:
     """Let the registry know those that are no models of the package."""
     monkeypatch.setitem(sys.modules, "densezip.models.small", sys.modules[__name__])
     for name, model, config, shape in (
-        ("vae", "Vae", "VaeConfig", "latent"),
-        ("hierarchy", "Hierarchy", "VaeConfig", "latent"),
+        ("hierarchy", "Hierarchy", "HierarchyConfig", "latent"),
         ("flow", "SmallFlow", "FlowConfig", "bijective"),
     ):
         monkeypatch.setitem(registry.MODELS, name, registry.Architecture("small", model, config, shape))
