@@ -31,7 +31,12 @@ Examples:
 """,
 )
 @click.argument("model", metavar="MODEL")
-@click.option("--data", required=True, metavar="SPEC", help="cifar10:PATH, mnist:PATH, deadleaves, or a folder.")
+@click.option(
+    "--data",
+    required=True,
+    metavar="SPEC",
+    help="cifar10:PATH, mnist:PATH, binarized-mnist:PATH, deadleaves, or a folder.",
+)
 @click.option("--split", default="test", show_default=True, type=click.Choice(["train", "validation", "test"]))
 @click.option("--limit", metavar="N", type=click.IntRange(min=1), help="The first N images only.")
 @click.option("--batch", default=100, show_default=True, metavar="N", type=click.IntRange(min=1), help="Images a file.")
@@ -47,7 +52,7 @@ Examples:
     default=0,
     metavar="K",
     type=click.IntRange(min=0),
-    help="Also the importance-weighted bound of a latent model by K samples: no file is so small.",
+    help="Also the importance-weighted bound of a latent model by 1, 2, 5, ... K samples: no file is so small.",
 )
 @click.option("--device", default="cpu", show_default=True, metavar="NAME", help="cpu, cuda, cuda:1 or auto.")
 @click.option(
@@ -129,6 +134,8 @@ def evaluate(
             click.echo(f"  one image each  {found.single_bpd:.5f}")
         if found.iw_bpd is not None:
             click.echo(f"  weighted bound  {found.iw_bpd:.5f}   (by {found.iw_samples} samples; not a size)")
+            for count, bpd in found.iw_curve[:-1]:
+                click.echo(f"    by {count:<10} {bpd:.5f}")
         click.echo(f"  seconds an image: {found.encode_s:.3f} to encode, {found.decode_s:.3f} to decode")
         click.echo(f"  peak memory: {found.peak_memory_bytes / 2**20:.0f} MiB; lossless: {found.lossless}")
         if report is not None:

@@ -34,6 +34,8 @@ CHECKPOINT = click.Path(exists=True, dir_okay=False, path_type=Path)
 LARGEST_SIDE = 65535
 GAP = 2
 """Pixels between the images of a sheet."""
+WIDE = 10
+"""Images of a row of reconstructions."""
 
 
 class Size(click.ParamType):  # type: ignore[type-arg, unused-ignore]
@@ -57,10 +59,12 @@ class Size(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 Examples:
   densezip sample ride-cifar10 --size 32x32 --count 16 -o sheet.png
   densezip sample out/best.safetensors --size 128x128 --temperature 0.9 -o texture.png
+  densezip sample vae-mnist --reconstruct mnist:tiles --count 20 -o again.png
+  densezip sample vae-mnist --interpolate mnist:tiles --count 8 --steps 10 -o ways.png
 """
 )
 @click.argument("model", metavar="MODEL")
-@click.option("--size", type=Size(), default="32x32", show_default=True, help="Height and width of an image.")
+@click.option("--size", type=Size(), help="Height and width of an image; 32x32, or the one size of the model.")
 @click.option("--seed", default=0, show_default=True, metavar="N", type=click.IntRange(min=0), help="Of the draws.")
 @click.option(
     "--temperature",
@@ -73,14 +77,31 @@ Examples:
 @click.option(
     "--count", default=1, show_default=True, metavar="N", type=click.IntRange(1, 4096), help="Images on the sheet."
 )
+@click.option(
+    "--reconstruct",
+    metavar="SPEC",
+    help="Instead: rows of test images, as for eval --data, above what their latents say of them.",
+)
+@click.option("--interpolate", metavar="SPEC", help="Instead: a row from a test image to the next, between latents.")
+@click.option(
+    "--steps",
+    default=8,
+    show_default=True,
+    metavar="N",
+    type=click.IntRange(2, 256),
+    help="Images of a row of --interpolate.",
+)
 @DEVICE
 @drawing_options
 def sample(
     model: str,
-    size: tuple[int, int],
+    size: tuple[int, int] | None,
     seed: int,
     temperature: float,
     count: int,
+    reconstruct: str | None,
+    interpolate: str | None,
+    steps: int,
     device: str,
     output: str,
     force: bool,
@@ -89,13 +110,27 @@ def sample(
 
     MODEL is a checkpoint: a path, or a name that `densezip models` lists. Several images are laid out on one sheet. The
     temperature is that of every sample's distribution for autoregressive models, and of the latents for others.
+
+    With --reconstruct or --interpolate, a model with latent variables draws expected images, no samples: of the
+    latents of test images, or on the way between two.
     """
+    if reconstruct and interpolate:
+        raise UsageError("--reconstruct or --interpolate, not both")
     drawing = Drawing(output, force=force)
 
     def work() -> Pixels:
-        from ..models.synthesis import sample as draw
+        from ..models import synthesis
 
-        return _sheet(draw(_density(model, device), count, *size, seed, temperature).numpy())
+        net = _density(model, device)
+        if reconstruct:
+            x = _images(net, reconstruct, count)
+            return _rows(_in_turn(_shown(net, x), _shown(net, synthesis.reconstruct(net, x)), WIDE))
+        if interpolate:
+            x = _images(net, interpolate, 2 * count)
+            ways = [synthesis.interpolate(net, a, b, steps) for a, b in zip(x[::2], x[1::2], strict=False)]
+            return _rows([_shown(net, way) for way in ways])
+        height, width = size or net.size or (32, 32)
+        return _sheet(_shown(net, synthesis.sample(net, count, height, width, seed, temperature)))
 
     drawing.write(_with_torch(work))
 
@@ -182,16 +217,50 @@ def _read(path: Path, mode: str) -> Pixels:
     return pixels if pixels.ndim == 3 else pixels[..., None]
 
 
+def _images(net: Any, spec: str, count: int) -> Any:
+    """The first test images of a specification, on the device of a model that takes them."""
+    from dataclasses import replace
+
+    import torch
+
+    from ..models.training.data import open_data
+    from ..models.training.objective import check_data
+
+    data = open_data(spec, "test")
+    data = replace(data, images=data.images[:count])
+    check_data(net, data)
+    return torch.from_numpy(data.images).to(next(net.parameters()).device)
+
+
+def _shown(net: Any, images: Any) -> Pixels:
+    """Images in levels, as pixels of 0 to 255."""
+    pixels: Pixels = (images.double() * (255 / (net.levels - 1))).round().clamp(0, 255).byte().cpu().numpy()
+    return pixels
+
+
+def _in_turn(first: Pixels, second: Pixels, wide: int) -> list[Pixels]:
+    """Rows of so many images, one of these above one of those."""
+    places = range(0, len(first), wide)
+    return [images[place : place + wide] for place in places for images in (first, second)]
+
+
 def _sheet(images: Pixels) -> Pixels:
     """Images [B, C, H, W] side by side, about as many rows as columns. [H, W, C]."""
     import numpy as np
 
-    count, channels, height, width = images.shape
-    columns = int(np.ceil(np.sqrt(count * height / width)))
-    columns = min(count, max(1, columns))
-    rows = -(-count // columns)
-    sheet = np.full((channels, rows * (height + GAP) - GAP, columns * (width + GAP) - GAP), 255, np.uint8)
-    for number, image in enumerate(images):
-        y, x = number // columns * (height + GAP), number % columns * (width + GAP)
-        sheet[:, y : y + height, x : x + width] = image
+    count, _, height, width = images.shape
+    columns = min(count, max(1, int(np.ceil(np.sqrt(count * height / width)))))
+    return _rows([images[place : place + columns] for place in range(0, count, columns)])
+
+
+def _rows(rows: list[Pixels]) -> Pixels:
+    """Rows of images, each [B, C, H, W], white where one is shorter. [H, W, C]."""
+    import numpy as np
+
+    (_, channels, height, width), columns = rows[0].shape, max(len(row) for row in rows)
+    sheet = np.full((channels, len(rows) * (height + GAP) - GAP, columns * (width + GAP) - GAP), 255, np.uint8)
+    for y, row in enumerate(rows):
+        for x, image in enumerate(row):
+            top, left = y * (height + GAP), x * (width + GAP)
+            sheet[:, top : top + height, left : left + width] = image
     return sheet.transpose(1, 2, 0)

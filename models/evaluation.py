@@ -68,6 +68,7 @@ class Evaluation:
         single_bpd: files of one image each, the first so many as were asked for; None where none were.
         iw_bpd: the importance-weighted bound of a latent model, None where it was not asked for. No file is so small.
         iw_samples: how many samples that takes of each image.
+        iw_curve: (number of samples, bound) for 1, 2, 5, 10, ... samples and for all, of the same draws.
     """
 
     model: str
@@ -90,6 +91,7 @@ class Evaluation:
     single_bpd: float | None = None
     iw_bpd: float | None = None
     iw_samples: int = 0
+    iw_curve: tuple[tuple[int, float], ...] = ()
 
     def complaint(self) -> str:
         """Why the three numbers cannot be trusted; empty where they agree."""
@@ -178,10 +180,12 @@ def measure(
             written, _ = weighed.write(image[None])
             lossless = lossless and np.array_equal(weighed.read(written), image[None].transpose(0, 2, 3, 1))
             found.append(8 * len(written) / image.size)
-        iw_nats = 0.0
-        if iw_samples and isinstance(weighed.model, LatentVariable):
+        counts = _counts(iw_samples)
+        iw_nats = torch.zeros(len(counts), dtype=torch.float64)
+        if counts and isinstance(weighed.model, LatentVariable):
             for x in torch.split(torch.from_numpy(images), batch):
-                iw_nats -= float(weighed.model.iw_bound(x.to(weighed.device), iw_samples).sum())
+                iw_nats -= weighed.model.iw_bounds(x.to(weighed.device), counts).sum(1).cpu()
+    curve = [float(value) for value in iw_nats / math.log(2) / images.size]
     unit = 1 if sys.platform == "darwin" else 1024
     return Evaluation(
         model=name,
@@ -202,9 +206,16 @@ def measure(
         shape=model.shape,
         initial_bpd=size.initial / images.size,
         single_bpd=sum(found) / len(found) if found else None,
-        iw_bpd=iw_nats / math.log(2) / images.size if iw_samples else None,
+        iw_bpd=curve[-1] if curve else None,
         iw_samples=iw_samples,
+        iw_curve=tuple(zip(counts, curve, strict=True)),
     )
+
+
+def _counts(most: int) -> list[int]:
+    """1, 2, 5, 10, 20, ... below a number, and the number; none for 0."""
+    steps = [m * 10**e for e in range(len(str(most))) for m in (1, 2, 5)]
+    return [*(n for n in steps if n < most), *([most] if most else [])]
 
 
 def _checked(model: ImageModel, images: Images | Tensor) -> Images:

@@ -39,6 +39,8 @@ MODELS: dict[str, Architecture] = {
     "mcgsm": Architecture("autoregressive.mcgsm", "Mcgsm", "McgsmConfig", "autoregressive"),
     "ride": Architecture("autoregressive.ride", "Ride", "RideConfig", "autoregressive"),
     "pixelcnn": Architecture("autoregressive.pixelcnn", "PixelCNN", "PixelCNNConfig", "autoregressive"),
+    "vae": Architecture("latent.vae", "Vae", "VaeConfig", "latent"),
+    "topdown": Architecture("latent.topdown", "TopDown", "TopDownConfig", "latent"),
 }
 
 

@@ -13,7 +13,7 @@ from .flows.bijective import Bijective
 from .latent.variable import LatentVariable
 from .shapes import ImageModel
 
-__all__ = ["inpaint", "sample"]
+__all__ = ["inpaint", "interpolate", "reconstruct", "sample"]
 
 
 def sample(model: ImageModel, count: int, height: int, width: int, seed: int = 0, temperature: float = 1.0) -> Tensor:
@@ -39,6 +39,38 @@ def sample(model: ImageModel, count: int, height: int, width: int, seed: int = 0
     if isinstance(model, LatentVariable | Bijective):
         return model.sample(count, height, width, seed, temperature)
     raise UsageError(f"no samples of a {type(model).__name__}; of the models in it there are")
+
+
+def reconstruct(model: ImageModel, x: Tensor) -> Tensor:
+    """What a model expects of images by the latents that it finds in them, in levels. [B, C, H, W].
+
+    Args:
+        model: with latent variables.
+        x: images. [B, C, H, W]
+
+    Raises:
+        UsageError: a model without latent variables.
+        UnsupportedImageError: images of other channels or sizes than the model's.
+    """
+    return _latent(model, x).reconstruct(x)
+
+
+def interpolate(model: ImageModel, first: Tensor, last: Tensor, steps: int) -> Tensor:
+    """What a model expects on the way from the latents of one image [C, H, W] to those of another: [steps, C, H, W].
+
+    Raises:
+        UsageError: a model without latent variables.
+        UnsupportedImageError: images of other channels or sizes than the model's.
+    """
+    return _latent(model, first[None]).interpolate(first, last, steps)
+
+
+def _latent(model: ImageModel, x: Tensor) -> LatentVariable:
+    """A model with latents, for images that it takes."""
+    if not isinstance(model, LatentVariable):
+        raise UsageError(f"a {type(model).__name__} has no latent variables to draw by")
+    model.check(x.shape[2], x.shape[3], x.shape[1])
+    return model
 
 
 def inpaint(

@@ -101,7 +101,7 @@ class Calibration:
         except RuntimeError:
             wide, shape = list(steps.shape), list(values.shape)
             raise DistributionError(f"a grid of shape {wide} for parameters of shape {shape}") from None
-        ratio = values.detach().double() * steps.reciprocal() + 0.5
+        ratio = values.detach().double().contiguous() * steps.reciprocal() + 0.5
         if not bool((ratio.abs() < _MOST_STEPS).all()):
             wrong = ~(ratio.abs() < _MOST_STEPS)
             place = [int(i) for i in wrong.nonzero()[0]]

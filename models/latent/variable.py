@@ -82,9 +82,11 @@ class LatentVariable(ImageModel):
     def likelihood(self, latents: Sequence[Tensor], batch: tuple[int, int, int]) -> Tensor:
         """Parameters of every sample, given all latents. [B, C, H, W, P]."""
 
-    def infer(self, x: Tensor, scale: float = 1.0) -> tuple[list[Tensor], list[Normal], list[Normal]]:
+    def infer(
+        self, x: Tensor, scale: float = 1.0, features: Any = None
+    ) -> tuple[list[Tensor], list[Normal], list[Normal]]:
         """Latents drawn from the posterior, with priors and posteriors of the layers; `scale` 0 takes the means."""
-        features, latents = self.features(x), list[Tensor]()
+        features, latents = self.features(x) if features is None else features, list[Tensor]()
         priors, posteriors = list[Normal](), list[Normal]()
         for _ in range(self.layers):
             priors.append(_within(self.prior(latents, (len(x), *x.shape[2:]))))
@@ -112,19 +114,28 @@ class LatentVariable(ImageModel):
         """See `ImageModel`: the `elbo`."""
         return self.elbo(x)
 
-    def log_weights(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Nats of p(x, z) / q(z | x) for one z of the posterior, [B], and that z."""
-        latents, priors, posteriors = self.infer(x)
+    def log_weights(self, x: Tensor, features: Any = None) -> tuple[Tensor, list[Tensor]]:
+        """Nats of p(x, z) / q(z | x) for one z of the posterior, [B], and that z; `features` where they are known."""
+        latents, priors, posteriors = self.infer(x, features=features)
         total = self.family.log_prob(self.likelihood(latents, (len(x), *x.shape[2:])), x).flatten(1).sum(1)
         for z, p, q in zip(latents, priors, posteriors, strict=True):
             total = total + (_log_normal(z, p) - _log_normal(z, q)).flatten(1).sum(1)
         return total, latents
 
     @torch.no_grad()
+    def iw_bounds(self, x: Tensor, counts: Sequence[int]) -> Tensor:
+        """Importance-weighted bounds by so many samples, in nats and float64: [len(counts), B]. No file is so small.
+
+        All are of the same draws: a bound by fewer samples than the most is the mean over groups of so many.
+        """
+        features = self.features(x)
+        weights = torch.stack([self.log_weights(x, features)[0].double() for _ in range(max(counts))])
+        groups = [weights[: len(weights) // k * k].view(-1, k, len(x)) for k in counts]
+        return torch.stack([(torch.logsumexp(g, 1) - math.log(g.shape[1])).mean(0) for g in groups])
+
     def iw_bound(self, x: Tensor, k: int) -> Tensor:
-        """The importance-weighted bound by k samples, in nats and float64: [B]. An evaluation: no file is so small."""
-        weights = torch.stack([self.log_weights(x)[0].double() for _ in range(k)])
-        return torch.logsumexp(weights, 0) - math.log(k)
+        """The bound by k samples: [B]."""
+        return self.iw_bounds(x, [k])[0]
 
     @torch.no_grad()
     def sample(self, count: int, height: int, width: int, seed: int = 0, temperature: float = 1.0) -> Tensor:
@@ -136,12 +147,7 @@ class LatentVariable(ImageModel):
             mean, log_scale = _within(self.prior(latents, (count, height, width)))
             noise = torch.randn(mean.shape, generator=random, dtype=mean.dtype).to(device)
             latents.append(mean + temperature * torch.exp(log_scale) * noise)
-        return self._drawn(self.likelihood(latents, (count, height, width)), random)
-
-    def _drawn(self, parameters: Tensor, random: torch.Generator) -> Tensor:
-        pmf = self.family.pmf(parameters.cpu().double().flatten(0, -2))
-        slots = torch.randint(0, 1 << pmf.precision, (parameters[..., 0].numel(),), generator=random)
-        return pmf.locate(slots).view(parameters.shape[:-1]).to(torch.uint8)
+        return self.family.draw(self.likelihood(latents, (count, height, width)), random)
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor) -> Tensor:
@@ -193,7 +199,7 @@ class LatentVariable(ImageModel):
                     torch.where(taken.to(z.device).view(-1, *[1] * (z.dim() - 1)), new, z)
                     for z, new in zip(latents, others, strict=True)
                 ]
-                drawn = self._drawn(self.likelihood(latents, (len(x), *x.shape[2:])), random).to(x.device)
+                drawn = self.family.draw(self.likelihood(latents, (len(x), *x.shape[2:])), random).to(x.device)
                 x = torch.where(mask, drawn, x)
         return x
 
@@ -311,5 +317,4 @@ class _TopDown:
     def _likelihood(self, calibration: Calibration, latents: Sequence[Tensor]) -> Codec[Tensor]:
         """Codec of the samples, flat."""
         parameters = self.model.likelihood([self._there(z) for z in latents], self._batch)
-        rows = parameters.cpu().flatten(0, -2)
-        return calibration.codec(rows, self.model.family.pmf, self.model.family.grid)
+        return self.model.family.codec(calibration.round(parameters.cpu(), self.model.family.grid))

@@ -5,6 +5,7 @@ A specification says what and where:
     cifar10:PATH       the official archive (cifar-10-python.tar.gz, cifar-10-binary.tar.gz) or its folder; a folder
                        of tile mosaics (train-0.webp, ..., test.webp) or one of them; a folder of 32x32 images
     mnist:PATH         the official idx files (.gz or not) in a folder; mosaics (train.png, test.png); image files
+    binarized-mnist:PATH  the same as 0 and 1: each sample above a threshold of its own, which is drawn once for ever
     deadleaves         synthetic, grey; deadleaves:size=64,count=2000 are the defaults
     PATH, folder:PATH  a folder of images, subfolders too: crops of `patch` pixels, or whole images of one size
 
@@ -31,6 +32,10 @@ __all__ = ["SPLITS", "Data", "open_data"]
 
 SPLITS = ("train", "validation", "test")
 VALIDATION = 1000
+BINARIZED = "binarized-mnist"
+THRESHOLD_SEED = 0
+"""Of the thresholds of binarized digits: with another they would be other data."""
+
 SUFFIXES = {".png", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pnm", ".bmp"}
 
 Pixels = NDArray[np.uint8]
@@ -41,7 +46,8 @@ class Data:
     """Images of one size.
 
     Attributes:
-        name: what they are, without where they were: "cifar10", "mnist", "deadleaves:size=64", the name of a folder.
+        name: what they are, without where they were: "cifar10", "mnist", "binarized-mnist", "deadleaves:size=64", the
+            name of a folder.
         split: "train", "validation" or "test".
         images: uint8 [N, C, H, W]
     """
@@ -77,22 +83,30 @@ def open_data(spec: str, split: str = "train", patch: int = 0, seed: int = 0) ->
     kind, colon, rest = spec.partition(":")
     if kind == "deadleaves":
         return Data(spec, split, _leaves(rest, split))
-    if colon and kind in {"cifar10", "mnist", "folder"}:
+    if colon and kind in {"cifar10", "mnist", BINARIZED, "folder"}:
         path = Path(rest).expanduser()
     else:
         kind, path = "folder", Path(spec).expanduser()
     if not path.exists():
-        known = "cifar10:PATH, mnist:PATH, deadleaves or a folder of images"
+        known = f"cifar10:PATH, mnist:PATH, {BINARIZED}:PATH, deadleaves or a folder of images"
         raise UsageError(f"no data at {path}: --data takes {known}")
     if kind == "folder":
         images = _folder(path, split, patch, seed)
     elif kind == "cifar10":
         images = _split(_known(path, split, cifar_arrays, (32, 32, 3)), split)
     else:
-        images = _split(_known(path, split, mnist_arrays, (28, 28, 1)), split)
+        found, apart = _known(path, split, mnist_arrays, (28, 28, 1))
+        images = _split((_binarized(found, split) if kind == BINARIZED else found, apart), split)
     if not len(images):
         raise UsageError(f"{spec} has no {split} images")
     return Data(path.name if kind == "folder" else kind, split, np.ascontiguousarray(images))
+
+
+def _binarized(images: Pixels, split: str) -> Pixels:
+    """1 with the probability of a sample's brightness, as in Salakhutdinov and Murray (2008), but once and for all."""
+    drawn = np.random.default_rng((THRESHOLD_SEED, split == "test"))
+    thresholds = drawn.integers(0, 255, images.shape, np.uint8)
+    return (images > thresholds).astype(np.uint8)
 
 
 def _split(images: tuple[Pixels, bool], split: str) -> Pixels:

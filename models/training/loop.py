@@ -32,7 +32,7 @@ from ..registry import build, make_config
 from ..shipped import find_checkpoint
 from .curve import Curve
 from .data import Data, open_data
-from .objective import Objective, batch_of, evaluate
+from .objective import Objective, batch_of, check_data, evaluate
 from .recipe import Recipe, read_config
 
 __all__ = ["Progress", "evaluate", "train_model"]
@@ -130,6 +130,7 @@ def train_model(
 
     Raises:
         UsageError: of the configuration or the data; a batch that the processes cannot share; nothing to resume.
+        UnsupportedImageError: images of other channels, sizes or levels than the model's.
         InputError: a checkpoint of another model or configuration, or of other data; no checkpoint to start from.
         OutputError: `out` cannot be written.
     """
@@ -150,6 +151,7 @@ def train_model(
         raise OutputError(f"{out}: {error.strerror}") from error
     torch.manual_seed(seed)
     model = build(name, values).to(where)
+    check_data(model, data)
     about = {
         "model": name,
         "config": as_plain(model.config),

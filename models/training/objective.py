@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...codec.errors import UsageError
+from ...codec.errors import UnsupportedImageError, UsageError
 from ..shapes import ImageModel
 from .data import Data
 from .recipe import Recipe
 
-__all__ = ["Objective", "batch_of", "evaluate"]
+__all__ = ["Objective", "batch_of", "check_data", "evaluate"]
 
 
 class Objective(nn.Module):
@@ -36,6 +36,18 @@ def _reported(model: nn.Module, x: Tensor) -> Tensor:
     found: Any = model
     nats: Tensor = found.bound(x) if isinstance(model, ImageModel) else found.log_prob(x)
     return -nats / x[0].numel()
+
+
+def check_data(model: nn.Module, data: Data) -> None:
+    """Refuses images that a model is not for, before it is trained.
+
+    Raises:
+        UnsupportedImageError: of other channels, or of a size or of levels that it does not take.
+    """
+    if isinstance(model, ImageModel):
+        model.check(data.images.shape[2], data.images.shape[3], data.images.shape[1])
+        if int(data.images.max()) >= model.levels:
+            raise UnsupportedImageError(f"samples up to {data.images.max()} for a model of {model.levels} levels")
 
 
 def batch_of(data: Data, recipe: Recipe, seed: int, step: int, place: tuple[int, int] = (0, 1)) -> Tensor:

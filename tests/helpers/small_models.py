@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +15,10 @@ from densezip.models.autoregressive.pixelcnn import PixelCNN, PixelCNNConfig
 from densezip.models.autoregressive.pixelcnnpp import PixelCNNPP, PixelCNNPPConfig
 from densezip.models.autoregressive.ride import Ride, RideConfig
 from densezip.models.flows.layers import Coupling, Flow, Squeeze, Standardize
-from densezip.models.latent.variable import LatentVariable, Normal
-from densezip.models.likelihoods import LogisticFamily
+from densezip.models.latent.topdown import TopDown, TopDownConfig
+from densezip.models.latent.vae import Vae, VaeConfig
 from densezip.models.shapes import ImageModel
-from torch import Tensor, nn
+from torch import nn
 
 __all__ = ["MODELS", "SIDE", "Small", "made", "pictures", "register", "trained"]
 
@@ -34,93 +34,6 @@ def pictures(count: int, channels: int = 1, side: int = SIDE, seed: int = 0) -> 
     values = level + slope[:, 0] * y + slope[:, 1] * x + random.normal(0, 4, (count, channels, side, side))
     found: np.ndarray[Any, np.dtype[np.uint8]] = np.clip(values, 0, 255).astype(np.uint8)
     return found
-
-
-@dataclass(frozen=True)
-class VaeConfig:
-    """Of the one-layer VAE and of the hierarchy."""
-
-    channels: int = 1
-    latents: int = 4
-    hidden: int = 32
-
-
-class Vae(LatentVariable):
-    """One layer of latents for images of 8 x 8."""
-
-    size = (SIDE, SIDE)
-    family = LogisticFamily()
-
-    def __init__(self, config: VaeConfig) -> None:
-        super().__init__()
-        self.config, self.channels = config, config.channels
-        inputs = config.channels * SIDE * SIDE
-        self.up = nn.Sequential(
-            nn.Linear(inputs, config.hidden), nn.Tanh(), nn.Linear(config.hidden, 2 * config.latents)
-        )
-        self.down = nn.Sequential(nn.Linear(config.latents, config.hidden), nn.Tanh(), nn.Linear(config.hidden, inputs))
-        self.log_scale = nn.Parameter(torch.full((1,), -2.0))
-
-    def features(self, x: Tensor) -> Tensor:
-        return self.up(x.to(self.log_scale.dtype).flatten(1) / 127.5 - 1)  # type: ignore[no-any-return]
-
-    def prior(self, above: Sequence[Tensor], batch: tuple[int, int, int]) -> Normal:
-        zeros = self.log_scale.new_zeros(batch[0], self.config.latents)
-        return zeros, zeros
-
-    def posterior(self, above: Sequence[Tensor], features: Any) -> Normal:
-        mean, log_scale = features.chunk(2, 1)
-        return mean, log_scale - 1
-
-    def likelihood(self, latents: Sequence[Tensor], batch: tuple[int, int, int]) -> Tensor:
-        mean = self.down(latents[0].to(self.log_scale.dtype)).view(batch[0], self.channels, *batch[1:])
-        return torch.stack([mean, self.log_scale.expand(mean.shape)], -1)
-
-
-class Hierarchy(LatentVariable):
-    """Two layers of latents from the top down, for images of any size that is a multiple of 4."""
-
-    layers = 2
-    multiple = 4
-    largest = 64
-    family = LogisticFamily()
-
-    def __init__(self, config: VaeConfig) -> None:
-        super().__init__()
-        self.config, self.channels = config, config.channels
-        c, k, h = config.channels, config.latents, config.hidden
-        self.up = nn.ModuleList([nn.Conv2d(c, h, 2, stride=2), nn.Conv2d(h, h, 2, stride=2)])
-        self.top = nn.Conv2d(h, 2 * k, 1)
-        self.grow = nn.ConvTranspose2d(k, h, 2, stride=2)
-        self.middle = nn.Conv2d(h, 2 * k, 1)
-        self.change = nn.Conv2d(2 * h, 2 * k, 1)
-        self.out = nn.ConvTranspose2d(h + k, c, 2, stride=2)
-        self.log_scale = nn.Parameter(torch.full((1,), -2.0))
-
-    def features(self, x: Tensor) -> list[Tensor]:
-        low = torch.tanh(self.up[0](x.to(self.log_scale.dtype) / 127.5 - 1))
-        return [torch.tanh(self.up[1](low)), low]
-
-    def prior(self, above: Sequence[Tensor], batch: tuple[int, int, int]) -> Normal:
-        if not above:
-            zeros = self.log_scale.new_zeros(batch[0], self.config.latents, batch[1] // 4, batch[2] // 4)
-            return zeros, zeros
-        mean, log_scale = self.middle(torch.tanh(self.grow(above[0].to(self.log_scale.dtype)))).chunk(2, 1)
-        return mean, log_scale
-
-    def posterior(self, above: Sequence[Tensor], features: Any) -> Normal:
-        if not above:
-            mean, log_scale = self.top(features[0]).chunk(2, 1)
-            return mean, log_scale - 1
-        state = torch.tanh(self.grow(above[0].to(self.log_scale.dtype)))
-        mean, log_scale = self.middle(state).chunk(2, 1)
-        by, ratio = self.change(torch.cat([state, features[1]], 1)).chunk(2, 1)
-        return mean + by, log_scale + ratio - 1
-
-    def likelihood(self, latents: Sequence[Tensor], batch: tuple[int, int, int]) -> Tensor:
-        state = torch.tanh(self.grow(latents[0].to(self.log_scale.dtype)))
-        mean = self.out(torch.cat([state, latents[1].to(state.dtype)], 1))
-        return torch.stack([mean, self.log_scale.expand(mean.shape)], -1)
 
 
 @dataclass(frozen=True)
@@ -162,8 +75,9 @@ MODELS = {
     "ride": Small(Ride, RideConfig(channels=1, radius=1, hidden=4, components=2, scales=2, features=4)),
     "pixelcnn": Small(PixelCNN, PixelCNNConfig(channels=1, filters=4, layers=1, first=3)),
     "pixelcnn++": Small(PixelCNNPP, PixelCNNPPConfig(channels=1, filters=4, blocks=1, mixtures=2, reach=1)),
-    "vae": Small(Vae, VaeConfig()),
-    "hierarchy": Small(Hierarchy, VaeConfig(latents=2)),
+    "vae": Small(Vae, VaeConfig(side=SIDE, latents=4, filters=12, blocks=1, scales="channel")),
+    "maps": Small(Vae, VaeConfig(side=0, latents=1, filters=12, blocks=1, components=2)),
+    "topdown": Small(TopDown, TopDownConfig(channels=1, scales=2, layers=1, latents=2, filters=12, components=1)),
     "affine": Small(SmallFlow, FlowConfig()),
     "additive": Small(SmallFlow, FlowConfig(additive=True)),
 }
@@ -194,9 +108,5 @@ def trained(name: str, steps: int = 60, **changes: Any) -> Any:
 def register(monkeypatch: Any) -> None:
     """Let the registry know those that are no models of the package."""
     monkeypatch.setitem(sys.modules, "densezip.models.small", sys.modules[__name__])
-    for name, model, config, shape in (
-        ("vae", "Vae", "VaeConfig", "latent"),
-        ("hierarchy", "Hierarchy", "VaeConfig", "latent"),
-        ("flow", "SmallFlow", "FlowConfig", "bijective"),
-    ):
+    for name, model, config, shape in (("flow", "SmallFlow", "FlowConfig", "bijective"),):
         monkeypatch.setitem(registry.MODELS, name, registry.Architecture("small", model, config, shape))

@@ -17,7 +17,7 @@ from laws import check_model
 from numpy.typing import NDArray
 from small_models import MODELS, SIDE, made, pictures, trained
 
-LATENT = ["vae", "hierarchy"]
+LATENT = ["vae", "maps", "topdown"]
 FLOWS = ["affine", "additive"]
 
 
@@ -149,7 +149,7 @@ def test_what_is_no_density_is_refused() -> None:
         ("mcgsm", pictures(2, channels=3), "images of 3 channels for a Mcgsm of 1"),
         ("vae", pictures(2, side=12), "12x12 pixels for a model of 8x8"),
         ("vae", pictures(2, side=6), "6x6 pixels for a Vae, which takes 8x8"),
-        ("hierarchy", pictures(2, side=6), "which takes multiples of 4"),
+        ("topdown", pictures(2, side=6), "which takes multiples of 4"),
         ("vae", pictures(2)[:0], "uint8"),
         ("vae", pictures(2).astype(np.float32), "float32"),
     ],
@@ -173,7 +173,7 @@ def test_weights_that_are_no_numbers_are_refused(kind: str) -> None:
 def test_a_posterior_that_breaks_down_is_kept_within_bounds() -> None:
     model = made("vae")
     with torch.no_grad():
-        model.up[-1].bias[4:] = 1e6
+        model.to_latents.bias[4:] = 1e6
     assert bool(model.elbo(torch.from_numpy(pictures(2))).isfinite().all())
     picture = pictures(1)[0, 0]
     assert np.array_equal(
