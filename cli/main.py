@@ -27,6 +27,7 @@ from .sources import DENSEZIP_SUFFIX
 from .thumbnail import thumbnail
 from .train import train
 from .version import version_option
+from .view import view
 
 __all__ = ["app", "main"]
 
@@ -124,6 +125,7 @@ Examples:
   densezip decompress photo.png.dz -o photo.webp
   densezip info photo.png.dz                size, model, metadata
   densezip test -r packed                   decode and check, write nothing
+  densezip view photo.png.dz                look at it in a browser
   densezip report photo.png -o report.html  sizes, times, where the bits went
   cat photo.png | densezip compress - > photo.png.dz
 
@@ -173,6 +175,7 @@ for command in (
     sample,
     inpaint,
     batch,
+    view,
     thumbnail,
     desktop_install,
 ):

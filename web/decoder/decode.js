@@ -42,7 +42,7 @@ export class Decoder {
         const picture = decodeTiles(header, coder, progress, wanted.heat);
         const bytes = new Uint8Array(picture.samples.buffer, picture.samples.byteOffset, picture.samples.byteLength);
         check(sameBytes(blake2b(bytes, 8), header.checksum), "the picture came out wrong: its checksum is another");
-        return { header, ...picture };
+        return { header, chunks: header.chunks, ...picture };
     }
 
     /** What decodes the tiles of a header: (tile, shape, depth, progress, bits) -> samples. */
