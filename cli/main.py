@@ -35,6 +35,7 @@ COMMANDS = {
     "sample": ("sample", "sample"),
     "inpaint": ("sample", "inpaint"),
     "batch": ("shards", "batch"),
+    "view": ("view", "view"),
     "thumbnail": ("thumbnail", "thumbnail"),
     "desktop-install": ("desktop", "desktop_install"),
 }
@@ -143,6 +144,7 @@ Examples:
   densezip decompress photo.png.dz -o photo.webp
   densezip info photo.png.dz                size, model, metadata
   densezip test -r packed                   decode and check, write nothing
+  densezip view photo.png.dz                look at it in a browser
   densezip report photo.png -o report.html  sizes, times, where the bits went
   cat photo.png | densezip compress - > photo.png.dz
 

@@ -20,7 +20,7 @@ from .targets import STDOUT_FILES, Targets
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["thumbnail"]
+__all__ = ["cached", "decoded", "thumbnail"]
 
 LARGEST_SIZE = 4096
 JPEG = ("jpg", "jpeg", "jpe", "jfif")
@@ -57,7 +57,7 @@ def thumbnail(source: str, output: str, size: int) -> None:
     target = targets.claim(given, output)
     small = cached(Path(source), size)
     if small is None:
-        small = _decoded(given.load(most_bytes(DEFAULT_MAX_PIXELS), check_magic).data, size)
+        small = decoded(given.load(most_bytes(DEFAULT_MAX_PIXELS), check_magic).data, size)
     file = BytesIO()
     small.save(file, "PNG")
     try:
@@ -92,7 +92,7 @@ def cached(path: Path, size: int) -> Image.Image | None:
     return None
 
 
-def _decoded(data: bytes, size: int) -> Image.Image:
+def decoded(data: bytes, size: int) -> Image.Image:
     """The picture, made small.
 
     Raises:

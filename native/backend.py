@@ -29,7 +29,7 @@ __all__ = [
     "prepare_metadata_for_build_wheel",
 ]
 
-FOLDERS = (*ROOMS, "cli", "native", "plugins", "shards", "tests")
+FOLDERS = (*ROOMS, "cli", "native", "plugins", "shards", "tests", "web")
 """Folders at the root that a source archive holds, beside the files there that are listed next."""
 
 FILES = (

@@ -1,5 +1,8 @@
 """Compiles the C files of the rooms into one plain shared library: `python native/build.py` does it inside a checkout.
 
+`python native/build.py --wasm` compiles those of the decoders for the page in `web`, where the result is kept in Git: so
+an installation needs no compiler that knows WebAssembly.
+
 The library needs no Python headers and no C library, so one wheel serves every Python of a platform. Where the
 processor has instruction sets of several generations, files named `*.kernels.c` are compiled once for each of them;
 `DZ_KERNEL` in codec/native.h tells the copies apart, and codec/native.py chooses among them when the program runs.
@@ -20,7 +23,18 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-__all__ = ["ROOMS", "Compiler", "CompilerError", "compile_library", "find_compiler", "library_name", "needs_zig"]
+__all__ = [
+    "ROOMS",
+    "Compiler",
+    "CompilerError",
+    "compile_library",
+    "compile_wasm",
+    "digest",
+    "find_compiler",
+    "library_name",
+    "needs_zig",
+    "wasm_sources",
+]
 
 ROOMS = ("codec", "models")
 """Folders in which every C file belongs to the library."""
@@ -48,6 +62,28 @@ FLAGS = (
     "-Wall",
     "-Wextra",
     "-Wno-psabi",
+)
+
+WASM_FILE = "web/core.wasm"
+
+WASM_ROOMS = ("codec/*", "codec/entropy/range*", "codec/images/jpeg/*", "models/**/*")
+"""Where the files lie that decode pixels and coefficients."""
+
+WASM_TARGET = (
+    "-target",
+    "wasm32-freestanding",
+    # What every browser with vectors of 128 bits has, too.
+    "-mcpu=generic+simd128+bulk_memory+sign_ext+nontrapping_fptoint+mutable_globals",
+)
+
+WASM_LINK = (
+    "-nostdlib",
+    "-Wl,--no-entry",
+    "-Wl,--export-dynamic",
+    # Where the memory begins that is the page's to share out, above the stack.
+    "-Wl,--export=__heap_base",
+    "-Wl,-z,stack-size=1048576",
+    "-Wl,--strip-all",
 )
 
 LEVELS = {1: "x86-64", 3: "x86-64-v3", 4: "x86-64-v4"}
@@ -166,10 +202,16 @@ def sources(root: Path) -> list[Path]:
     return sorted(files, key=lambda file: file.relative_to(root).as_posix())
 
 
-def digest(root: Path) -> int:
-    """A number that changes with any of the sources; codec/native.py computes it likewise."""
+def wasm_sources(root: Path) -> list[Path]:
+    """The C files and headers of `WASM_ROOMS`, in the same order everywhere."""
+    files = {file for room in WASM_ROOMS for file in root.glob(room) if file.suffix in (".c", ".h")}
+    return sorted(files, key=lambda file: file.relative_to(root).as_posix())
+
+
+def digest(root: Path, files: list[Path] | None = None) -> int:
+    """A number that changes with any of the files, by default all sources; codec/native.py computes it likewise."""
     number = 0
-    for file in sources(root):
+    for file in sources(root) if files is None else files:
         number = zlib.crc32(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes(), number)
     return number
 
@@ -215,11 +257,36 @@ def compile_library(root: Path, target: Path, extra: tuple[str, ...] = (), sanit
     return target / library.name
 
 
+def compile_wasm(root: Path, target: Path) -> Path:
+    """Compile the decoders to the WebAssembly module `target`: the same bytes on every machine, by zig alone.
+
+    Raises:
+        CompilerError: `ZIG` is not installed, or there is an error in a source.
+    """
+    zig = [sys.executable, "-m", "ziglang"]
+    found = subprocess.run([*zig, "version"], capture_output=True, check=False, text=True).stdout.strip()
+    if found != ZIG.partition("==")[2]:
+        raise CompilerError(f"zig {found or 'is missing'} where {ZIG} is needed: `pip install {ZIG}`")
+    compiler, files = Compiler([*zig, "cc"], zig=True), wasm_sources(root)
+    common = [*WASM_TARGET, *FLAGS, f"-DDZ_SOURCES={digest(root, files)}u", "-DDZ_LEVEL=1"]
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        jobs, objects = [], []
+        for number, source in enumerate(file for file in files if file.suffix == ".c"):
+            objects.append(str(work / f"{number}.o"))
+            jobs.append([*common, "-c", str(source), "-o", objects[-1]])
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(lambda job: compiler.run(job, work / "cache"), jobs))
+        compiler.run([*WASM_TARGET, *WASM_LINK, *objects, "-o", str(work / "core.wasm")], work / "cache")
+        shutil.copyfile(work / "core.wasm", target)
+    return target
+
+
 def main() -> None:
     """Compile into the checkout that this file is in."""
     root = Path(__file__).resolve().parent.parent
     try:
-        print(compile_library(root, root))
+        print(compile_wasm(root, root / WASM_FILE) if sys.argv[1:] == ["--wasm"] else compile_library(root, root))
     except CompilerError as error:
         raise SystemExit(f"error: {error}") from error
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ...codec.images.jpeg.frame import Frame, Rows
     from ...codec.images.jpeg.scans import Planes
 
-__all__ = ["MODELS", "coder_for_effort", "coder_of_header", "taps"]
+__all__ = ["MODELS", "coder_for_effort", "coder_of_header", "digest_of", "taps"]
 
 REVISION = 1
 """Counts the changes of the compiled model that change what a file means."""
@@ -79,7 +79,7 @@ def _weights(name: str) -> list[NDArray[np.float32]]:
     return read_weights(_read(f"{name}.weights"), MODELS[name].inputs)
 
 
-def _digest(name: str) -> bytes:
+def digest_of(name: str) -> bytes:
     """The first bytes of a hash of all that determines what a model says."""
     known = FILES["taps.npy"], FILES[f"{name}.weights"]
     return hashlib.sha256(f"{REVISION} {name} {MODELS[name]!r} {known!r}".encode()).digest()[:4]
@@ -126,7 +126,7 @@ def _coder(name: str) -> SegmentCoder:
     ) -> None:
         run(frames, planes, parts, progress, data)
 
-    return SegmentCoder(name, _digest(name), encode, decode)
+    return SegmentCoder(name, digest_of(name), encode, decode)
 
 
 def coder_for_effort(effort: int) -> SegmentCoder:
@@ -140,7 +140,7 @@ def coder_of_header(name: str, digest: bytes) -> SegmentCoder:
     Raises:
         UnknownModelError: its model is not here.
     """
-    if name in MODELS and _digest(name) == digest:
+    if name in MODELS and digest_of(name) == digest:
         return _coder(name)
-    known = ", ".join(f"{name} ({_digest(name).hex()})" for name in MODELS)
+    known = ", ".join(f"{name} ({digest_of(name).hex()})" for name in MODELS)
     raise UnknownModelError(f"coded by model {name} ({digest.hex()}); this program knows {known}")

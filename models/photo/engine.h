@@ -86,6 +86,11 @@ INLINE Doubles above(Doubles x, double bound) { return (Doubles)MAX_DOUBLES(x, (
 INLINE Doubles below(Doubles x, double bound) { return (Doubles)MIN_DOUBLES(x, (Doubles){} + bound); }
 INLINE Floats above_floats(Floats x, float bound) { return (Floats)MAX_FLOATS(x, (Floats){} + bound); }
 INLINE Floats below_floats(Floats x, float bound) { return (Floats)MIN_FLOATS(x, (Floats){} + bound); }
+#elif defined(__wasm_simd128__)
+INLINE Doubles above(Doubles x, double bound) { return (Doubles)__builtin_wasm_pmax_f64x2((Doubles){} + bound, x); }
+INLINE Doubles below(Doubles x, double bound) { return (Doubles)__builtin_wasm_pmin_f64x2((Doubles){} + bound, x); }
+INLINE Floats above_floats(Floats x, float bound) { return (Floats)__builtin_wasm_pmax_f32x4((Floats){} + bound, x); }
+INLINE Floats below_floats(Floats x, float bound) { return (Floats)__builtin_wasm_pmin_f32x4((Floats){} + bound, x); }
 #else
 INLINE Doubles above(Doubles x, double bound) { return select_doubles(x > bound, x, (Doubles){} + bound); }
 INLINE Doubles below(Doubles x, double bound) { return select_doubles(x < bound, x, (Doubles){} + bound); }

@@ -19,7 +19,10 @@
 
 /* The sums over pairs: of the lower halves' product and of the upper halves'. */
 INLINE Ints pair_products(Ints a, Ints b) {
-#if !defined(__x86_64__)
+#if defined(__wasm_simd128__)
+    typedef int16_t Halves __attribute__((vector_size(16)));
+    return (Ints)__builtin_wasm_dot_s_i32x4_i16x8((Halves)a, (Halves)b);
+#elif !defined(__x86_64__)
     const Ints low = ((Ints)((Uints)a << 16) >> 16) * ((Ints)((Uints)b << 16) >> 16);
     return (Ints)((Uints)low + (Uints)((a >> 16) * (b >> 16)));
 #elif VECTOR == 64

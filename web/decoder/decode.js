@@ -1,0 +1,89 @@
+/* Files to pictures: which decoder takes which payload, and the checksum over all that comes out.
+
+   Runs in a worker of the page and in Node. Nothing here touches a document. */
+
+import { blake2b } from "./blake2b.js";
+import { boxes, MODEL, parse } from "./container.js";
+import { Core } from "./core.js";
+import { check, DensezipError, UnsupportedError } from "./errors.js";
+import { sameBytes } from "./fields.js";
+import { PhotoModel } from "./phototile.js";
+
+export const MOST_PIXELS = 2 ** 28;
+
+/** Decodes files, one after the other, with one core and with models that are loaded once. */
+export class Decoder {
+    /** @param {function(string): Promise<Uint8Array>} load - gives a file of the page by its path */
+    constructor(load) {
+        this.load = load;
+        this.models = new Map();
+    }
+
+    async prepare() {
+        if (this.core) return;
+        const [core, tables] = await Promise.all([this.load("core.wasm"), this.load("tables.json")]);
+        this.tables = JSON.parse(new TextDecoder().decode(tables));
+        this.core = await Core.load(core);
+    }
+
+    /**
+     * @param {Uint8Array} data - a whole .dz file
+     * @param {function(number)} progress - is told the fraction done
+     * @param {{heat: boolean}} wanted - whether the bits of each sample are, too
+     * @returns {Promise<{header: object, samples: Uint8Array|Uint16Array, bits: ?Float32Array, detail: string}>}
+     */
+    async decode(data, progress, wanted = { heat: false }) {
+        const header = parse(data);
+        await this.prepare();
+        if (header.width * header.height > MOST_PIXELS) {
+            throw new DensezipError(`an image of ${header.width} by ${header.height} pixels; this page shows up to ${MOST_PIXELS}`);
+        }
+        const coder = await this.coderOf(header);
+        const picture = decodeTiles(header, coder, progress, wanted.heat);
+        const bytes = new Uint8Array(picture.samples.buffer, picture.samples.byteOffset, picture.samples.byteLength);
+        check(sameBytes(blake2b(bytes, 8), header.checksum), "the picture came out wrong: its checksum is another");
+        return { header, chunks: header.chunks, ...picture };
+    }
+
+    /** What decodes the tiles of a header: (tile, shape, depth, progress, bits) -> samples. */
+    async coderOf(header) {
+        if (header.kind === MODEL) {
+            const model = await this.photoModel(header);
+            return { decode: model.decode.bind(model), measures: "sample" };
+        }
+        throw new UnsupportedError(`a payload of kind ${header.kind}`);
+    }
+
+    async photoModel(header) {
+        const file = PhotoModel.file(this.tables.photo, header);
+        if (!this.models.has(file)) {
+            this.models.set(file, new PhotoModel(this.core, this.tables.photo, header.model, await this.load(file)));
+        }
+        return this.models.get(file);
+    }
+}
+
+/** All tiles of a picture, in their places. */
+function decodeTiles(header, coder, progress, heat) {
+    const { width, height, channels, sampleBytes } = header;
+    const samples = new (sampleBytes > 1 ? Uint16Array : Uint8Array)(width * height * channels);
+    const bits = heat ? new Float32Array(samples.length) : null;
+    let done = 0;
+    const advance = (pixels) => progress(Math.min(1, (done += pixels) / (width * height)));
+    boxes(header).forEach((box, number) => {
+        const shape = { height: box.height, width: box.width, channels };
+        const measured = heat && coder.measures ? new Float32Array(box.height * box.width * channels) : null;
+        const data = header.tile(number);
+        const tile = coder.decode(data, shape, 8 * sampleBytes, advance, measured);
+        place(tile, samples, box, width, channels);
+        if (measured) place(measured, bits, box, width, channels);
+        else if (heat) place(new Float32Array(tile.length).fill((8 * data.length) / tile.length), bits, box, width, channels);
+    });
+    return { samples, bits, detail: heat ? (coder.measures ?? "tile") : "" };
+}
+
+function place(tile, whole, { top, left, height, width }, columns, channels) {
+    for (let y = 0; y < height; y++) {
+        whole.set(tile.subarray(y * width * channels, (y + 1) * width * channels), ((top + y) * columns + left) * channels);
+    }
+}
