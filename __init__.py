@@ -115,7 +115,9 @@ def compress(
 
     Args:
         image: path of an image file, the bytes of one, a file object open for reading bytes, a PIL image, or a uint8 or
-            uint16 array [H, W] or [H, W, C] with C = 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGBA).
+            uint16 array [H, W] or [H, W, C] with C = 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGBA). Other arrays are
+            coded plane by plane, each plane with others as context where that helps: [..., H, W], or [..., H, W, C]
+            where C is less than H and W; bool, integers of 8 to 64 bits, floats of 16, 32 or 64.
         effort: 1 (fast), 5 or 9 (small). Of the others, 2 and 3 count as 1, 4 and 6 as 5, 7 and 8 as 9.
         threads: number of tiles coded at once; 0 for all processors.
         strip: True drops the metadata that does not change how the image looks; orientation, colour profile, gamma and
@@ -179,7 +181,12 @@ def compress(
 
         return rendered_coder(height, width, depth)
 
-    data = encode_picture(taken.picture, photo, indexed, rendered, threads, progress, taken.source)
+    from .codec.images.sheets import grouped, is_sheet
+
+    picture = taken.picture
+    if is_sheet(picture):
+        picture = grouped(picture, lambda part: len(encode_picture(part, photo, indexed, rendered, threads, None)))
+    data = encode_picture(picture, photo, indexed, rendered, threads, progress, taken.source)
     if taken.data is not None and len(taken.data) < len(data):
         data = min(data, store(taken.picture, taken.data, taken.extension, lossy=False), key=len)
     if progress is not None:
@@ -222,9 +229,11 @@ def decompress(
     """
     container = open_container(source, threads, max_pixels, progress)
     from .codec.images.picture import to_image
+    from .codec.images.sheets import array_of, is_sheet
 
     stored = stored_file(container, threads, max_pixels, progress)
-    return to_image(picture_of(container, stored, threads, (model, device), max_pixels, progress, region=region))
+    picture = picture_of(container, stored, threads, (model, device), max_pixels, progress, region=region)
+    return array_of(picture) if is_sheet(picture) else to_image(picture)
 
 
 def export(
@@ -266,13 +275,15 @@ def export(
     from .codec.images.imagewrite import convert, format_of_extension, own_format
     from .codec.images.source import beyond, beyond_whole, put_together
 
-    own = header.stored_format or header.source_format
+    own = header.stored_format or header.source_format or ("npy" if header.is_sheet else "")
     wanted = (extension or own or "png").lower().removeprefix(".")
     same = region is None and bool(own) and (extension is None or own_format(wanted, own))
     stored = stored_file(container, threads, max_pixels, progress)
     if stored is not None and same:
         return Exported(stored, own)
-    if (not same or header.remainder is None) and (region is None or extension is not None):
+    if header.is_sheet and wanted != "npy":
+        raise OutputFormatError(f"an array that is no image: npy can hold it, {wanted} cannot")
+    if not header.is_sheet and (not same or header.remainder is None) and (region is None or extension is not None):
         format_of_extension(wanted)  # before the work, not after it
     picture = picture_of(
         container, stored, threads, (model, device), max_pixels, progress, with_metadata=not same, region=region

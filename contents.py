@@ -7,7 +7,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
 from .codec.arguments import check_callables, check_number
-from .codec.errors import LimitError, UnsupportedImageError
+from .codec.errors import LimitError, UnsupportedImageError, UsageError
 from .codec.file.container import Container, Header, Payload, check_magic, parse
 from .codec.file.inputs import bytes_of, most_bytes
 from .codec.file.region import region_of
@@ -77,6 +77,8 @@ def picture_of(
 
     if stored is not None:
         return part_of(stored_picture(header, stored, max_pixels), region)
+    if header.is_sheet and region is not None:
+        raise UsageError("a region of an array that is no image: decompress it, and take a part of that")
     part = region_of(region, header.width, header.height)
 
     def known(header: Header) -> Coder:

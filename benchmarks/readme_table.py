@@ -1,4 +1,4 @@
-"""Writes the tables of measured results into the README or a page, from the JSON of `photos.py`, `coding.py` or `models.py`.
+"""Writes tables of measured results into the README or a page, from the JSON of `photos.py`, `coding.py`, `models.py`.
 
 python benchmarks/readme_table.py benchmarks/photos.json README.md --plot benchmarks/photos.png
 python benchmarks/readme_table.py benchmarks/photos.json docs/reproduce.md

@@ -19,6 +19,7 @@ from ..errors import (
 )
 from ..fields import Reader, text, varint
 from ..images.modes import (
+    ARRAY_CHUNK,
     CHANNELS,
     CHECKSUM_BYTES,
     MODES,
@@ -45,13 +46,14 @@ __all__ = [
 ]
 
 MAGIC = b"\x89DZ\n"
-FORMAT_VERSION = 5
+FORMAT_VERSION = 6
 OLDEST_VERSION = 2
 # A file has the oldest version that says what it says: coded batches came with version 3, with version 4 the file that
-# an image came from, with version 5 recoded JPEG files and chained tiles.
+# an image came from, with version 5 recoded JPEG files and chained tiles, with version 6 arrays of other kinds.
 BATCH_VERSION = 3
 SOURCE_VERSION = 4
 RECODED_VERSION = 5
+ARRAY_VERSION = 6
 
 CRC_BYTES = 4
 DIGEST_BYTES = 4
@@ -151,6 +153,11 @@ class Header:
         return 2 if self.mode.endswith(";16") else 1
 
     @property
+    def is_sheet(self) -> bool:
+        """Whether the picture is the planes of an array that is no image."""
+        return bool(self.array_ndim) and any(name == ARRAY_CHUNK for name, _ in self.chunks)
+
+    @property
     def tiles(self) -> int:
         """Number of tiles."""
         if self.payload is Payload.FILE:
@@ -231,6 +238,8 @@ def serialise(header: Header, tiles: Sequence[bytes]) -> bytes:
 
 
 def _version(header: Header) -> int:
+    if header.is_sheet:
+        return ARRAY_VERSION
     small_png = header.payload is Payload.PNG and header.sample_bytes == 1
     if header.payload in (Payload.JPEG, Payload.CHAINED):
         return RECODED_VERSION

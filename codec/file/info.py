@@ -15,6 +15,7 @@ __all__ = ["Exported", "Info", "describe"]
 # Names for the PNG chunks that most files have; other chunks keep their own.
 NAMES = {
     "PLTE": "palette",
+    "arRy": "array",
     "tRNS": "transparency",
     "iCCP": "icc",
     "eXIf": "exif",
@@ -53,7 +54,8 @@ class Info:
         mode: "1", "L", "LA", "RGB", "RGBA", "P", "I;16" (16-bit grey), "LA;16", "RGB;16" or "RGBA;16".
         depth: bits per sample in the source: 1, 2, 4, 8 or 16.
         channels: samples per pixel; 1 for a palette image.
-        source: "image", or "array" where `decompress` gives an ndarray.
+        source: "image", or "array" where `decompress` gives an ndarray. Of one that is no image, width, height and mode
+            are those of the sheet that its planes lie on.
         payload: "model", "webp", "png", "stored", "batch", "jpeg", "chained", or "file": one that was not looked
             into, whose width, height, depth, channels and bpsp are 0 and whose mode is empty.
         jpeg: of a JPEG file its quality as libjpeg counts it, sampling, and whether it is progressive; else None.

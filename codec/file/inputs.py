@@ -168,14 +168,17 @@ def take_in(image: object, strip: bool | str, max_pixels: int) -> Input:
     from PIL import Image
 
     from ..images import imagefile
-    from ..images.picture import from_array, from_pil, left_out
+    from ..images.picture import from_array, from_pil, is_image, left_out
+    from ..images.sheets import samples_of, sheet_of
 
     if isinstance(image, np.ndarray):
-        height, width = image.shape[:2] if image.ndim >= 2 else (0, 0)
-        imagefile.check_pixels(width, height, max_pixels)
         if isinstance(image, np.ma.MaskedArray):
             raise UnsupportedImageError("a masked array: fill it first, for its mask is not kept")
-        return Input(from_array(image))
+        if is_image(image):
+            imagefile.check_pixels(image.shape[1], image.shape[0], max_pixels)
+            return Input(from_array(image))
+        imagefile.check_pixels(*samples_of(image), max_pixels)
+        return Input(sheet_of(image))
     if isinstance(image, Image.Image):
         imagefile.check_pixels(*image.size, max_pixels)
         picture = from_pil(image)

@@ -20,6 +20,7 @@ from .modes import Chunk
 from .opaque import OPAQUE
 from .picture import Picture, to_image
 from .png.contents import TEXTS, profile_of, text_of
+from .sheets import array_of, is_sheet
 
 __all__ = ["Converted", "convert", "format_of_extension", "own_format", "write"]
 
@@ -108,6 +109,10 @@ def convert(picture: Picture, extension: str) -> Converted:
     Raises:
         OutputFormatError: the format is not known, or cannot hold these pixels.
     """
+    if extension == "npy" and is_sheet(picture):
+        file = BytesIO()
+        np.save(file, array_of(picture), allow_pickle=False)
+        return Converted(file.getvalue(), "npy", ())
     kind = format_of_extension(extension)
     data, back = _written(picture, kind, pam=extension.lower().removeprefix(".") == "pam")
     return Converted(data, extension.lower().removeprefix("."), _lost(picture, back, kind))

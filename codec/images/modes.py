@@ -1,6 +1,7 @@
 """The kinds of pixels, and what names what lies beside them. Standard library only."""
 
 __all__ = [
+    "ARRAY_CHUNK",
     "CHANNELS",
     "CHECKSUM_BYTES",
     "LOOK",
@@ -36,6 +37,9 @@ def file_of_format(extension: str) -> str:
 
 Chunk = tuple[str, bytes]
 """Metadata: the name and the data of a PNG chunk."""
+
+# What an array was whose planes are a picture, see `sheets.py`.
+ARRAY_CHUNK = "arRy"
 
 # Metadata that changes how a picture looks: profile, gamma, primaries, coding-independent code points, the light of the
 # display that it was made on. (Orientation does, too, and is a part of EXIF.)

@@ -30,6 +30,7 @@ __all__ = [
     "digest",
     "from_array",
     "from_pil",
+    "is_image",
     "left_out",
     "to_image",
 ]
@@ -110,6 +111,12 @@ def digest(data: bytes | memoryview) -> bytes:
     return hashlib.blake2b(data, digest_size=CHECKSUM_BYTES).digest()
 
 
+def is_image(array: npt.NDArray[Any]) -> bool:
+    """Whether an array is [H, W] or [H, W, C] with C from 1 to 4, uint8 or uint16."""
+    channels = 1 if array.ndim == 2 else array.shape[-1] if array.ndim == 3 else 0
+    return (channels, array.dtype.newbyteorder("=")) in MODES_OF_CHANNELS
+
+
 def from_array(array: npt.NDArray[Any]) -> Picture:
     """A picture of an array [H, W] or [H, W, C], uint8 or uint16; no copy is made of a contiguous one.
 
@@ -117,7 +124,7 @@ def from_array(array: npt.NDArray[Any]) -> Picture:
         UnsupportedImageError: another dtype, or another shape.
     """
     pixels = array[:, :, None] if array.ndim == 2 else array
-    if pixels.ndim != 3 or (pixels.shape[2], pixels.dtype.newbyteorder("=")) not in MODES_OF_CHANNELS:
+    if not is_image(array):
         raise UnsupportedImageError(
             f"an array of shape {list(array.shape)} and type {array.dtype}: "
             "wanted uint8 or uint16, [H, W] or [H, W, C] with C from 1 to 4"
