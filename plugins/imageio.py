@@ -53,7 +53,7 @@ class DensezipPlugin(PluginV3):
             raise InitializationError(f"densezip writes {EXTENSION} files")
 
     def read(self, *, index: int | EllipsisType = 0, threads: int = 0) -> npt.NDArray[Any]:
-        """The samples [H, W] or [H, W, C]; with `...` as the index, [1, H, W, ...].
+        """The samples [H, W] or [H, W, C], or an array of another kind; with `...` as the index, [1, H, W, ...].
 
         Raises:
             IndexError: another index than 0.
@@ -71,11 +71,14 @@ class DensezipPlugin(PluginV3):
         yield self.read(**options)
 
     def write(self, ndimage: Any, *, effort: int = 5, threads: int = 0) -> bytes | None:
-        """Write one image [H, W] or [H, W, C]: bool, uint8 or uint16. Returns the bytes where the target is `<bytes>`.
+        """Write one image [H, W] or [H, W, C], of any number of channels and type of numbers that is coded.
+
+        Returns:
+            The bytes where the target is `<bytes>`.
 
         Raises:
             ValueError: several images.
-            DensezipError: samples of another type.
+            DensezipError: samples of a type that is not coded.
         """
         pixels = np.asarray(ndimage)
         if pixels.ndim == 4 and pixels.shape[0] == 1:
@@ -92,14 +95,16 @@ class DensezipPlugin(PluginV3):
     def properties(self, index: int | EllipsisType = 0) -> ImageProperties:
         """Shape and type of what `read` gives."""
         _check_index(index)
-        about = info(self._packed)
+        about, header = info(self._packed), parse(self._packed).header
+        batch = index is ...
+        if header.is_sheet:
+            array = np.asarray(decompress(self._packed))
+            shape, dtype = array.shape, array.dtype
+            return ImageProperties((1, *shape) if batch else shape, dtype, 1 if batch else None, batch)
         channels, dtype = about.channels, np.dtype(np.uint16 if about.depth == 16 else np.uint8)
         if about.mode == "P":
             channels = 4 if self._image().has_transparency_data else 3
-        shape: tuple[int, ...] = (about.height, about.width)
-        if channels > 1 or parse(self._packed).header.array_ndim == 3:
-            shape += (channels,)
-        batch = index is ...
+        shape = (about.height, about.width, channels)[: 3 if channels > 1 or header.array_ndim == 3 else 2]
         return ImageProperties(
             shape=(1, *shape) if batch else shape,
             dtype=np.dtype(bool) if about.mode == "1" else dtype,

@@ -19,6 +19,7 @@ from numcodecs.abc import Codec
 from numcodecs.compat import ensure_bytes, ensure_contiguous_ndarray_like, ndarray_copy
 from numcodecs.registry import register_codec
 
+from .. import UnsupportedImageError
 from .chunks import decode_chunk, encode_chunk
 
 __all__ = ["Densezip"]
@@ -38,11 +39,21 @@ class Densezip(Codec):  # type: ignore[misc]
         self.effort, self.threads = effort, threads
 
     def encode(self, buf: Any) -> bytes:
-        """The bytes of a chunk."""
-        return encode_chunk(np.asarray(buf), self.effort, self.threads)
+        """The bytes of a chunk.
+
+        Raises:
+            UnsupportedImageError: see `check_chunks`; or the numbers are in the other order of bytes, which `decode`
+                could not give back, for it is not told the type.
+        """
+        chunk = np.asarray(buf)
+        if not chunk.dtype.isnative:
+            raise UnsupportedImageError(
+                f"chunks of {chunk.dtype.str}: make an array of {chunk.dtype.newbyteorder().str}"
+            )
+        return encode_chunk(chunk, self.effort, self.threads)
 
     def decode(self, buf: Any, out: Any = None) -> Any:
-        """The chunk [H, W] or [H, W, C], into `out` where that is given."""
+        """The chunk, into `out` where that is given."""
         pixels: npt.NDArray[Any] = decode_chunk(ensure_bytes(buf), self.threads)
         return pixels if out is None else ndarray_copy(pixels, ensure_contiguous_ndarray_like(out))
 

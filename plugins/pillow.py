@@ -54,6 +54,8 @@ class DensezipImageFile(ImageFile.ImageFile):
                 raise UnsupportedImageError(
                     f"a {header.stored_format} file that was kept whole; densezip.export gives it back"
                 )
+            if header.is_sheet:
+                raise UnsupportedImageError("an array that is no image; densezip.decompress gives it")
             if header.mode not in PIL_MODES:
                 raise UnsupportedImageError(
                     f"mode {header.mode}, which Pillow does not have; densezip.decompress gives an array"

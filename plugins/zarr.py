@@ -58,7 +58,7 @@ class DensezipCodec(ArrayBytesCodec):
         """Refuse an array whose chunks cannot be coded, when it is made.
 
         Raises:
-            ValueError: they are no images, or their samples are neither uint8 nor uint16.
+            ValueError: they have fewer than two dimensions, or numbers of a kind that is not coded.
         """
         try:
             check_chunks(tuple(getattr(chunk_grid, "chunk_shape", shape)), dtype.to_native_dtype())

@@ -19,7 +19,7 @@ from ..fields import Reader, varint
 from .modes import ARRAY_CHUNK, Chunk
 from .picture import MODES_OF_CHANNELS, Array, Picture
 
-__all__ = ["array_of", "grouped", "is_sheet", "samples_of", "sheet_of"]
+__all__ = ["array_of", "check_kind", "grouped", "is_sheet", "samples_of", "sheet_of"]
 
 # The code of a type is its position: never reorder.
 TYPES = ("b1", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8")
@@ -84,16 +84,25 @@ def is_sheet(picture: Picture) -> bool:
     return bool(picture.array_ndim) and any(name == ARRAY_CHUNK for name, _ in picture.chunks)
 
 
-def _description(array: npt.NDArray[Any]) -> Sheet:
-    """How an array goes on a sheet, its planes by themselves; raises as `sheet_of`."""
-    what = f"an array of shape {list(array.shape)} and type {array.dtype}"
-    dtype = f"{array.dtype.kind}{array.dtype.itemsize}"
-    if dtype not in TYPES:
+def check_kind(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
+    """The one of `TYPES` that a type is.
+
+    Raises:
+        UnsupportedImageError: fewer than two dimensions, none of some extent, or numbers of another kind.
+    """
+    what, name = f"an array of shape {list(shape)} and type {dtype}", f"{dtype.kind}{dtype.itemsize}"
+    if name not in TYPES:
         raise UnsupportedImageError(f"{what}: wanted bool, integers of 8 to 64 bits, or floats of 16, 32 or 64")
-    if not 2 <= array.ndim <= MOST_DIMENSIONS:
+    if not 2 <= len(shape) <= MOST_DIMENSIONS:
         raise UnsupportedImageError(f"{what}: wanted [H, W], and up to {MOST_DIMENSIONS - 2} dimensions more")
-    if 0 in array.shape:
+    if 0 in shape:
         raise UnsupportedImageError(f"{what} has no pixels")
+    return name
+
+
+def _description(array: npt.NDArray[Any]) -> Sheet:
+    """How an array goes on a sheet, its planes by themselves; raises as `check_kind`."""
+    dtype = check_kind(array.shape, array.dtype)
     last = array.ndim > 2 and array.shape[-1] < min(array.shape[-3:-1])
     divisor = _divisor(array) if array.dtype.kind == "f" else 0
     sheet = Sheet(dtype, array.shape, last, divisor, narrow=False, group=1)
@@ -120,11 +129,7 @@ def samples_of(array: npt.NDArray[Any]) -> tuple[int, int]:
 
 
 def sheet_of(array: npt.NDArray[Any]) -> Picture:
-    """The sheet of an array, its planes by themselves.
-
-    Raises:
-        UnsupportedImageError: fewer than two dimensions, none of some extent, or numbers of another kind.
-    """
+    """The sheet of an array, its planes by themselves; raises as `check_kind`."""
     sheet = _description(array)
     return _laid_out(_planes(array, sheet), sheet)
 

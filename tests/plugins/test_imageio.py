@@ -47,8 +47,8 @@ def test_metadata_is_read(tmp_path: Path) -> None:
 def test_what_is_no_single_image_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="one image"):
         iio.imwrite(tmp_path / "a.dz", np.zeros((2, 5, 5, 3), np.uint8))
-    with pytest.raises(densezip.UnsupportedImageError, match="float"):
-        iio.imwrite(tmp_path / "a.dz", np.zeros((5, 5)))
+    with pytest.raises(densezip.UnsupportedImageError, match="complex"):
+        iio.imwrite(tmp_path / "a.dz", np.zeros((5, 5), complex))
     iio.imwrite(tmp_path / "a.dz", array(3), effort=1)
     with pytest.raises(IndexError):
         iio.imread(tmp_path / "a.dz", index=1)
@@ -57,3 +57,12 @@ def test_what_is_no_single_image_is_refused(tmp_path: Path) -> None:
 def test_other_formats_are_left_to_others(tmp_path: Path) -> None:
     iio.imwrite(tmp_path / "a.png", array(3))
     assert np.array_equal(iio.imread(tmp_path / "a.png"), array(3))
+
+
+def test_arrays_of_another_kind_come_back(tmp_path: Path) -> None:
+    floats = np.linspace(-1, 1, 5 * 7 * 6, dtype=np.float32).reshape(7, 6, 5)
+    iio.imwrite(tmp_path / "a.dz", floats, effort=1)
+    assert np.array_equal(iio.imread(tmp_path / "a.dz"), floats)
+    found = iio.improps(tmp_path / "a.dz")
+    assert (found.shape, found.dtype) == (floats.shape, floats.dtype)
+    assert "mode" in iio.immeta(tmp_path / "a.dz")
