@@ -40,7 +40,7 @@ from densezip.models.evaluation import measure
 from densezip.models.shapes import ImageModel
 from densezip.models.shipped import entries, find_checkpoint
 from densezip.models.training.data import open_data
-from photos import coders
+from peers import coders
 from PIL import Image
 
 PEERS = ("PNG", "WebP", "JPEG XL 9", "densezip 9")

@@ -14,38 +14,23 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import densezip
-import imagecodecs
 import numpy as np
-import numpy.typing as npt
 from densezip.codec.file.container import parse
 from densezip.models.photo import measure_bits, model_for_effort, tile_shape
+from peers import Coder, Pixels, coders, webp_like
 from PIL import Image
-
-Pixels = npt.NDArray[np.uint8]
 
 REFERENCE = "JPEG XL 9"
 HERE = Path(__file__).parent
 GAP_IMAGES = 4  # of about so many, evenly spaced, the model's own code length is measured
 PACKAGES = ("densezip", "imagecodecs", "numpy", "pillow")
-
-
-@dataclass(frozen=True)
-class Coder:
-    """A way to make bytes of pixels [H, W] or [H, W, C] and back."""
-
-    name: str
-    encode: Callable[[Pixels], bytes]
-    decode: Callable[[bytes], Pixels]
-    effort: int | None = None
-    threads: int = 1
 
 
 @dataclass
@@ -78,81 +63,6 @@ class Figure:
         if self.value > self.bar:
             return "MISSED"
         return "aim" if self.aim is not None and self.value <= self.aim else "bar"
-
-
-def pillow_encode(pixels: Pixels, **options: Any) -> bytes:
-    file = BytesIO()
-    Image.fromarray(pixels).save(file, **options)
-    return file.getvalue()
-
-
-def pillow_decode(data: bytes) -> Pixels:
-    with Image.open(BytesIO(data)) as image:
-        return np.asarray(image)
-
-
-def webp_like(again: Pixels, pixels: Pixels) -> Pixels:
-    """What WebP cannot say: that an image is grey, and that it has an alpha channel which is opaque everywhere."""
-    if pixels.ndim == 2 and again.ndim == 3 and (again == again[..., :1]).all():
-        return again[..., 0]
-    if pixels.shape[2:] == (4,) and again.shape[2:] == (3,):
-        return np.dstack([again, np.full_like(again[..., 0], 255)])
-    return again
-
-
-def subtract_green(pixels: Pixels, sign: int) -> Pixels:
-    """JPEG-LS's own reversible colour transform (HP1), which its library leaves to the caller; modulo 256."""
-    if pixels.ndim < 3 or pixels.shape[-1] < 3:
-        return pixels
-    changed = pixels.copy()
-    shift = (pixels[..., 1] - np.uint8(128)) * np.uint8(sign % 256)
-    changed[..., 0] -= shift
-    changed[..., 2] -= shift
-    return changed
-
-
-def jpegxl(effort: int) -> Coder:
-    return Coder(
-        f"JPEG XL {effort}",
-        lambda pixels: bytes(imagecodecs.jpegxl_encode(pixels, lossless=True, effort=effort, numthreads=1)),
-        lambda data: np.asarray(imagecodecs.jpegxl_decode(data, numthreads=1)),
-    )
-
-
-def densezip_coder(effort: int, threads: int) -> Coder:
-    return Coder(
-        f"densezip {effort}" if threads == 1 else f"densezip {effort}, {threads or os.cpu_count()} threads",
-        lambda pixels: densezip.compress(pixels, effort=effort, threads=threads),
-        lambda data: np.asarray(densezip.decompress(data, threads=threads)),
-        effort,
-        threads,
-    )
-
-
-def coders(efforts: Iterable[int], threads: Iterable[int]) -> list[Coder]:
-    return [
-        Coder("PNG", lambda pixels: pillow_encode(pixels, format="PNG", optimize=True), pillow_decode),
-        Coder(
-            "JPEG 2000",
-            lambda pixels: bytes(
-                imagecodecs.jpeg2k_encode(pixels, 0, codecformat="J2K", reversible=True, numthreads=1)
-            ),
-            lambda data: np.asarray(imagecodecs.jpeg2k_decode(data, numthreads=1)),
-        ),
-        Coder(
-            "JPEG-LS",
-            lambda pixels: bytes(imagecodecs.jpegls_encode(subtract_green(pixels, 1), 0)),
-            lambda data: subtract_green(np.asarray(imagecodecs.jpegls_decode(data)), -1),
-        ),
-        Coder(
-            "WebP",
-            lambda pixels: pillow_encode(pixels, format="WEBP", lossless=True, quality=100, method=6, exact=True),
-            pillow_decode,
-        ),
-        jpegxl(7),
-        jpegxl(9),
-        *(densezip_coder(effort, count) for count in threads for effort in efforts),
-    ]
 
 
 def load(folder: Path, limit: int | None) -> dict[str, Pixels]:
@@ -368,6 +278,7 @@ def main() -> None:
     parser.add_argument("--threads", type=numbers, default=[1, 0], metavar="1,0", help="0 is all processors")
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N images")
     parser.add_argument("--memory", type=numbers, default=[], metavar="5", help="efforts to measure memory of")
+    parser.add_argument("--best-jpegxl", action="store_true", help="also JPEG XL by the best settings of cjxl")
     options = parser.parse_args()
 
     images = load(options.folder, options.limit)
@@ -375,7 +286,7 @@ def main() -> None:
     warm = next(iter(images.values()))[:16, :16].copy()
     for effort in options.efforts:
         densezip.decompress(densezip.compress(warm, effort=effort))
-    results = [measure(coder, images) for coder in coders(options.efforts, options.threads)]
+    results = [measure(coder, images) for coder in coders(options.efforts, options.threads, best=options.best_jpegxl)]
     single = {result.effort: result for result in results if result.effort is not None and result.threads == 1}
     report: dict[str, Any] = {
         "images": {name: list(pixels.shape) for name, pixels in images.items()},

@@ -3,21 +3,27 @@
     python benchmarks/startup.py --json startup.json
 
 Times are the least of several runs, of the processor (the command's and the system's for it) and of the clock. A
-machine that is busy with other things adds to both, to the clock's more.
+machine that is busy with other things adds to both, to the clock's more. For a first run, the packages are copied to a
+new folder, compiled as pip does it, and dropped from memory, with what no other process uses of Python's own library.
 """
 
 import argparse
+import compileall
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
+from collections.abc import Iterable
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 from typing import NamedTuple
 
+import densezip
 import numpy as np
 from PIL import Image
 
@@ -41,9 +47,9 @@ def picture(height: int, width: int) -> Image.Image:
     return Image.fromarray(np.clip(np.rint(noisy), 0, 255).astype(np.uint8))
 
 
-def run(arguments: list[str], caches: Path) -> Seconds:
-    """Time a Python that keeps its compiled modules in a folder of its own."""
-    environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(caches)}
+def run(arguments: list[str], **settings: str) -> Seconds:
+    """Time a Python with settings in its environment."""
+    environment = {**os.environ, **settings}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     before, began = os.times(), time.perf_counter()
     subprocess.run([sys.executable, *arguments], check=True, env=environment)
@@ -53,9 +59,8 @@ def run(arguments: list[str], caches: Path) -> Seconds:
 
 
 def least(arguments: list[str], caches: Path, runs: int) -> Seconds:
-    """The least times of several runs after one that does not count."""
-    run(arguments, caches)
-    found = [run(arguments, caches) for _ in range(runs)]
+    """The least times of several runs, which keep compiled modules in a folder, after one that does not count."""
+    found = [run(arguments, PYTHONPYCACHEPREFIX=str(caches)) for _ in range(runs + 1)][1:]
     return Seconds(min(each.clock for each in found), min(each.processor for each in found))
 
 
@@ -83,6 +88,40 @@ def installed() -> dict[str, int]:
     return sizes
 
 
+def install(folder: Path) -> None:
+    """Copy densezip and all that it needs into a new folder, where nobody else uses them, with compiled modules."""
+    packages: dict[str, Distribution] = {}
+    needed("densezip", packages)
+    for name, found in packages.items():
+        for file in found.files or [] if name != "densezip" else []:
+            if ".." not in file.parts and Path(str(file.locate())).is_file():
+                (folder / file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(str(file.locate()), folder / file)
+    outside = shutil.ignore_patterns(".*", "__pycache__", "build", "tests", "benchmarks")
+    shutil.copytree(Path(densezip.__file__).parent, folder / "densezip", ignore=outside)
+    compileall.compile_dir(folder, quiet=2)
+    os.sync()  # what was not written yet cannot be dropped
+
+
+def forget(files: Iterable[Path]) -> None:
+    """Drop files from the system's memory, but for what other processes have mapped."""
+    for file in files:
+        if file.is_file() and hasattr(os, "posix_fadvise"):
+            with file.open("rb") as opened:
+                os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def first_and_second(arguments: list[str], folder: Path, runs: int) -> list[float]:
+    """How much longer a run takes that finds nothing in memory than the next: of the clock, and of the processor."""
+    install(folder)
+    # Without the site's packages, so that there are only those of the folder.
+    pairs = []
+    for _ in range(runs):
+        forget([*folder.rglob("*"), *Path(sysconfig.get_path("stdlib")).rglob("*.pyc")])
+        pairs.append([run(["-S", *arguments], PYTHONPATH=str(folder)) for _ in range(2)])
+    return [min(first[kind] for first, _ in pairs) / min(second[kind] for _, second in pairs) for kind in (0, 1)]
+
+
 def measure(runs: int, side: int) -> dict[str, object]:
     """All figures, by name."""
     with tempfile.TemporaryDirectory() as name:
@@ -96,10 +135,7 @@ def measure(runs: int, side: int) -> dict[str, object]:
 
         nothing = least(["-c", "pass"], folder / "caches", runs)
         start = least(compress(small), folder / "caches", runs)
-        # A first run finds no compiled module; pip compiles all of them, so a user's is quicker than this.
-        first = [run(compress(large), folder / f"new{number}") for number in range(runs)]
-        second = [run(compress(large), folder / f"new{number}") for number in range(runs)]
-    ratio = [min(each[kind] for each in first) / min(each[kind] for each in second) for kind in (0, 1)]
+        ratio = first_and_second(compress(large), folder / "new", runs)
     sizes = installed()
     return {
         "small_picture_over_pass": {"clock": start.clock - nothing.clock, "cpu": start.processor - nothing.processor},

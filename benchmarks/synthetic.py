@@ -21,7 +21,8 @@ import numpy.typing as npt
 from densezip.codec.file.container import parse
 from densezip.codec.file.payload import WEBP_SETTINGS
 from generated import pictures
-from photos import PACKAGES, Coder, densezip_coder, jpegxl, numbers, pillow_decode, pillow_encode, processor, webp_like
+from peers import Coder, densezip_coder, jpegxl, pillow_decode, pillow_encode, webp_like
+from photos import PACKAGES, numbers, processor
 
 Pixels = npt.NDArray[Any]
 
