@@ -16,7 +16,7 @@ from .observe import Observations, observe
 from .shape import ModelSpec
 from .weights import CODING_ORDER
 
-__all__ = ["Report", "Source", "gather", "image_files", "sources_of"]
+__all__ = ["Report", "Source", "gather", "image_files", "planes", "sources_of", "strip_of"]
 
 Report = Callable[[str], None]
 
@@ -55,7 +55,7 @@ def sources_of(files: list[Path], histories: bool) -> list[Source]:
     return sources
 
 
-def _planes(source: Source, channels: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+def planes(source: Source, channels: int, rng: np.random.Generator) -> NDArray[np.uint8]:
     """An image in coding order, [H, W, C]."""
     with Image.open(source.file) as image:
         pixels = np.asarray(image.convert("RGB"))
@@ -75,6 +75,15 @@ def _turned(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.u
     return pixels
 
 
+def strip_of(source: Source, channels: int, strip: float, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Whole rows of an image, turned, of about `strip` pixels; in coding order, [H, W, C]."""
+    pixels = _turned(planes(source, channels, rng), rng)
+    height, width, _ = pixels.shape
+    rows = max(8, round(min(height, strip / width)))
+    top = int(rng.integers(0, max(1, height - rows + 1)))
+    return np.ascontiguousarray(pixels[top : top + rows])
+
+
 def gather(
     sources: list[Source],
     spec: ModelSpec,
@@ -89,11 +98,7 @@ def gather(
     area = 0.0
     share = min(1.0, samples / sum(min(strip, source.pixels) for source in sources))
     for number, source in enumerate(sources):
-        pixels = _turned(_planes(source, channels, rng), rng)
-        height, width, _ = pixels.shape
-        rows = max(8, round(min(height, strip / width)))
-        top = int(rng.integers(0, max(1, height - rows + 1)))
-        pixels = np.ascontiguousarray(pixels[top : top + rows])
+        pixels = strip_of(source, channels, strip, rng)
         keep = np.repeat(rng.random(-(-pixels.shape[0] // 4)) < share, 4)[: pixels.shape[0]]
         parts.append(observe(pixels, spec, keep))
         area += pixels.shape[0] * pixels.shape[1]

@@ -25,6 +25,7 @@ from torch import Tensor
 from ...codec.errors import InputError, OutputError, UsageError
 from .gathering import Report, gather, image_files, sources_of
 from .observe import Observations
+from .refine import Refining, refine
 from .shape import ModelSpec, NetShape
 from .torchnet import PhotoNet, mixture_nats
 from .weights import GROUPS, MODELS, table_line
@@ -65,10 +66,6 @@ class Recipe:
     every: int = 2000
     validation: int = 13
     moments: int = 400
-
-
-REFINING = Recipe(samples=(5_000_000, 1_500_000), epochs=(8,), rate=7e-4, every=1000)
-"""Of weights that are trained: one round, at a lower rate."""
 
 
 def _nats(net: PhotoNet, data: Observations, index: Any) -> Tensor:
@@ -265,6 +262,7 @@ def train_photo(
     resume: bool = False,
     threads: int = 1,
     recipe: Recipe | None = None,
+    refining: Refining | None = None,
     report: Report = print,
 ) -> Path:
     """Train the model of an effort (1, 5 or 9) and write `photo-E.safetensors`, loss curves and checkpoints to `out`.
@@ -275,11 +273,12 @@ def train_photo(
         effort: which model.
         validation: folders of other photographs to choose by; without any, every 13th of `data` is kept for that.
         histories: learn, beside every photograph, from one that is made from it (`with_history`).
-        start: weights of that effort to begin with; then one round at a low rate.
+        start: weights of that effort, which are refined for the engine's own learning (`refine`).
         seed: of all randomness.
         resume: go on from the last checkpoint in `out`.
         threads: of torch. One is best unless cores are plentiful.
-        recipe: of the training; by default `Recipe()`, or with `start` its `REFINING`.
+        recipe: of the training; by default `Recipe()`.
+        refining: recipe of the refining; by default `Refining()`.
         report: called with lines of progress.
 
     Returns:
@@ -294,7 +293,7 @@ def train_photo(
     name = f"photo-{effort}"
     if name not in MODELS:
         raise UsageError(f"no photo model has effort {effort}: choose one of 1, 5, 9")
-    recipe, spec = recipe or (REFINING if start else Recipe()), MODELS[name]
+    recipe, refining, spec = recipe or Recipe(), refining or Refining(), MODELS[name]
     begin = _read_start(start, spec) if start else {}
     files = image_files(data)
     held = image_files(validation) if validation else files[:: recipe.validation]
@@ -307,14 +306,18 @@ def train_photo(
     except OSError as error:
         raise OutputError(f"cannot make the folder {out}: {error.strerror}") from error
     torch.set_num_threads(threads)
-    choices = {**vars(recipe), "histories": histories, "seed": seed, "torch": torch.__version__}
+    choices = {**vars(refining if start else recipe), "histories": histories, "seed": seed, "torch": torch.__version__}
     made_by = {"recipe": json.dumps(choices)}
     held_sources, sources = sources_of(held, False), sources_of(files, histories)
     tensors: Tensors = {}
     curves: list[str] = []
     for group, channels in GROUPS.items():
+        if start:
+            curves.append(f"{group}-refined")
+            tensors |= refine(group, spec, begin, sources, held_sources, out, refining, seed, resume, report)
+            continue
         samples = recipe.samples[0 if group == "colour" else 1]
-        own = begin
+        own: Tensors = {}
         rng = np.random.default_rng((seed, channels))
         held_out = gather(held_sources, spec, channels, samples // 12, math.inf, rng, report)
         for turn in range(len(recipe.epochs)):
