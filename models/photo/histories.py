@@ -31,7 +31,8 @@ def halved(pixels: Bytes) -> Bytes:
     """Means of 2x2 pixels, rounded; [H, W, C] to [H // 2, W // 2, C]."""
     height, width, channels = pixels.shape
     blocks = pixels[: height // 2 * 2, : width // 2 * 2].reshape(height // 2, 2, width // 2, 2, channels)
-    return ((blocks.sum((1, 3), dtype=np.uint16) + 2) >> 2).astype(np.uint8)
+    means: Bytes = ((blocks.sum((1, 3), dtype=np.uint16) + 2) >> 2).astype(np.uint8)
+    return means
 
 
 def with_history(pixels: Bytes, rng: np.random.Generator) -> Bytes:
@@ -190,4 +191,5 @@ def _double(plane: Floats, axis: int, upsampling: str) -> Floats:
 
 
 def _to_bytes(image: Any) -> Bytes:
-    return np.clip(np.rint(image), 0, 255).astype(np.uint8)
+    result: Bytes = np.clip(np.rint(image), 0, 255).astype(np.uint8)
+    return result
