@@ -77,7 +77,14 @@ Examples:
   densezip train photo --data my-photos --out weights -e 9 --seed 7 --resume
 """
 )
-@click.option("--data", required=True, metavar="DIR", type=FOLDER, help="Lossless photographs; subfolders too.")
+@click.option(
+    "--data",
+    required=True,
+    multiple=True,
+    metavar="DIR",
+    type=FOLDER,
+    help="Photographs; subfolders too. Several folders: give it again; one named twice counts twice.",
+)
 @click.option(
     "--out",
     required=True,
@@ -87,9 +94,21 @@ Examples:
 )
 @click.option(
     "--validation",
+    multiple=True,
     metavar="DIR",
     type=FOLDER,
     help="Other photographs to measure by; without them, some of --data are kept apart for that.",
+)
+@click.option(
+    "--histories",
+    is_flag=True,
+    help="Learn also from what video, JPEG and sensors would have left of each photograph.",
+)
+@click.option(
+    "--start",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Refine these weights of the same effort, in one round at a low rate.",
 )
 @click.option(
     "-e",
@@ -114,7 +133,7 @@ Examples:
 )
 @RESUME
 @FORCE
-def photo(data: Path, out: Path, force: bool, **options: Any) -> None:
+def photo(data: tuple[Path, ...], out: Path, force: bool, **options: Any) -> None:
     """Train the model for photographs that densezip ships."""
     _check_out(out, force=force, resume=options["resume"])
     with _torch_or_say():

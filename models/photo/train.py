@@ -10,7 +10,7 @@ import csv
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,20 +18,21 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
 from ...codec.errors import InputError, OutputError, UsageError
-from .observe import Observations, observe
+from .gathering import Report, gather, image_files, sources_of
+from .observe import Observations
+from .refine import Refining, refine
 from .shape import ModelSpec, NetShape
 from .torchnet import PhotoNet, mixture_nats
-from .weights import CODING_ORDER, GROUPS, MODELS, table_line
+from .weights import GROUPS, MODELS, table_line
 
 __all__ = ["Recipe", "train_photo"]
 
 
-Report = Callable[[str], None]
 Tensors = dict[str, NDArray[Any]]
 
 
@@ -42,7 +43,7 @@ class Recipe:
     Attributes:
         samples: pixels to learn from, drawn as rows from all images; colour, grey. 8.8 million take 5 to 9 GB of
             memory.
-        strip: part of each image, in height, that is passed through the experts.
+        strip: pixels of each image, in whole rows, that are passed through the experts.
         epochs: passes over the samples, for each round; every round draws its samples anew and goes on from the weights
             of the one before, at a quarter of its rate.
         batch: pixels of one step.
@@ -51,10 +52,11 @@ class Recipe:
         average: decay of the average of the weights that is evaluated and shipped.
         every: steps between evaluations and checkpoints.
         validation: every how manieth image is kept for validation where no folder is given.
+        moments: batches whose gradients are measured, with which the learning while coding begins.
     """
 
     samples: tuple[int, int] = (8_800_000, 4_400_000)
-    strip: float = 0.4
+    strip: float = 120_000
     epochs: tuple[int, ...] = (5, 3)
     batch: int = 2048
     rate: float = 1.5e-3
@@ -63,62 +65,7 @@ class Recipe:
     average: float = 0.998
     every: int = 2000
     validation: int = 13
-
-
-def _images(folder: Path) -> list[Path]:
-    suffixes = {".png", ".webp", ".tif", ".tiff", ".ppm", ".bmp"}
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in suffixes)
-    if not files:
-        raise InputError(f"no PNG, WebP, TIFF, PPM or BMP images in {folder}")
-    return files
-
-
-def _planes(file: Path, channels: int) -> NDArray[np.uint8]:
-    """An image in coding order, [H, W, C]."""
-    with Image.open(file) as image:
-        pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
-    if channels == 1:
-        return pixels[:, :, None]
-    return pixels[:, :, list(CODING_ORDER)]
-
-
-def _turned(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """One of the mirrored and transposed forms; upright ones more often."""
-    if rng.random() < 0.5:
-        pixels = pixels[:, ::-1]
-    if rng.random() < 0.25:
-        pixels = pixels.transpose(1, 0, 2)
-    return pixels
-
-
-def _gather(
-    files: list[Path],
-    spec: ModelSpec,
-    channels: int,
-    samples: int,
-    strip: float,
-    rng: np.random.Generator,
-    report: Report,
-) -> Observations:
-    """About `samples` pixels from all files, in runs of four rows."""
-    parts: list[Observations] = []
-    area = 0.0
-    sizes = []
-    for file in files:
-        with Image.open(file) as image:
-            sizes.append(image.width * image.height)
-    share = min(1.0, samples / (strip * sum(sizes)))
-    for number, file in enumerate(files):
-        pixels = _turned(_planes(file, channels), rng)
-        rows = max(8, round(pixels.shape[0] * strip))
-        top = int(rng.integers(0, max(1, pixels.shape[0] - rows + 1)))
-        pixels = np.ascontiguousarray(pixels[top : top + rows])
-        keep = np.repeat(rng.random(-(-pixels.shape[0] // 4)) < share, 4)[: pixels.shape[0]]
-        parts.append(observe(pixels, spec, keep))
-        area += pixels.shape[0] * pixels.shape[1]
-        if number % 20 == 19 or number == len(files) - 1:
-            report(f"features: {number + 1} of {len(files)} images, {area / 1e6:.1f} megapixels seen")
-    return Observations(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+    moments: int = 400
 
 
 def _nats(net: PhotoNet, data: Observations, index: Any) -> Tensor:
@@ -156,6 +103,18 @@ def _rate(number: int, steps: int, turn: int, recipe: Recipe) -> float:
     return recipe.rate * 0.25**turn * min(1.0, (number + 1) / recipe.warm_up) * (0.02 + 0.98 * cosine)
 
 
+def _move(average: dict[str, Tensor], net: PhotoNet, share: float) -> None:
+    """Move an average of the weights by that share towards those of now."""
+    with torch.no_grad():
+        for name, p in net.named_parameters():
+            average[name].lerp_(p, share)
+
+
+def _note(curve: Path, row: list[object]) -> None:
+    with curve.open("a", newline="") as file:
+        csv.writer(file).writerow(row)
+
+
 def _train_group(
     group: str,
     turn: int,
@@ -179,7 +138,7 @@ def _train_group(
     checkpoint, curve = out / f"{group}-{turn + 1}.checkpoint.pt", out / f"{group}-{turn + 1}.csv"
     n = len(data.trunk)
     steps, first, best, running = recipe.epochs[turn] * (n // recipe.batch), 0, math.inf, math.nan
-    best_average = average
+    best_average = {name: p.clone() for name, p in average.items()}
     if resume and checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
         net.load_state_dict(state["net"])
@@ -189,6 +148,9 @@ def _train_group(
         report(f"{group}: resumed at step {first}")
     else:
         curve.write_text("step,train_bpd,validation_bpd,seconds\n")
+        if begin:
+            best = _evaluate(net, held_out)
+            report(f"{group}: validation {best:.4f} bpd at first")
     report(f"{group}: {net.shape.multiply_adds()} multiply-adds a pixel, {n} samples, {steps} steps")
     began = time.monotonic()
     for number, index in _steps(n, recipe.batch, recipe.epochs[turn], seed, first):
@@ -202,19 +164,17 @@ def _train_group(
         bpd = float(loss.detach()) / net.shape.channels / math.log(2)
         running = bpd if math.isnan(running) else 0.99 * running + 0.01 * bpd
         keep = min(recipe.average, (number + 1) / (number + 11))
-        with torch.no_grad():
-            for name, p in net.named_parameters():
-                average[name].lerp_(p, 1 - keep)
+        _move(average, net, 1 - keep)
         if (number + 1) % recipe.every == 0 or number + 1 == steps:
             present = {name: p.detach().clone() for name, p in net.named_parameters()}
             net.load_state_dict(average)
             rate = _evaluate(net, held_out)
             net.load_state_dict(present)
             seconds = time.monotonic() - began
-            rates = f"train {running:.4f}, validation {rate:.4f} bpd"
-            report(f"{group}: step {number + 1} of {steps}, {rates}, {seconds:.0f} s")
-            with curve.open("a", newline="") as file:
-                csv.writer(file).writerow([number + 1, f"{running:.5f}", f"{rate:.5f}", f"{seconds:.0f}"])
+            report(
+                f"{group}: step {number + 1} of {steps}, train {running:.4f}, validation {rate:.4f}, {seconds:.0f} s"
+            )
+            _note(curve, [number + 1, f"{running:.5f}", f"{rate:.5f}", f"{seconds:.0f}"])
             if rate < best:
                 best, best_average = rate, {name: p.clone() for name, p in average.items()}
             state = {"net": net.state_dict(), "optimiser": optimiser.state_dict(), "average": average}
@@ -222,13 +182,13 @@ def _train_group(
             torch.save(state, checkpoint.with_suffix(".tmp"))
             checkpoint.with_suffix(".tmp").replace(checkpoint)
     net.load_state_dict(best_average)
-    return _tensors(group, net, data, seed)
+    return _tensors(group, net, data, seed, recipe.moments)
 
 
-def _tensors(group: str, net: PhotoNet, data: Observations, seed: int) -> Tensors:
+def _tensors(group: str, net: PhotoNet, data: Observations, seed: int, count: int) -> Tensors:
     """Weights, and the root mean square of their gradients over batches as the engine's learning sees them."""
     rng = np.random.default_rng(seed)
-    batch, count = 128, 400
+    batch = 128
     square = {name: torch.zeros_like(p) for name, p in net.named_parameters()}
     for _ in range(count):
         start = int(rng.integers(0, max(1, len(data.trunk) - batch)))
@@ -254,6 +214,25 @@ def _put(group: str, net: PhotoNet, tensors: Tensors) -> None:
                 parameters[name.replace(".", "_")].copy_(torch.from_numpy(tensors[f"{group}.{name}.{kind}"]))
 
 
+def _read_start(file: Path, spec: ModelSpec) -> Tensors:
+    """Weights to begin with.
+
+    Raises:
+        InputError: they cannot be read, or are of another model.
+    """
+    try:
+        tensors = load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{file} cannot be read as weights: {error}") from error
+    for group, channels in GROUPS.items():
+        for name, sizes in spec.shape(channels).matrices().items():
+            key = f"{group}.{name}.weight"
+            found = tensors[key].shape if key in tensors else None
+            if found != sizes:
+                raise InputError(f"{file} holds weights of another model: {key} is {found}, not {sizes}")
+    return tensors
+
+
 def _draw_curves(out: Path, curves: list[str]) -> None:
     """Loss curves as a picture, where matplotlib is installed."""
     try:
@@ -272,28 +251,34 @@ def _draw_curves(out: Path, curves: list[str]) -> None:
 
 
 def train_photo(
-    data: Path,
+    data: Sequence[Path],
     out: Path,
     *,
     effort: int = 5,
-    validation: Path | None = None,
+    validation: Sequence[Path] = (),
+    histories: bool = False,
+    start: Path | None = None,
     seed: int = 0,
     resume: bool = False,
     threads: int = 1,
     recipe: Recipe | None = None,
+    refining: Refining | None = None,
     report: Report = print,
 ) -> Path:
     """Train the model of an effort (1, 5 or 9) and write `photo-E.safetensors`, loss curves and checkpoints to `out`.
 
     Args:
-        data: folder of lossless photographs, searched with its subfolders.
+        data: folders of photographs, searched with their subfolders. JPEG files count as what they decode to.
         out: folder for the results; made if need be.
         effort: which model.
-        validation: folder of other photographs to choose by; without it, every 13th of `data` is kept for that.
+        validation: folders of other photographs to choose by; without any, every 13th of `data` is kept for that.
+        histories: learn, beside every photograph, from one that is made from it (`with_history`).
+        start: weights of that effort, which are refined for the engine's own learning (`refine`).
         seed: of all randomness.
         resume: go on from the last checkpoint in `out`.
         threads: of torch. One is best unless cores are plentiful.
-        recipe: of the training; by default that of the shipped weights.
+        recipe: of the training; by default `Recipe()`.
+        refining: recipe of the refining; by default `Refining()`.
         report: called with lines of progress.
 
     Returns:
@@ -302,31 +287,39 @@ def train_photo(
 
     Raises:
         UsageError: no such effort.
-        InputError: no images.
+        InputError: no images, or `start` holds other weights.
         OutputError: `out` can't be written.
     """
     name = f"photo-{effort}"
     if name not in MODELS:
         raise UsageError(f"no photo model has effort {effort}: choose one of 1, 5, 9")
-    recipe, spec = recipe or Recipe(), MODELS[name]
-    files = _images(data)
-    held = _images(validation) if validation else files[:: recipe.validation]
+    recipe, refining, spec = recipe or Recipe(), refining or Refining(), MODELS[name]
+    begin = _read_start(start, spec) if start else {}
+    files = image_files(data)
+    held = image_files(validation) if validation else files[:: recipe.validation]
     files = files if validation else [f for f in files if f not in set(held)]
     if not files:
-        raise InputError(f"{data} holds too few images: {len(held)}, all needed for validation")
+        folders = ", ".join(map(str, data))
+        raise InputError(f"{folders} holds too few images: {len(held)}, all needed for validation")
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot make the folder {out}: {error.strerror}") from error
     torch.set_num_threads(threads)
-    made_by = {"recipe": json.dumps({**vars(recipe), "seed": seed, "torch": torch.__version__})}
+    choices = {**vars(refining if start else recipe), "histories": histories, "seed": seed, "torch": torch.__version__}
+    made_by = {"recipe": json.dumps(choices)}
+    held_sources, sources = sources_of(held, False), sources_of(files, histories)
     tensors: Tensors = {}
     curves: list[str] = []
     for group, channels in GROUPS.items():
+        if start:
+            curves.append(f"{group}-refined")
+            tensors |= refine(group, spec, begin, sources, held_sources, out, refining, seed, resume, report)
+            continue
         samples = recipe.samples[0 if group == "colour" else 1]
         own: Tensors = {}
         rng = np.random.default_rng((seed, channels))
-        held_out = _gather(held, spec, channels, samples // 12, 1.0, rng, report)
+        held_out = gather(held_sources, spec, channels, samples // 12, math.inf, rng, report)
         for turn in range(len(recipe.epochs)):
             curves.append(f"{group}-{turn + 1}")
             finished = out / f"{curves[-1]}.safetensors"
@@ -335,7 +328,7 @@ def train_photo(
                 continue
             if turn > 0:
                 rng = np.random.default_rng((seed, channels, turn))
-            training = _gather(files, spec, channels, samples, recipe.strip, rng, report)
+            training = gather(sources, spec, channels, samples, recipe.strip, rng, report)
             shape = spec.shape(channels)
             own = _train_group(group, turn, own, shape, training, held_out, out, recipe, seed, resume, report)
             del training

@@ -183,9 +183,10 @@ def test_training_passes_its_options_on(tmp_path: Path, monkeypatch: pytest.Monk
     result = run("train", "photo", "--data", tmp_path, "--out", out, "-e", "9", "--seed", "7", "--resume")
     assert result.exit_code == 0
     [(data, folder, options)] = calls
-    assert (data, folder) == (tmp_path, out)
+    assert (data, folder) == ((tmp_path,), out)
     assert isinstance(options, dict)
     assert options.pop("report")
-    assert options == {"validation": None, "effort": 9, "seed": 7, "threads": 1, "resume": True}
+    refining = {"histories": False, "start": None}
+    assert options == refining | {"validation": (), "effort": 9, "seed": 7, "threads": 1, "resume": True}
     # The real function takes these.
     assert options.keys() <= TRAINING_OPTIONS
