@@ -102,7 +102,7 @@ def test_the_benchmark_of_models_measures_peers_models_ensembles_pictures_and_th
         pixels = (np.stack([x + y, 2 * x, 120 - y], axis=-1) + noise).astype(np.uint8)
         Image.fromarray(pixels).save(images / f"{number}.png")
     options: list[str | Path] = ["--models", "mcgsm-cifar10", "--ensembles", "mcgsm-cifar10", "--batch", "1"]
-    options += ["--photo", images / "0.png", "--sizes", "31x20"]
+    options += ["--photo", images / "0.png", "--sizes", "31x20", "--ablations", "mcgsm-cifar10"]
     run("models.py", tmp_path, *options, "--json", data, "--plot", plot)
     report = json.loads(data.read_text())
     assert [row["name"] for row in report["peers"]] == ["PNG", "WebP", "JPEG XL 9", "densezip 9"]
@@ -111,6 +111,8 @@ def test_the_benchmark_of_models_measures_peers_models_ensembles_pictures_and_th
         assert row["lossless"]
         assert row["reported_bpd"] == pytest.approx(row["pmf_bpd"], rel=1e-2)
     assert report["scan"]["ratio"] > 1
+    (ablation,) = report["ablations"]
+    assert (ablation["trained_images"], ablation["parameters"]) == (24000, 20496)
     (picture,) = report["pictures"]
     assert picture["own_bytes"] < picture["bytes"] < 1.01 * picture["own_bytes"] + 60
     with Image.open(plot) as image:

@@ -249,7 +249,7 @@ def test_models_of_every_shape_are_drawn_from_filled_and_evaluated(models: Path,
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-@pytest.mark.parametrize("name", ["my-mcgsm", "my-vae", "my-affine"])
+@pytest.mark.parametrize("name", ["my-mcgsm", "exact:my-mcgsm", "my-vae", "my-affine"])
 @pytest.mark.parametrize(("there", "back"), [("cuda", "cpu"), ("cpu", "cuda")])
 def test_a_file_of_one_device_decodes_on_the_other(models: Path, name: str, there: str, back: str) -> None:
     picture = pictures(1, side=20)[0, 0]
