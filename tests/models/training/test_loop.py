@@ -311,7 +311,9 @@ def test_a_ride_starts_from_a_trained_mcgsm(tmp_path: Path) -> None:
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_training_goes_on_from_a_model_of_the_same_settings(tmp_path: Path, precision: str) -> None:
     experts = "channels = 1\nradius = 1\nhidden = 3\ncomponents = 2\nscales = 2\nfeatures = 3\n"
-    steps = "[training]\nsteps = 4\nbatch = 2\nrate = 1e-3\nevery = 4\nvalidation = 4\nflip = false\ntransforms = true\n"
+    steps = (
+        "[training]\nsteps = 4\nbatch = 2\nrate = 1e-3\nevery = 4\nvalidation = 4\nflip = false\ntransforms = true\n"
+    )
     (tmp_path / "ride.toml").write_text(f"[model]\n{experts}{steps}")
     settings = str(tmp_path / "ride.toml")
     first = train_model("ride", DATA, settings, tmp_path / "a", device="cpu", precision=precision)
