@@ -5,7 +5,8 @@
 
 PATH is the official archive of CIFAR-10, a folder of PNG files, or tile mosaics. Every file is written, decoded and
 compared. The peers have an image a file, as people use them; models have 100. An ensemble averages the density over
-flips and transposes; files have the best of them (best:), or the average (exact:). Models with latent variables and flows report a bound, and their files hold what they were lent.
+flips and transposes; files have the best of them (best:), or the average (exact:). Models with latent variables and
+flows report a bound, and their files hold what they were lent.
 
 With --photo, pictures of 97x61 and 768x512 pixels are cut out of it, kept by each model (`densezip.compress`), and
 given back by another process: their files over the model's own rate for the whole picture.

@@ -161,7 +161,7 @@ def _visits(model: PixelModel, mask: Tensor, random: torch.Generator) -> list[Te
 
 
 class _Chain:
-    """Images, and what is known of them: states of pixels, log-probability of every pixel given those before it.
+    """Images, and what is known of them: states of pixels, and the log-probability of each given those before it.
 
     Attributes:
         x: images, where the model is. int64 [B, C, H, W]
@@ -235,7 +235,7 @@ class _Chain:
         return self.model.whitening(self._values(places))
 
     def _states(self, cells: Tensor, whitened: Tensor, fronts: list[slice]) -> Tensor:
-        """One diagonal after the other. [N, B, hidden]"""
+        """Of pixels, one diagonal after the other: [N, B, hidden]."""
         return torch.cat([self.scan.advance(cells[front], whitened[front]) for front in fronts])
 
     def _log_probs(self, cells: Tensor, whitened: Tensor, states: Tensor) -> Tensor:
