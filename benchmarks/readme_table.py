@@ -107,8 +107,9 @@ def cifar_results(report: dict[str, Any], plot: str | None) -> str:
         " PNG, WebP, JPEG XL and the photo model have an image a file, the checkpoints"
         f" {report['models'][0]['batch']} images. An ensemble's rate is the average of its density over flips and"
         " transposes; its files hold the likeliest of these (best), or the average (exact). A decoder that keeps what"
-        f" it has computed gets the parameters of a batch of {scan['batch']} from {scan['model']}"
-        f" {scan['ratio']:.0f} times sooner than one that runs the network again for every pixel. One thread, {versions}."
+        f" it has computed gets the parameters of a batch of {scan['batch']} from {scan['model']} "
+        f"{scan['ratio']:.0f} times sooner than one that runs the network again for every pixel."
+        f" One thread, {versions}."
     )
     head = ("", "reported", "integer distributions", "files", "encode, s/image", "decode, s/image")
     picture = [f"![Bits per dimension of each]({plot})"] if plot else []
