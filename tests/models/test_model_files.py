@@ -189,7 +189,7 @@ def damaged(data: bytes) -> list[bytes]:
     return [serialise(container.header, [bytes(tile)]) for tile in tiles]
 
 
-@pytest.mark.parametrize("name", ["my-mcgsm", "my-vae", "my-affine"])
+@pytest.mark.parametrize("name", ["my-mcgsm", "exact:my-mcgsm", "my-vae", "my-affine"])
 def test_tampered_files_are_errors_with_a_name(models: Path, name: str) -> None:
     for data in damaged(densezip.compress(pictures(1, side=12)[0, 0], model=name)):
         with pytest.raises(densezip.DensezipError):
