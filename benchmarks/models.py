@@ -5,10 +5,14 @@
 
 PATH is the official archive of CIFAR-10, a folder of PNG files, or tile mosaics. Every file is written, decoded and
 compared. The peers have an image a file, as people use them; models have 100. An ensemble averages the density over
-flips and transposes. Models with latent variables and flows report a bound, and their files hold what they were lent.
+flips and transposes; files have the best of them (best:), or the average (exact:). Models with latent variables and
+flows report a bound, and their files hold what they were lent.
 
 With --photo, pictures of 97x61 and 768x512 pixels are cut out of it, kept by each model (`densezip.compress`), and
 given back by another process: their files over the model's own rate for the whole picture.
+
+With --ablations, checkpoints of trainings that differ in one choice are weighed too, with the time and the images that
+each had; with --mnist and --mnist-models, models of MNIST on its first 1,000 test images.
 
 The last figure is the time in which a decoder gets the parameters of a batch: with what it has computed before, and by
 a pass of the network for every pixel.
@@ -35,8 +39,9 @@ import numpy as np
 import torch
 from densezip.models.autoregressive.density import AutoregressiveModel
 from densezip.models.autoregressive.ensemble import Mode
-from densezip.models.checkpoint import load_model
+from densezip.models.checkpoint import load_model, read_checkpoint
 from densezip.models.evaluation import measure
+from densezip.models.named import Named, find_model
 from densezip.models.shapes import ImageModel
 from densezip.models.shipped import entries, find_checkpoint
 from densezip.models.training.data import open_data
@@ -78,19 +83,33 @@ def measure_models(
     """What `densezip eval` measures, of models and of ensembles of some of them."""
     rows = []
     for name in names:
-        path = find_checkpoint(name)
-        model, _ = load_model(path)
+        found = find_model(name)
+        model, called = found.load(), name_of(found)
         modes: list[Mode | None] = [None, "best", "exact"]
         for ensemble in modes[: 1 + 2 * (name in ensembles)]:
-            evaluation = measure(model, images, name=path.stem, data=data, ensemble=ensemble)
+            evaluation = measure(model, images, name=called, data=data, ensemble=ensemble)
             if not evaluation.lossless:
                 raise SystemExit(f"{name} has changed an image")
-            row = dataclasses.asdict(evaluation) | {"complaint": evaluation.complaint()}
+            row = dataclasses.asdict(evaluation) | {"complaint": evaluation.complaint()} | training_of(found)
+            row["parameters"] = sum(parameter.numel() for parameter in model.parameters())
             rows.append(row)
-            kind = f"{ensemble}:{name}" if ensemble else name
+            kind = f"{ensemble}:{called}" if ensemble else called
             rates = f"{row['reported_bpd']:.4f} reported, {row['file_bpd']:.4f} bits/dim in files"
             print(f"{kind}: {rates} {row['complaint']}", flush=True)
     return rows
+
+
+def name_of(model: Named) -> str:
+    """Of a checkpoint that a training left, the name of its folder."""
+    return ",".join(path.parent.name if path.stem == "best" else path.stem for path in model.paths)
+
+
+def training_of(model: Named) -> dict[str, Any]:
+    """How long the last of a model's trainings was, and how many images it saw; nothing of an average of several."""
+    if len(model.paths) > 1:
+        return {}
+    about = read_checkpoint(model.paths[0])[1]
+    return {"trained_s": about["seconds"], "trained_images": about["step"] * about["recipe"]["batch"]}
 
 
 DECODE = """import sys, time, numpy as np, densezip
@@ -172,7 +191,7 @@ def draw(found: dict[str, Any], path: Path) -> None:
 
     bars = [(row["name"], row["file_bpd"], "0.6") for row in found["peers"]]
     for row in found["models"]:
-        name = row["model"] + (", ensemble" if row["ensemble"] else "")
+        name = f"{row['ensemble']}:{row['model']}" if row["ensemble"] else row["model"]
         bars.append((name, row["file_bpd"], "tab:blue"))
     bars.sort(key=lambda bar: -bar[1])
     figure, axes = plt.subplots(figsize=(6, 0.4 + 0.32 * len(bars)), layout="constrained")
@@ -195,6 +214,10 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=500, help="the first so many test images")
     parser.add_argument("--photo", type=Path, help="of which pictures are kept by each model")
     parser.add_argument("--sizes", nargs="+", default=["97x61", "768x512"], help="of these pictures, WIDTHxHEIGHT")
+    parser.add_argument("--ablations", nargs="+", default=[], help="checkpoints of trainings that differ in a choice")
+    parser.add_argument("--mnist", help="path of MNIST")
+    parser.add_argument("--mnist-models", nargs="+", default=[], help="checkpoints of it, by name or path")
+    parser.add_argument("--mnist-limit", type=int, default=1000, help="the first so many test images")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path)
     args = parser.parse_args()
@@ -205,6 +228,10 @@ def main() -> None:
     found["peers"] = measure_peers(images)
     found["scan"] = measure_scan(args.scan, images, args.batch)
     found["models"] = measure_models(args.models, images, found["data"], args.ensembles)
+    found["ablations"] = measure_models(args.ablations, images, found["data"], [])
+    if args.mnist:
+        digits = open_data(f"mnist:{args.mnist}", "test").images[: args.mnist_limit]
+        found["mnist"] = measure_models(args.mnist_models, digits, "mnist/test", [])
     if args.photo:
         with Image.open(args.photo) as image:
             photo = np.asarray(image.convert("RGB"))

@@ -112,10 +112,11 @@ def cifar_results(report: dict[str, Any], plot: str | None) -> str:
     measured = (
         f"The first {report['images']} test images of CIFAR-10, in bits per dimension; all files decoded and compared."
         " PNG, WebP, JPEG XL and the photo model have an image a file, the checkpoints"
-        f" {report['models'][0]['batch']} images. The ensemble's rate is the average of its density over flips and"
-        " transposes; its files hold the likeliest of these. A decoder that keeps what it has computed gets the"
-        f" parameters of a batch of {scan['batch']} from {scan['model']} {scan['ratio']:.0f} times sooner than one that"
-        f" runs the network again for every pixel. One thread, {versions}."
+        f" {report['models'][0]['batch']} images. An ensemble's rate is the average of its density over flips and"
+        " transposes; its files hold the likeliest of these (best), or the average (exact). A decoder that keeps what"
+        f" it has computed gets the parameters of a batch of {scan['batch']} from {scan['model']} "
+        f"{scan['ratio']:.0f} times sooner than one that runs the network again for every pixel."
+        f" One thread, {versions}."
     )
     head = ("", "reported", "integer distributions", "files", "encode, s/image", "decode, s/image")
     picture = [f"![Bits per dimension of each]({plot})"] if plot else []
@@ -130,7 +131,29 @@ def cifar_results(report: dict[str, Any], plot: str | None) -> str:
     ]
     files = [table(("a picture by `compress --model`", "bytes", "/ own rate", "encode, s", "decode, s"), whole)]
     rated = table(head, [row for _, row in sorted(rows, key=lambda pair: -pair[0])])
-    return "\n\n".join([*picture, rated, *(files if whole else []), measured])
+    others = [_trained(name, report[key]) for key, name in TRAINED.items() if report.get(key)]
+    return "\n\n".join([*picture, rated, *(files if whole else []), *others, measured])
+
+
+TRAINED = {"ablations": "of one training each, CIFAR-10", "mnist": "of MNIST"}
+
+
+def _trained(name: str, rows: list[dict[str, Any]]) -> str:
+    """Models that are compared by what a training of so long makes of them."""
+    head = (name, "minutes of one core", "images seen", "parameters", "reported", "files")
+    cells = [
+        [
+            f"**{row['model']}**",
+            f"{row['trained_s'] / 60:.0f}",
+            f"{row['trained_images']:,}",
+            f"{row['parameters']:,}",
+            f"{row['reported_bpd']:.4f}",
+            f"{row['file_bpd']:.4f}",
+        ]
+        for row in sorted(rows, key=lambda row: -row["file_bpd"])
+    ]
+    counts = f"The first {rows[0]['images']:,} test images, {rows[0]['batch']} in each file."
+    return f"{table(head, cells)}\n\n{counts}"
 
 
 def _seconds(row: dict[str, Any]) -> list[str]:

@@ -76,10 +76,14 @@ def measure(path: Path, args: argparse.Namespace) -> tuple[dict[str, Any], dict[
         drawn = sample(model, 1, size + BURN_IN, HELD + 2 * BURN_IN, seed=4)
         row[name]["sample_s"] = time.process_time() - began
         pictures[name] = drawn[0, 0, BURN_IN:, BURN_IN : BURN_IN + HELD].numpy()
-        sweeps: list[Sweep] = []
+        accepted: list[float] = []
+
+        def report(number: int, sweep: Sweep, to: list[float] = accepted) -> None:
+            to.append(sweep.accepted)
+
         began = time.process_time()
-        filled = inpaint(model, window, mask, args.sweeps, 5, report=lambda n, sweep, to=sweeps: to.append(sweep))
-        row[name] |= {"fill_s": time.process_time() - began, "accepted": sweeps[-1].accepted}
+        filled = inpaint(model, window, mask, args.sweeps, 5, report=report)
+        row[name] |= {"fill_s": time.process_time() - began, "accepted": accepted}
         pictures[f"{name}, filled"] = filled[0, 0].numpy()
         print(f"{path.stem}, {name}: {row[name]}", flush=True)
     return row, pictures
@@ -114,10 +118,10 @@ def main() -> None:
     parser.add_argument("--hole", type=int, default=71, help="side of the hole")
     parser.add_argument("--radius", type=int, default=5, help="of the neighbourhoods")
     parser.add_argument("--hidden", type=int, default=64, help="units of the spatial LSTM")
-    parser.add_argument("--steps", type=int, default=1200, help="of training of each model")
+    parser.add_argument("--steps", type=int, default=500, help="of training of each model")
     parser.add_argument("--batch", type=int, default=6)
     parser.add_argument("--rate", type=float, default=1e-2)
-    parser.add_argument("--sweeps", type=int, default=8, help="of Metropolis within Gibbs")
+    parser.add_argument("--sweeps", type=int, default=5, help="of Metropolis within Gibbs")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path)
     args = parser.parse_args()

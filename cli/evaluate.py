@@ -123,9 +123,7 @@ def evaluate(
     if report == "-":
         click.echo(written)
     else:
-        click.echo(
-            f"{found.model} on {found.images} images of {found.data}, bits per dimension:"
-        )
+        click.echo(f"{found.model} on {found.images} images of {found.data}, bits per dimension:")
         click.echo(f"  reported        {found.reported_bpd:.5f}")
         click.echo(f"  distributions   {found.pmf_bpd:.5f}")
         lent = f", lent: {found.initial_bpd:.5f}" if found.initial_bpd else ""

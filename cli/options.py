@@ -175,7 +175,7 @@ model_options = _together(
         "--model",
         metavar="NAME|PATH",
         help="The density model that codes the pixels: a checkpoint, by its file or a name that `densezip models` "
-        "lists or that is in a folder of DENSEZIP_MODELS. Decoding finds it by name. Several that are separated by commas "
+        "lists or that is in a folder of DENSEZIP_MODELS. Decoding finds it by name. Several, separated by commas, "
         "are averaged; best: or exact: before it is for an ensemble, as for `densezip eval`. Needs torch.",
     ),
     click.option("--device", default="cpu", show_default=True, metavar="NAME", help="Of a model: cpu, cuda or auto."),

@@ -155,9 +155,7 @@ Example:
 @click.option("--seed", default=0, show_default=True, metavar="N", type=click.IntRange(min=0), help="Of the draws.")
 @DEVICE
 @drawing_options
-def inpaint(
-    model: str, image: Path, mask: Path, sweeps: int, seed: int, device: str, output: str, force: bool
-) -> None:
+def inpaint(model: str, image: Path, mask: Path, sweeps: int, seed: int, device: str, output: str, force: bool) -> None:
     """Fill a hole in an image by what a model expects there.
 
     MODEL is a checkpoint, trained on images like this one. MCGSM and RIDE know what lies all around the hole. Other

@@ -24,6 +24,7 @@ __all__ = ["coder_for", "coder_of_chained", "device_of"]
 MOST_CANDIDATES = 64
 """Combinations of checkpoints of the names in a file that are tried: many folders may have each."""
 
+
 def device_of(name: str) -> torch.device:
     """The device of a name: "cpu", "cuda", "cuda:1", or "auto", which takes a GPU where there is one.
 

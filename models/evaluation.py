@@ -101,7 +101,9 @@ class Evaluation:
         files = "files without what they were lent" if lent else "files"
         for name, value in (("integer distributions", self.pmf_bpd), (files, self.file_bpd - lent)):
             gap = value / self.reported_bpd - 1
-            chosen = 3 / self.dimensions / self.reported_bpd if self.ensemble == "best" else 0.0  # bits that name a transform
+            chosen = (
+                3 / self.dimensions / self.reported_bpd if self.ensemble == "best" else 0.0
+            )  # bits that name a transform
             if not -MOST_DISAGREEMENT <= gap <= MOST_DISAGREEMENT + chosen:
                 return f"the {name} take {value:.5f} bits/dim where {self.reported_bpd:.5f} are reported: {gap:+.2%}"
         return ""
@@ -271,9 +273,7 @@ class _Weighed:
 
     def read(self, data: bytes) -> NDArray[Any]:
         """The images [B, H, W, C]."""
-        return read_batch(
-            data, lambda c, shape: _InGroups(self.exact, c, shape), model=self.name, digest=self.digest
-        )
+        return read_batch(data, lambda c, shape: _InGroups(self.exact, c, shape), model=self.name, digest=self.digest)
 
 
 @dataclass(frozen=True)

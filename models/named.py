@@ -1,9 +1,9 @@
 """Density models by what commands and files call them: a checkpoint, several that are averaged, an ensemble of that.
 
-    NAME               a checkpoint: its path, or its name in a folder of `shipped.folders`
-    NAME,NAME          the average of the distributions of each sample, of MCGSMs and RIDEs of one radius
-    best:NAME,...      the average over the eight transforms of an image; files hold the likeliest of them
-    exact:NAME,...     the same; files take the average, by bits-back coding of the transform
+NAME               a checkpoint: its path, or its name in a folder of `shipped.folders`
+NAME,NAME          the average of the distributions of each sample, of MCGSMs and RIDEs of one radius
+best:NAME,...      the average over the eight transforms of an image; files hold the likeliest of them
+exact:NAME,...     the same; files take the average, by bits-back coding of the transform
 """
 
 from __future__ import annotations

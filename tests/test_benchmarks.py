@@ -102,7 +102,7 @@ def test_the_benchmark_of_models_measures_peers_models_ensembles_pictures_and_th
         pixels = (np.stack([x + y, 2 * x, 120 - y], axis=-1) + noise).astype(np.uint8)
         Image.fromarray(pixels).save(images / f"{number}.png")
     options: list[str | Path] = ["--models", "mcgsm-cifar10", "--ensembles", "mcgsm-cifar10", "--batch", "1"]
-    options += ["--photo", images / "0.png", "--sizes", "31x20"]
+    options += ["--photo", images / "0.png", "--sizes", "31x20", "--ablations", "mcgsm-cifar10"]
     run("models.py", tmp_path, *options, "--json", data, "--plot", plot)
     report = json.loads(data.read_text())
     assert [row["name"] for row in report["peers"]] == ["PNG", "WebP", "JPEG XL 9", "densezip 9"]
@@ -111,6 +111,8 @@ def test_the_benchmark_of_models_measures_peers_models_ensembles_pictures_and_th
         assert row["lossless"]
         assert row["reported_bpd"] == pytest.approx(row["pmf_bpd"], rel=1e-2)
     assert report["scan"]["ratio"] > 1
+    (ablation,) = report["ablations"]
+    assert (ablation["trained_images"], ablation["parameters"]) == (24000, 20496)
     (picture,) = report["pictures"]
     assert picture["own_bytes"] < picture["bytes"] < 1.01 * picture["own_bytes"] + 60
     with Image.open(plot) as image:
@@ -142,3 +144,37 @@ def test_the_benchmark_of_synthetic_pictures_names_the_worst_first(tmp_path: Pat
         report["worst"]["1"] == max(r for r, row in zip(ratios, report["pictures"], strict=True) if row["counts"]) < 1
     )
     assert printed.index(names[0]) < printed.index(names[1])
+
+
+def test_the_benchmark_of_textures_fills_a_hole_and_draws_what_it_did(tmp_path: Path) -> None:
+    folder, data, plot = tmp_path / "textures", tmp_path / "t.json", tmp_path / "t.png"
+    folder.mkdir()
+    y, x = np.mgrid[0:80, 0:150]
+    stripes = 128 + 60 * np.sin(x / 2 + y / 5) + np.random.default_rng(0).normal(0, 9, x.shape)
+    Image.fromarray(np.clip(stripes, 0, 255).astype(np.uint8)).save(folder / "stripes.png")
+    small = ["--side", "16", "--crops", "40", "--hole", "5", "--radius", "2", "--hidden", "4", "--steps", "8"]
+    run("textures.py", tmp_path, folder, *small, "--sweeps", "2", "--json", data, "--plot", plot)
+    (row,) = json.loads(data.read_text())["rows"]
+    assert row["texture"] == "stripes"
+    for model in ("mcgsm", "ride"):
+        assert 0 < row[model]["bpd"] < 8
+        assert len(row[model]["accepted"]) == 2
+        assert all(0 < accepted <= 1 for accepted in row[model]["accepted"])
+    with Image.open(plot) as image:
+        assert image.width > image.height > 0
+
+
+def test_the_benchmark_of_dead_leaves_has_a_curve_and_its_spread(tmp_path: Path) -> None:
+    data, plot = tmp_path / "d.json", tmp_path / "d.png"
+    small = ["--radii", "1", "2", "--size", "12", "--images", "40", "--test", "4", "--first", "8", "--steps", "8"]
+    run("deadleaves.py", tmp_path, *small, "--hidden", "3", "--seeds", "2", "--json", data, "--plot", plot)
+    rows = json.loads(data.read_text())["rows"]
+    assert [(row["seed"], row["radius"], row["model"]) for row in rows[:3]] == [
+        (0, 1, "mcgsm"),
+        (0, 1, "ride"),
+        (0, 2, "mcgsm"),
+    ]
+    assert len(rows) == 8
+    assert all(row["kept_at"] in range(9) for row in rows)
+    with Image.open(plot) as image:
+        assert image.width > image.height > 0

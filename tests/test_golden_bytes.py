@@ -79,3 +79,14 @@ def test_a_jpeg_file_that_was_recoded_once_comes_back() -> None:
     assert densezip.info(coded).jpeg == "quality 82, 4:2:0, progressive, 1 more images inside"
     assert densezip.export(coded) == (original, "jpg", ())
     assert densezip.compress(original, effort=5) == coded
+
+
+@pytest.mark.parametrize("mode", ["", "best", "exact"])
+def test_a_file_by_a_density_model_that_was_written_once_decodes(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = Path(__file__).parent / "golden"
+    monkeypatch.setenv("DENSEZIP_MODELS", str(folder))
+    file = folder / (f"chained-{mode}.dz" if mode else "chained.dz")
+    about = densezip.info(file.read_bytes())
+    assert (about.payload, about.model) == ("chained", f"{mode}:mcgsm-grey" if mode else "mcgsm-grey")
+    with Image.open(folder / "grey.png") as image:
+        assert np.array_equal(np.asarray(densezip.decompress(file.read_bytes())), np.asarray(image))

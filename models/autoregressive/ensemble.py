@@ -51,7 +51,7 @@ __all__ = [
 Mode = Literal["best", "exact"]
 
 POSTERIOR_GRID = 0.25
-"""Of the logarithms of a posterior over transforms, in nats. Sums over whole images differ between machines by more than
+"""Of the logarithms of a posterior over transforms, in nats. Sums over whole images differ more between machines than
 single parameters do, so the step is wide; it costs 0.003 nats an image."""
 
 LEAST = -64.0
@@ -112,7 +112,10 @@ class Ensemble(ImageModel):
         self.shape = "latent" if self.borrows else "autoregressive"
 
     def bound(self, x: Tensor) -> Tensor:
-        """Logarithm of the average density of all transforms, in nats: [B]. In mode "best", files take up to 3 bits more."""
+        """Logarithm of the average density of all transforms, in nats: [B].
+
+        In mode "best", files take up to 3 bits an image more.
+        """
         return ensemble_log_prob(self.averaged, x)
 
     @property

@@ -3,7 +3,7 @@
 A scan draws every element given those before it: an exact sample of the model, but a hole that is filled so knows only
 what lies above it. `metropolis` then draws pixels anew, given all others: a new value is proposed by the model's own
 conditional distribution and accepted by the ratio of densities. Its stationary distribution is the model's, given the
-known pixels.
+known pixels; for a RIDE nearly so, see `REACH`.
 
 Source: Theis and Bethge, *Generative image modeling using spatial LSTMs* (2015), and its poster.
 """
@@ -24,9 +24,10 @@ from .ride import Ride
 
 __all__ = ["Sweep", "fill", "inpaint", "metropolis", "sample"]
 
-REACH = 12
-"""Pixels to the right of one and below it whose states may change with it in a RIDE. States forget: what comes later is
-taken as unchanged within a sweep, and computed anew after each."""
+REACH = 16
+"""Pixels to the right of one and below it whose states change with it in a RIDE. States forget, but not all: of what a
+pixel changes in the log-probability of others, some 4 % come later on photographs. This is left out of a move, and
+computed after each sweep."""
 
 MARGIN = 24
 """Known pixels around a hole that `inpaint` looks at."""
@@ -115,7 +116,7 @@ def metropolis(
     by the densities of all that comes after. Of an MCGSM only the neighbourhoods that a pixel lies in change. The state
     of a RIDE carries a change on, so far as it does not forget it: `REACH` pixels. So only a window is computed after a
     proposal, and pixels whose windows do not overlap are proposed together, and accepted each by itself: a sweep takes
-    28 such steps for an MCGSM with a radius of 3, and 208 for a RIDE.
+    28 such steps for an MCGSM with a radius of 3, and 340 for a RIDE.
 
     Args:
         model: an MCGSM or RIDE.
@@ -161,7 +162,7 @@ def _visits(model: PixelModel, mask: Tensor, random: torch.Generator) -> list[Te
 
 
 class _Chain:
-    """Images, and what is known of them: states of pixels, log-probability of every pixel given those before it.
+    """Images, and what is known of them: states of pixels, and the log-probability of each given those before it.
 
     Attributes:
         x: images, where the model is. int64 [B, C, H, W]
@@ -232,10 +233,11 @@ class _Chain:
         return self.neighbourhoods.at(self.x, places, self.model.dtype)
 
     def _whitened(self, places: Tensor) -> Tensor:
-        return self.model.whitening(self._values(places))
+        whitened: Tensor = self.model.whitening(self._values(places))
+        return whitened
 
     def _states(self, cells: Tensor, whitened: Tensor, fronts: list[slice]) -> Tensor:
-        """One diagonal after the other. [N, B, hidden]"""
+        """Of pixels, one diagonal after the other: [N, B, hidden]."""
         return torch.cat([self.scan.advance(cells[front], whitened[front]) for front in fronts])
 
     def _log_probs(self, cells: Tensor, whitened: Tensor, states: Tensor) -> Tensor:

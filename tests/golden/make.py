@@ -1,6 +1,7 @@
 """Make the golden files: `python tests/golden/make.py --force`, after a change of the format, an engine or weights.
 
-Each picture X.png gives a file X-eN.dz for every effort N listed. Without --force nothing that exists is replaced: from
+Each picture X.png gives a file X-eN.dz for every effort N listed; grey.png also files by a density model, which is here
+too, by itself and as an ensemble. Without --force nothing that exists is replaced: from
 1.0 on, files that are here must decode for ever.
 """
 
@@ -21,6 +22,8 @@ sys.path.insert(0, str(FOLDER.parent / "helpers"))
 from leaves import dead_leaves, gradient  # noqa: E402 (helpers of the tests are no package)
 
 ROWS_A_STRIP = 24
+PIXELS_A_TILE = 200
+CHAINED = ("chained", "chained-best", "chained-exact")
 
 
 def _with_alpha(pixels: NDArray[Any]) -> NDArray[Any]:
@@ -62,6 +65,30 @@ def main(force: bool) -> None:
             file.write_bytes(data)
             print(f"{file.name}: {len(data)} bytes")
         tile.TILE_PIXELS = usual
+    chained(force)
+
+
+def chained(force: bool) -> None:
+    """Files by a density model, of several tiles, and the model."""
+    import torch
+    from densezip.models.autoregressive.mcgsm import Mcgsm, McgsmConfig
+    from densezip.models.checkpoint import as_plain, write_checkpoint
+
+    path, image = FOLDER / "mcgsm-grey.safetensors", Image.open(FOLDER / "grey.png")
+    if force or not path.exists():
+        torch.manual_seed(0)
+        model = Mcgsm(McgsmConfig(channels=1, radius=1, components=2, scales=2, features=2))
+        model.initialize(torch.from_numpy(dead_leaves(64, 64, 1, 8)).permute(2, 0, 1)[None])
+        weights = {f"model.{name}": value for name, value in model.state_dict().items()}
+        write_checkpoint(path, weights, {"model": "mcgsm", "config": as_plain(model.config)})
+    usual, Mcgsm.largest = Mcgsm.largest, PIXELS_A_TILE
+    for name in CHAINED:
+        file = FOLDER / f"{name}.dz"
+        if force or not file.exists():
+            mode = name.removeprefix("chained").replace("-", "")
+            file.write_bytes(densezip.compress(image, model=f"{mode}:{path}" if mode else path))
+            print(f"{file.name}: {file.stat().st_size} bytes")
+    Mcgsm.largest = usual
 
 
 if __name__ == "__main__":

@@ -45,8 +45,8 @@ def test_three_numbers_agree_and_files_decode() -> None:
 
 
 def test_an_ensemble_is_weighed_and_its_files_decode() -> None:
-    images = _images(20)
-    alone, best, exact = (measure(_model(), images, batch=10, ensemble=e) for e in (None, "best", "exact"))
+    images = _images(6)
+    alone, best, exact = (measure(_model(), images, batch=6, ensemble=e) for e in (None, "best", "exact"))
     assert best.lossless
     assert exact.lossless
     assert (alone.ensemble, best.ensemble, exact.ensemble) == ("", "best", "exact")

@@ -189,7 +189,7 @@ def damaged(data: bytes) -> list[bytes]:
     return [serialise(container.header, [bytes(tile)]) for tile in tiles]
 
 
-@pytest.mark.parametrize("name", ["my-mcgsm", "my-vae", "my-affine"])
+@pytest.mark.parametrize("name", ["my-mcgsm", "exact:my-mcgsm", "my-vae", "my-affine"])
 def test_tampered_files_are_errors_with_a_name(models: Path, name: str) -> None:
     for data in damaged(densezip.compress(pictures(1, side=12)[0, 0], model=name)):
         with pytest.raises(densezip.DensezipError):
@@ -249,7 +249,7 @@ def test_models_of_every_shape_are_drawn_from_filled_and_evaluated(models: Path,
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-@pytest.mark.parametrize("name", ["my-mcgsm", "my-vae", "my-affine"])
+@pytest.mark.parametrize("name", ["my-mcgsm", "exact:my-mcgsm", "my-vae", "my-affine"])
 @pytest.mark.parametrize(("there", "back"), [("cuda", "cpu"), ("cpu", "cuda")])
 def test_a_file_of_one_device_decodes_on_the_other(models: Path, name: str, there: str, back: str) -> None:
     picture = pictures(1, side=20)[0, 0]

@@ -180,6 +180,24 @@ def test_sample_and_inpaint_write_pngs(tmp_path: Path, channels: int) -> None:
     assert not same[mask > 0].all()
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("kind", ["mcgsm", "ride"])
+def test_a_hole_is_filled_on_a_gpu(kind: str) -> None:
+    net, x, mask = model(kind, 3), pictures(2, 3, 6, 7), torch.zeros(6, 7, dtype=torch.bool)
+    mask[2:4, 3:5] = True
+    found = inpaint(net.to("cuda"), x, mask, 2, margin=2)
+    assert torch.equal(found.long()[..., ~mask], x[..., ~mask])
+    assert not torch.equal(found.long()[..., mask], x[..., mask])
+
+
+def test_a_device_that_is_not_there_draws_nothing(tmp_path: Path) -> None:
+    net, out = checkpoint(tmp_path / "m.safetensors", 1), tmp_path / "out.png"
+    Image.fromarray(np.full((6, 6), 255, np.uint8)).save(tmp_path / "i.png")
+    args = ["inpaint", net, str(tmp_path / "i.png"), "--mask", str(tmp_path / "i.png"), "-o", str(out)]
+    run = CliRunner().invoke(app, [*args, "--device", "toaster"])
+    assert (run.exit_code, "--device toaster" in run.output, out.exists()) == (2, True, False)
+
+
 def test_sample_refuses_what_it_cannot_do(tmp_path: Path) -> None:
     net, out = checkpoint(tmp_path / "m.safetensors", 1), str(tmp_path / "out.png")
     for args, message, code in [

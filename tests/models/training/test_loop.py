@@ -302,7 +302,24 @@ def test_a_ride_starts_from_a_trained_mcgsm(tmp_path: Path) -> None:
             settings={"rate": 0.0},
             resume=True,
         )
-    with pytest.raises(UsageError, match="pixelcnn cannot start from another model"):
+    with pytest.raises(UsageError, match="pixelcnn starts from pixelcnn of the same settings only"):
         train_model("pixelcnn", DATA, "small", tmp_path / "no", device="cpu", start=str(mcgsm))
     with pytest.raises(InputError, match="no checkpoint"):
         train_model("ride", DATA, str(tmp_path / "ride.toml"), tmp_path / "no", device="cpu", start="nothing")
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_training_goes_on_from_a_model_of_the_same_settings(tmp_path: Path, precision: str) -> None:
+    experts = "channels = 1\nradius = 1\nhidden = 3\ncomponents = 2\nscales = 2\nfeatures = 3\n"
+    steps = (
+        "[training]\nsteps = 4\nbatch = 2\nrate = 1e-3\nevery = 4\nvalidation = 4\nflip = false\ntransforms = true\n"
+    )
+    (tmp_path / "ride.toml").write_text(f"[model]\n{experts}{steps}")
+    settings = str(tmp_path / "ride.toml")
+    first = train_model("ride", DATA, settings, tmp_path / "a", device="cpu", precision=precision)
+    still = {"rate": 0.0}
+    other = train_model("ride", DATA, settings, tmp_path / "b", device="cpu", start=str(first), settings=still)
+    assert read_checkpoint(other)[1]["validation_bpd"] == pytest.approx(read_checkpoint(first)[1]["validation_bpd"])
+    (tmp_path / "ride.toml").write_text(f"[model]\n{experts}{steps}".replace("hidden = 3", "hidden = 4"))
+    with pytest.raises(UsageError, match="starts from an MCGSM, not from a Ride"):
+        train_model("ride", DATA, settings, tmp_path / "c", device="cpu", start=str(first))
