@@ -269,7 +269,7 @@ class _Weighed:
             lambda calibration: self._codec(calibration, shape, lambda x: log_probs),
             model=self.name,
             digest=self.digest,
-            lanes=lanes_for(part.size, borrows=self.model.borrows),
+            lanes=lanes_for(part.size, borrows=self.model.borrows, levels=self.model.levels),
             band=self.model.band,
         )
 
