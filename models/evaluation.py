@@ -267,7 +267,7 @@ class _Weighed:
             lambda calibration: _InGroups(self.exact, calibration, shape),
             model=self.name,
             digest=self.digest,
-            lanes=lanes_for(part.size, borrows=self.model.borrows),
+            lanes=lanes_for(part.size, borrows=self.model.borrows, levels=self.model.levels),
             band=self.model.band,
         )
 

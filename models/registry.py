@@ -40,6 +40,7 @@ MODELS: dict[str, Architecture] = {
     "ride": Architecture("autoregressive.ride", "Ride", "RideConfig", "autoregressive"),
     "pixelcnn": Architecture("autoregressive.pixelcnn", "PixelCNN", "PixelCNNConfig", "autoregressive"),
     "vae": Architecture("latent.vae", "Vae", "VaeConfig", "latent"),
+    "iaf-vae": Architecture("latent.iaf", "IafVae", "IafConfig", "latent"),
     "topdown": Architecture("latent.topdown", "TopDown", "TopDownConfig", "latent"),
 }
 

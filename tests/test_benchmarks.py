@@ -8,8 +8,10 @@ from pathlib import Path
 import densezip
 import numpy as np
 import pytest
+from densezip.models.checkpoint import as_plain, write_checkpoint
 from jpegs import jpeg
 from PIL import Image
+from small_models import made, pictures
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
@@ -115,6 +117,27 @@ def test_the_benchmark_of_models_measures_peers_models_ensembles_pictures_and_th
     assert (ablation["trained_images"], ablation["parameters"]) == (24000, 20496)
     (picture,) = report["pictures"]
     assert picture["own_bytes"] < picture["bytes"] < 1.01 * picture["own_bytes"] + 60
+    with Image.open(plot) as image:
+        assert image.width > image.height > 0
+
+
+def test_the_look_into_latents_measures_layers_bounds_and_bins(tmp_path: Path) -> None:
+    path, data, plot = tmp_path / "small.safetensors", tmp_path / "latent.json", tmp_path / "latent.png"
+    model = made("topdown")
+    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+    write_checkpoint(path, tensors, {"model": "topdown", "config": as_plain(model.config)})
+    (tmp_path / "images").mkdir()
+    for number, image in enumerate(pictures(4)):
+        Image.fromarray(image[0]).save(tmp_path / "images" / f"{number}.png")
+    options = ["--samples", "3", "--single", "1", "--bits", "6", "12", "--json", data, "--plot", plot]
+    run("latent.py", path, "--data", tmp_path / "images", *options)
+    report = json.loads(data.read_text())
+    assert len(report["divergence"]) == 2
+    assert [count for count, _ in report["weighted"]] == [1, 2, 3]
+    assert report["weighted"][0][1] > report["weighted"][2][1]
+    coarse, fine = report["bins"]
+    assert (coarse["bins"], fine["bins"]) == (64, 4096)
+    assert coarse["single_initial_bpd"] < fine["single_initial_bpd"]
     with Image.open(plot) as image:
         assert image.width > image.height > 0
 

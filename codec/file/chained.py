@@ -95,10 +95,10 @@ class ChainCost:
     side: int
 
 
-def lanes_for(samples: int, *, borrows: bool) -> int:
-    """Lanes of a message for so many samples."""
+def lanes_for(samples: int, *, borrows: bool, levels: int = 256) -> int:
+    """Lanes of a message for so many samples; of few levels each counts for less, by its bits."""
     least, each = (BORROWING_LEAST_LANES, BORROWING_LANE_SAMPLES) if borrows else (LEAST_LANES, LANE_SAMPLES)
-    return min(max(least, samples // each), MOST_LANES)
+    return min(max(least, samples * min(8, (levels - 1).bit_length()) // (8 * each)), MOST_LANES)
 
 
 def groups_of(parts: Sequence[Box], *, borrows: bool) -> list[list[Box]]:
@@ -163,7 +163,7 @@ def encode_chained(
     if not is_sound(height, width, tall, wide):
         raise LimitError(f"an image of {width}x{height} pixels in tiles of {wide}x{tall}")
     calibration = Calibration(coder.band)
-    message = Message.lending(lanes_for(planes.size, borrows=coder.borrows))
+    message = Message.lending(lanes_for(planes.size, borrows=coder.borrows, levels=coder.levels))
     advance = _advance(height * width, report)
     for group in groups_of(boxes(height, width, tall, wide), borrows=coder.borrows):
         tiles = np.stack([planes[top:bottom, left:right] for top, left, bottom, right in group])

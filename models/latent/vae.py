@@ -86,9 +86,25 @@ class Vae(LatentVariable):
         )
         self.ends = Ends(filters, config.channels, self.family, config.scales)
 
-    def features(self, x: Tensor) -> Tensor:
+    def start_from(self, other: nn.Module) -> None:
+        """Begins at a VAE of one layer; one with more to its posterior has its density before training.
+
+        Raises:
+            UsageError: another kind of model, or one of other sizes.
+        """
+        own, given = self.state_dict(), other.state_dict()
+        if type(other) is not Vae or any(own[name].shape != value.shape for name, value in given.items()):
+            raise UsageError(f"a {type(other).__name__} to begin at; a Vae of the same sizes is needed")
+        self.load_state_dict({**own, **given})
+
+    def inside(self, x: Tensor) -> Tensor:
+        """Features of images, at a quarter of the side. [B, F, H / 4, W / 4]."""
+        found: Tensor = self.up(F.pixel_unshuffle(to_unit(x, self.levels, self.ends.first.dtype), 2))
+        return found
+
+    def features(self, x: Tensor) -> Any:
         """See `LatentVariable`: means and log-scales of the posterior. [B, 2 K, ...]."""
-        found = self.up(F.pixel_unshuffle(to_unit(x, self.levels, self.ends.first.dtype), 2))
+        found = self.inside(x)
         normal: Tensor = self.to_latents(found.flatten(1) if self.config.side else found)
         return normal.to(self.ends.first.dtype)
 

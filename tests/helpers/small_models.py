@@ -15,6 +15,7 @@ from densezip.models.autoregressive.pixelcnn import PixelCNN, PixelCNNConfig
 from densezip.models.autoregressive.pixelcnnpp import PixelCNNPP, PixelCNNPPConfig
 from densezip.models.autoregressive.ride import Ride, RideConfig
 from densezip.models.flows.layers import Coupling, Flow, Squeeze, Standardize
+from densezip.models.latent.iaf import IafConfig, IafVae
 from densezip.models.latent.topdown import TopDown, TopDownConfig
 from densezip.models.latent.vae import Vae, VaeConfig
 from densezip.models.shapes import ImageModel
@@ -77,6 +78,8 @@ MODELS = {
     "pixelcnn++": Small(PixelCNNPP, PixelCNNPPConfig(channels=1, filters=4, blocks=1, mixtures=2, reach=1)),
     "vae": Small(Vae, VaeConfig(side=SIDE, latents=4, filters=12, blocks=1, scales="channel")),
     "maps": Small(Vae, VaeConfig(side=0, latents=1, filters=12, blocks=1, components=2)),
+    "iaf": Small(IafVae, IafConfig(side=SIDE, latents=4, filters=12, blocks=1, hidden=16)),
+    "maf": Small(IafVae, IafConfig(side=SIDE, latents=4, filters=12, blocks=1, hidden=16, form="maf")),
     "topdown": Small(TopDown, TopDownConfig(channels=1, scales=2, layers=1, latents=2, filters=12, components=1)),
     "affine": Small(SmallFlow, FlowConfig()),
     "additive": Small(SmallFlow, FlowConfig(additive=True)),

@@ -17,7 +17,7 @@ from laws import check_model
 from numpy.typing import NDArray
 from small_models import MODELS, SIDE, made, pictures, trained
 
-LATENT = ["vae", "maps", "topdown"]
+LATENT = ["vae", "maps", "iaf", "maf", "topdown"]
 FLOWS = ["affine", "additive"]
 
 

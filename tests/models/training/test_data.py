@@ -126,6 +126,23 @@ def test_mnist_is_the_same_in_every_form(tmp_path: Path, form: str) -> None:
     assert np.array_equal(open_data(f"mnist:{tmp_path}", "test").images, test)
 
 
+def test_binarized_digits_are_ones_as_often_as_they_are_bright_and_always_the_same(tmp_path: Path) -> None:
+    shades = np.arange(0, 256, 51, dtype=np.uint8)
+    for name, rows in (("train", 12), ("test", 6)):
+        images = np.repeat(shades, rows // 6).reshape(-1, 1, 1, 1) * np.ones((1, 1, 28, 28), np.uint8)
+        Image.fromarray(images[:, 0].reshape(-1, 28)).save(tmp_path / f"{name}.png")
+    found = {split: open_data(f"binarized-mnist:{tmp_path}", split) for split in ("train", "validation", "test")}
+    everything = np.concatenate([found["train"].images, found["validation"].images])
+    means = everything.reshape(6, -1).mean(1)
+    assert (means[0], means[-1]) == (0, 1)
+    assert np.abs(means - shades / 255).max() < 0.05
+    assert set(np.unique(everything)) == {0, 1}
+    assert found["test"].name == "binarized-mnist"
+    again = open_data(f"binarized-mnist:{tmp_path}", "test")
+    assert again.hash == found["test"].hash
+    assert not np.array_equal(found["test"].images, everything[::2])
+
+
 def test_folders_give_crops_of_any_images_and_whole_ones_of_one_size(tmp_path: Path) -> None:
     big = pixels(1, 3, 40)[0]
     save(big, tmp_path / "many" / "a.png")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
-from densezip.codec.errors import UsageError
+from densezip.codec.errors import UnsupportedImageError, UsageError
 from densezip.models.autoregressive.ensemble import TRANSFORMS, transform
 from densezip.models.training.data import Data
-from densezip.models.training.objective import Objective, batch_of, evaluate
+from densezip.models.training.objective import Objective, batch_of, check_data, evaluate
 from densezip.models.training.recipe import Recipe
 from small_models import made, pictures
 
@@ -38,3 +40,23 @@ def test_a_measurement_is_the_bound_and_the_same_every_time(name: str) -> None:
     model.loss = lambda x: torch.ones(())  # a loss of its own is minimised, and not measured
     assert float(Objective(model)(torch.from_numpy(images))) == 1
     assert evaluate(model, images, 16, torch.device("cpu")) == first
+
+
+@pytest.mark.parametrize(
+    ("name", "images", "words"),
+    [
+        ("vae", pictures(2, side=12), "12x12 pixels for a model of 8x8"),
+        ("maps", pictures(2, side=6), "which takes multiples of 4"),
+        ("vae", pictures(2, channels=3), "3 channels for a Vae of 1"),
+    ],
+)
+def test_images_that_a_model_does_not_take_are_refused_before_training(
+    name: str, images: np.ndarray[Any, Any], words: str
+) -> None:
+    with pytest.raises(UnsupportedImageError, match=words):
+        check_data(made(name), Data("some", "train", images))
+
+
+def test_samples_beyond_the_levels_of_a_model_are_refused_before_training() -> None:
+    with pytest.raises(UnsupportedImageError, match=r"samples up to \d+ for a model of 2 levels"):
+        check_data(made("vae", levels=2), Data("some", "train", pictures(2)))

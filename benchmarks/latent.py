@@ -1,0 +1,125 @@
+"""A look into a model with latent variables: `python benchmarks/latent.py MODEL --data SPEC --json FILE --plot FILE`.
+
+Three things of a checkpoint, on test images:
+
+- divergence: bits per dimension of each layer's posterior from its prior, from the top down;
+- weighted: the importance-weighted bound by 1, 2, 5, ... samples. It comes near to the likelihood; no file is so small;
+- bins: what images take by how finely latents are coded: net in one message, as files of one image each, and what
+  those were lent. Coarse bins blur the posterior, fine ones lend more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import math
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from densezip.models.checkpoint import load_model
+from densezip.models.evaluation import measure
+from densezip.models.latent.variable import LatentVariable
+from densezip.models.shipped import find_checkpoint
+from densezip.models.training.data import open_data
+
+Images = np.ndarray[Any, np.dtype[np.uint8]]
+
+
+def measure_divergence(model: LatentVariable, images: Images) -> list[float]:
+    """Bits per dimension of each layer."""
+    with torch.no_grad():
+        parts = [model.kl(x).double().sum(1) for x in torch.split(torch.from_numpy(images), 100)]
+    return [float(nats) / math.log(2) / images.size for nats in torch.stack(parts).sum(0)]
+
+
+def measure_bins(model: LatentVariable, images: Images, single: int, bits: list[int]) -> list[dict[str, Any]]:
+    """What images take, chained and alone, for each number of bins."""
+    rows = []
+    for power in bits:
+        other = copy.deepcopy(model)
+        other.bins = 1 << power
+        chained = measure(other, images, batch=len(images))
+        alone = [measure(other, image[None]) for image in images[:single]]
+        if not all(found.lossless for found in (chained, *alone)):
+            raise SystemExit(f"2^{power} bins have changed an image")
+        rows.append(
+            {
+                "bins": other.bins,
+                "reported_bpd": chained.reported_bpd,
+                "net_bpd": chained.pmf_bpd,
+                "chained_bpd": chained.file_bpd,
+                "single_bpd": sum(found.file_bpd for found in alone) / len(alone),
+                "single_initial_bpd": sum(found.initial_bpd for found in alone) / len(alone),
+            }
+        )
+        shown = ", ".join(f"{name} {value:.4f}" for name, value in rows[-1].items() if name != "bins")
+        print(f"2^{power} bins: {shown}", flush=True)
+    return rows
+
+
+def draw(found: dict[str, Any], path: Path) -> None:
+    """Three panels."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, (layers, curve, bins) = plt.subplots(1, 3, figsize=(12, 3.4), layout="constrained")
+    layers.bar(range(1, len(found["divergence"]) + 1), found["divergence"])
+    layers.set_xlabel("layer of latents, from the top down")
+    layers.set_ylabel("KL divergence, bits per dimension")
+    curve.plot(*zip(*found["weighted"], strict=True), marker="o", ms=3)
+    curve.set_xscale("log")
+    curve.set_xlabel("samples of the posterior")
+    curve.set_ylabel("weighted bound, bits per dimension")
+    for name, label in (("net_bpd", "net, in one message"), ("single_bpd", "file of one image")):
+        bins.plot([row["bins"] for row in found["bins"]], [row[name] for row in found["bins"]], marker="o", label=label)
+    bins.axhline(found["bins"][-1]["reported_bpd"], color="0.6", lw=1, label="bound")
+    bins.set_xscale("log", base=2)
+    bins.set_yscale("log")
+    bins.set_xlabel("bins of a latent")
+    bins.set_ylabel("bits per dimension")
+    bins.legend()
+    for axes in (layers, curve, bins):
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.suptitle(f"{found['model']}, {found['images']} images of {found['data']}")
+    figure.savefig(path, dpi=120)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", help="a checkpoint, by name or path")
+    parser.add_argument("--data", required=True, help="as of densezip eval")
+    parser.add_argument("--limit", type=int, default=100, help="the first so many test images")
+    parser.add_argument("--samples", type=int, default=1000, help="of the posterior, for the weighted bound")
+    parser.add_argument("--single", type=int, default=10, help="so many of them are also coded alone")
+    parser.add_argument("--bits", type=int, nargs="+", default=[4, 6, 8, 10, 12, 14], help="log2 of the bins")
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--plot", type=Path)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    path = find_checkpoint(args.model)
+    model, _ = load_model(path)
+    if not isinstance(model, LatentVariable):
+        raise SystemExit(f"{args.model} has no latent variables")
+    opened = open_data(args.data, "test")
+    images = opened.images[: args.limit]
+    found: dict[str, Any] = {"model": path.stem, "data": f"{opened.name}/test", "images": len(images)}
+    found["divergence"] = measure_divergence(model, images)
+    print("divergence of each layer:", ", ".join(f"{value:.4f}" for value in found["divergence"]), flush=True)
+    found["bins"] = measure_bins(model, images, args.single, args.bits)
+    found["weighted"] = measure(model, images, batch=len(images), iw_samples=args.samples).iw_curve
+    print("weighted bound:", ", ".join(f"{count}: {value:.4f}" for count, value in found["weighted"]), flush=True)
+    found["versions"] = {name: version(name) for name in ("densezip", "torch")}
+    if args.json:
+        args.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    if args.plot:
+        draw(found, args.plot)
+
+
+if __name__ == "__main__":
+    main()
