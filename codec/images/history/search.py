@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ...native import kernel
 from .decoder import BLOCK, Bytes, Canvas
 
-__all__ = ["BASIS", "coarsen", "mend", "to_frequencies", "to_samples"]
+__all__ = ["BASIS", "coarsen", "descend", "mend", "to_frequencies", "to_samples"]
 
 Floats = NDArray[np.float32]
 
@@ -105,14 +105,26 @@ def coarsen(fine: Bytes, known: Bytes, canvas: Canvas) -> Bytes:
     if canvas.down == 2:
         solved = _solved(solved)
     coarse = np.ascontiguousarray(np.clip(np.rint(solved), 0, 255).astype(np.uint8))
-    if canvas.across * canvas.down == 1:
-        return coarse
+    return descend(coarse, fine, known, canvas)
+
+
+def descend(coarse: Bytes, fine: Bytes, known: Bytes, canvas: Canvas) -> Bytes:
+    """Move coarse chroma samples one by one while that brings the fine ones nearer, where these are known.
+
+    Args:
+        coarse: to begin with; it is changed. [rows, columns]
+        fine: [height, width] of the canvas.
+        known: 1 where they are, likewise.
+        canvas: says how coarse.
+    """
     rows, columns = canvas.coarse()
     if coarse.shape != (rows, columns) or fine.shape != known.shape or fine.shape != (canvas.height, canvas.width):
         raise ValueError(f"{coarse.shape} of {fine.shape} and {known.shape} for {canvas}")
+    if canvas.across * canvas.down == 1:
+        return np.where(known == 1, fine, coarse)
     if canvas.across == 2 and columns < 3:
         return np.ascontiguousarray(fine[:: canvas.down, ::2])
-    fine, known = np.ascontiguousarray(fine), np.ascontiguousarray(known)
+    coarse, fine, known = np.ascontiguousarray(coarse), np.ascontiguousarray(fine), np.ascontiguousarray(known)
     _functions()["descend"](
         coarse.ctypes.data,
         columns,

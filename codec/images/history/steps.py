@@ -81,6 +81,8 @@ def find_steps(coefficients: Floats, *, chroma: bool) -> NDArray[np.int32]:
     steps = np.arange(1, LARGEST + 1)
     scale = float(np.median((best[sure] + 1) / table[sure])) if sure.any() else 1.0
     usual = np.clip(np.floor(table * scale + 0.5), 1, LARGEST).astype(int)
-    bonus = np.where(steps == usual[:, None], USUAL, np.where(np.abs(steps - usual[:, None]) == 1, NEARLY, 0))
-    found = np.where(counts > 0, (scores + bonus).argmax(1) + 1, usual)
+    bonus = np.where(steps == usual[:, None], USUAL, np.where(np.abs(steps - usual[:, None]) == 1, NEARLY, 0.0))
+    # What is rarely met, and only finer than is usual, is noise.
+    bonus[steps < usual[:, None] / 2] = -np.inf
+    found = np.where(counts > 1, (scores + bonus).argmax(1) + 1, usual)
     return np.where(sure, best + 1, found).astype(np.int32)
