@@ -107,6 +107,7 @@ def compress(
     strip: bool | str = False,
     model: "Model | None" = None,
     device: str = "cpu",
+    history: bool = True,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     progress: Callable[[float], None] | None = None,
     notice: Callable[[str], None] | None = None,
@@ -125,6 +126,7 @@ def compress(
         model: code the pixels by this density model instead, and by nothing else: a checkpoint by name or path, or a
             torch module (`densezip.models`). Who decodes has to have it. `effort` and `threads` do not matter then.
         device: where its network runs: "cpu", "cuda", "cuda:1" or "auto".
+        history: look whether the pixels were decoded from a JPEG file, and code what that held where it is smaller.
         max_pixels: refuse larger images before decoding them, and files of over 8 bytes for each and 64 MiB more.
         progress: called with the fraction done, from 0 to 1, from any thread, one call at a time.
         notice: called with a sentence where something deserves a word, such as why a file is kept whole.
@@ -181,12 +183,20 @@ def compress(
 
         return rendered_coder(height, width, depth)
 
+    def before(pixels: "Array") -> "Coder | None":
+        from .models.coders import history_coder
+
+        return history_coder(effort)(pixels)
+
     from .codec.images.sheets import grouped, is_sheet
 
+    coders = photo, indexed, rendered
     picture = taken.picture
     if is_sheet(picture):
-        picture = grouped(picture, lambda part: len(encode_picture(part, photo, indexed, rendered, threads, None)))
-    data = encode_picture(picture, photo, indexed, rendered, threads, progress, taken.source)
+        picture = grouped(picture, lambda part: len(encode_picture(part, *coders, threads, None)))
+    data = encode_picture(
+        picture, *coders, threads, progress, taken.source, history_coder=before if history else None
+    )
     if taken.data is not None and len(taken.data) < len(data):
         data = min(data, store(taken.picture, taken.data, taken.extension, lossy=False), key=len)
     if progress is not None:

@@ -14,7 +14,7 @@ from ..codec.file.payload import Coder
 if TYPE_CHECKING:
     from torch import nn
 
-    from ..codec.images.picture import Picture
+    from ..codec.images.picture import Array, Picture
     from ..codec.images.source import Source
     from .photo import ModelId
 
@@ -25,9 +25,13 @@ __all__ = [
     "coder_of_header",
     "decode_by_model",
     "encode_by_model",
+    "history_coder",
     "indexed_coder",
     "rendered_coder",
 ]
+
+QUICK_EFFORT = 1
+"""Up to this effort searches that take long are left out."""
 
 Report = Callable[[float], None] | None
 
@@ -87,6 +91,40 @@ def rendered_coder(height: int, width: int, depth: int) -> Coder:
     return _rendered_coder(*tile.tile_shape(height, width), depth)
 
 
+def history_coder(effort: int) -> "Callable[[Array], Coder | None]":
+    """What looks at a picture [H, W, C] of 8 bits and gives the coder of the JPEG file that it was, if it was one."""
+
+    def look(pixels: "Array") -> Coder | None:
+        from ..codec.images.history.traces import may_be_decoded
+        from ..codec.images.history.undo import undo
+
+        channels = pixels.shape[2]
+        if channels not in (1, 3):
+            return None
+        shown = pixels[:, :, :1] if channels == 1 or bool((pixels[:, :, :1] == pixels).all()) else pixels
+        shown = shown.copy() if shown.shape[2] < channels else shown
+        if not may_be_decoded(shown):
+            return None
+        history = undo(shown, thorough=effort > QUICK_EFFORT)
+        if history is None:
+            return None
+        from .jpeg import coder as coefficients
+        from .jpeg import tile
+
+        coder = coefficients.coder_for_effort(effort)
+        return Coder(
+            Payload.MODEL,
+            pixels.shape[0],
+            pixels.shape[1],
+            lambda whole, advance: tile.encode_tile(whole, history, coder, advance),
+            tile.decode_tile,
+            tile.NAME,
+            tile.DIGEST,
+        )
+
+    return look
+
+
 def coder_of_header(header: Header) -> Coder:
     """The coder that wrote a file.
 
@@ -94,6 +132,7 @@ def coder_of_header(header: Header) -> Coder:
         UnknownModelError: its model, or its weights, are not here.
     """
     from . import indexed, photo
+    from .jpeg import tile as history
     from .rendered import tile as rendered
 
     if (header.model, header.digest) == (indexed.NAME, indexed.DIGEST) and header.sample_bytes == 1:
@@ -102,14 +141,21 @@ def coder_of_header(header: Header) -> Coder:
         )
     if (header.model, header.digest) == (rendered.NAME, rendered.DIGEST):
         return _rendered_coder(header.tile_height, header.tile_width, 8 * header.sample_bytes)
+    if (header.model, header.digest) == (history.NAME, history.DIGEST) and header.mode in ("L", "RGB"):
+        size = header.tile_height, header.tile_width
+        return Coder(Payload.MODEL, *size, _never, history.decode_tile, history.NAME, history.DIGEST)
     known = photo.known_models()
     for model in known:
         if (model.name, model.digest) == (header.model, header.digest):
             return _photo_coder(model, header.tile_height, header.tile_width, 8 * header.sample_bytes)
     pairs = [*((model.name, model.digest) for model in known), (indexed.NAME, indexed.DIGEST)]
-    pairs.append((rendered.NAME, rendered.DIGEST))
+    pairs += [(rendered.NAME, rendered.DIGEST), (history.NAME, history.DIGEST)]
     names = ", ".join(f"{name} ({digest.hex()})" for name, digest in pairs)
     raise UnknownModelError(f"coded by model {header.model} ({header.digest.hex()}); this program knows {names}")
+
+
+def _never(tile: "Array", advance: Callable[[int], None]) -> bytes:
+    raise AssertionError("a picture's history is found before it is coded")
 
 
 def _photo_coder(model: "ModelId", tile_height: int, tile_width: int, depth: int) -> Coder:

@@ -73,6 +73,8 @@ USUAL_RATIO = 0.88
 USUAL_GAIN, GAIN_PIXELS, GAIN_COLUMNS, GAIN_ROWS = 0.93, 2**14, 2**9, 32
 # The best PNG of 16-bit samples, over the fast one.
 PNG_RATIO, PNG_TRIAL_PIXELS = 0.75, 2**17
+# No model of photographs, and no WebP, gets below this fraction of the fast WebP's size where a picture's history does.
+FAR_SMALLER = 0.45
 # Below so many bits a sample, 16-bit samples are smoother than a camera's are.
 SMOOTH_DEEP_BPSP = 2.0
 # What is of photographic kind: colours are named again by their entropy at this multiple of the model's bits a pixel,
@@ -94,6 +96,7 @@ def choose(
     threads: int,
     report: Callable[[float], None] | None,
     *,
+    history_coder: Callable[[Array], Coder | None] | None = None,
     formats_only: bool = False,
 ) -> Choice:
     """The coder with the smallest tiles, and these.
@@ -105,6 +108,7 @@ def choose(
         rendered_coder: (height, width, bits per sample in memory: 8 or 16) -> the coder of what programs made.
         threads: number of tiles coded at once; 0 for all processors.
         report: called with the fraction done.
+        history_coder: the picture [H, W, C] -> the coder of what it was before, if it shows traces; None for no look.
         formats_only: spare the models of photographs and of indices, for which the picture is tried in another form.
     """
     pixels = picture.pixels
@@ -115,6 +119,10 @@ def choose(
         return search.best()
     estimate = estimated_webp(pixels, threads)
     bpsp = 8 * estimate / pixels.size
+    if history_coder is not None and picture.mode in ("L", "RGB"):
+        history = history_coder(pixels)
+        if history is not None and search.attempt(history) < FAR_SMALLER * estimate:
+            return search.best()
     few, photograph = True, None
     if picture.mode not in ("1", "P"):
         colours = count_colours(pixels)

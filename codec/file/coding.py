@@ -39,6 +39,7 @@ def encode_picture(
     threads: int,
     report: Callable[[float], None] | None,
     source: Source | None = None,
+    history_coder: Callable[[Array], Coder | None] | None = None,
 ) -> bytes:
     """The smallest .dz file among the candidates, of the picture and of what is left without repeated rows and columns.
 
@@ -50,6 +51,7 @@ def encode_picture(
         threads: number of tiles coded at once; 0 for all processors.
         report: called with the fraction done.
         source: the file that the picture came from. With its remainder, the picture's metadata is in that.
+        history_coder: the picture [H, W, C] -> the coder of what it was before, if it shows traces; None for no look.
 
     Raises:
         UnreadableImageError: its palette has a length that no file can hold.
@@ -73,7 +75,15 @@ def encode_picture(
         chunks=picture.chunks if source is None or source.remainder is None else (),
     )
     header, tiles = _coded_by(
-        header, *choose(picture, *coders, threads, report, formats_only=shrunk is not None and shrunk.even)
+        header,
+        *choose(
+            picture,
+            *coders,
+            threads,
+            report,
+            history_coder=history_coder,
+            formats_only=shrunk is not None and shrunk.even,
+        ),
     )
     if shrunk is not None:
         small = replace(picture, pixels=shrunk.pixels)

@@ -3,7 +3,7 @@
 Source: ITU-T T.81, annex K: tables K.1 to K.6; JFIF 1.02.
 """
 
-__all__ = ["CHROMA_STEPS", "DICTIONARY", "LUMA_STEPS"]
+__all__ = ["CHROMA_STEPS", "DICTIONARY", "LUMA_STEPS", "standard_steps"]
 
 # Quantization steps of quality 50, in zigzag order.
 LUMA_STEPS = bytes((
@@ -30,14 +30,15 @@ _CHROMA_AC = bytes.fromhex(
 )
 
 
-def _steps(quality: int, table: bytes) -> bytes:
-    """A table of steps as libjpeg scales it."""
+def standard_steps(quality: int, *, chroma: bool) -> bytes:
+    """The steps of luma or chroma as libjpeg scales them, in zigzag order."""
+    table = CHROMA_STEPS if chroma else LUMA_STEPS
     scale = 5000 // quality if quality < 50 else 200 - 2 * quality
     return bytes(min(255, max(1, (step * scale + 50) // 100)) for step in table)
 
 
 def _head(quality: int) -> bytes:
-    luma, chroma = _steps(quality, LUMA_STEPS), _steps(quality, CHROMA_STEPS)
+    luma, chroma = standard_steps(quality, chroma=False), standard_steps(quality, chroma=True)
     return b"\xff\xdb\0\x43\0" + luma + b"\xff\xdb\0\x43\1" + chroma
 
 

@@ -1,0 +1,318 @@
+"""A picture back to the coefficients of the JPEG file that it was decoded from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .decoder import BLOCK, Bytes, Canvas, luma_range, on_lattice, samples_of, to_rgb, upsample
+from .search import Floats, coarsen, descend, mend, to_frequencies, to_samples
+from .steps import find_steps
+
+__all__ = ["History", "decode", "undo"]
+
+SAMPLINGS = ((2, 2), (2, 1), (1, 2))
+"""(across, down) by which chroma may be coarser."""
+
+# Of fine chroma samples in the middle so many may not come of coarser ones: any number, or more if others fail clearly.
+MIDDLE = 640
+UNEXPLAINED, MOST_UNEXPLAINED, CLEARLY = 0.006, 0.06, 0.5
+# Blocks without which nothing can be said of steps.
+FEWEST_BLOCKS = 16
+LARGEST = 1023
+HALF = np.float32(0.5)
+ROUNDS = 6
+PROJECTIONS = 4
+# Moves for each block: of few that are wrong, and of many.
+TRIES, FEW_TRIES = 60, 12
+MANY = 0.25
+OPEN = 1e4
+
+
+@dataclass(frozen=True)
+class History:
+    """What a JPEG file held, and what its decoder makes wrong of it.
+
+    Attributes:
+        canvas: the picture of which ours is a part.
+        steps: of quantization of each component, in rows [64].
+        planes: coefficients of each component, [rows, columns, 64].
+        samples: of each component, [rows, columns], as they are to be after correction.
+    """
+
+    canvas: Canvas
+    steps: tuple[NDArray[np.int32], ...]
+    planes: tuple[NDArray[np.int16], ...]
+    samples: tuple[Bytes, ...]
+
+
+def decode(canvas: Canvas, samples: Sequence[Bytes], height: int, width: int) -> Bytes:
+    """The pixels [height, width, C] of corrected samples."""
+    luma = samples[0][canvas.top : canvas.top + height, canvas.left : canvas.left + width]
+    if len(samples) == 1:
+        return cast(Bytes, np.ascontiguousarray(luma)[:, :, None])
+    chroma = [fine_of(coarse, canvas, height, width) for coarse in samples[1:]]
+    return to_rgb(np.ascontiguousarray(luma), chroma[0], chroma[1])
+
+
+def fine_of(coarse: Bytes, canvas: Canvas, height: int, width: int) -> Bytes:
+    """Chroma of our pixels."""
+    fine = upsample(coarse, canvas)[canvas.top : canvas.top + height, canvas.left : canvas.left + width]
+    return cast(Bytes, np.ascontiguousarray(fine))
+
+
+def undo(pixels: Bytes, *, thorough: bool = True) -> History | None:
+    """The history of a picture; None where it has none.
+
+    Args:
+        pixels: [h, w, 1 or 3].
+        thorough: search for coefficients of blocks where rounding does not find them.
+    """
+    height, width, channels = pixels.shape
+    if channels == 1:
+        grey = _Component(pixels[:, :, 0], pixels[:, :, 0], Canvas(height, width, 0, 0, 1, 1))
+        if not grey.find_steps([grey], chroma=False):
+            return None
+        grey.round_off()
+        grey.finish(thorough=thorough)
+        return History(grey.canvas, (grey.steps,), (grey.plane,), (grey.corrected(),))
+    luma, *fine, known = on_lattice(pixels)
+    sure = (known == 1).astype(np.uint8)
+    canvas, coarse = _sampled(fine, sure, Canvas(height, width, 0, 0, 1, 1))
+    chroma = [_chroma(part, whole, sure, canvas) for part, whole in zip(coarse, fine, strict=True)]
+    if not chroma[0].find_steps(chroma, chroma=True):
+        return None
+    for part in chroma:
+        part.round_off()
+    own = _Component(luma, luma, canvas)
+    unknown = np.flatnonzero(known.ravel() == 0)
+    for number in range(PROJECTIONS + 1):
+        if number == PROJECTIONS or not len(unknown):
+            for part in chroma:
+                part.finish(thorough=thorough)
+        coarse = [_refined(part, whole, sure, canvas) for part, whole in zip(chroma, fine, strict=True)]
+        shown = [fine_of(part, canvas, height, width) for part in coarse]
+        own.bound(*luma_range(pixels, *shown))
+        if number == 0 and not own.find_steps([own], chroma=False):
+            return None
+        own.round_off()
+        if number == PROJECTIONS or not len(unknown):
+            break
+        _project(pixels, own, chroma, shown, unknown, canvas)
+    own.finish(thorough=thorough)
+    parts = own, *chroma
+    return History(
+        canvas,
+        tuple(part.steps for part in parts),
+        tuple(part.plane for part in parts),
+        (own.corrected(), *coarse),
+    )
+
+
+def _sampled(fine: list[Bytes], sure: Bytes, canvas: Canvas) -> tuple[Canvas, list[Bytes]]:
+    """How coarse chroma was, and its samples."""
+    height, width = (min(side, MIDDLE) & ~1 for side in sure.shape)
+    top, left = ((side - part) // 4 * 2 for side, part in zip(sure.shape, (height, width), strict=True))
+    part = slice(top, top + height), slice(left, left + width)
+    known = np.ascontiguousarray(sure[part])
+    wrong = []
+    for across, down in SAMPLINGS:
+        middle = Canvas(height, width, 0, 0, across, down)
+        bad = []
+        for each in fine:
+            whole = np.ascontiguousarray(each[part])
+            bad.append(((upsample(coarsen(whole, known, middle), middle) != whole) & (known == 1)).mean())
+        wrong.append(max(bad))
+    order = sorted(range(len(SAMPLINGS)), key=lambda number: wrong[number])
+    best, second = wrong[order[0]], wrong[order[1]]
+    if best <= UNEXPLAINED or (best <= MOST_UNEXPLAINED and best <= CLEARLY * second):
+        across, down = SAMPLINGS[order[0]]
+        canvas = canvas._replace(across=across, down=down)
+    return canvas, [coarsen(each, sure, canvas) for each in fine]
+
+
+def _chroma(coarse: Bytes, fine: Bytes, sure: Bytes, canvas: Canvas) -> "_Component":
+    """A component of coarse samples, which are known where the fine ones are that are made of them."""
+    rows, columns = canvas.coarse()
+    known = (sure == 1) & (upsample(coarse, canvas) == fine)
+    wide = np.pad(known, ((0, -canvas.height % canvas.down), (0, -canvas.width % canvas.across)), "edge")
+    whole = wide.reshape(rows, canvas.down, columns, canvas.across).all(axis=(1, 3))
+    small = Canvas(rows, columns, canvas.top // canvas.down, canvas.left // canvas.across, 1, 1)
+    some = wide.reshape(rows, canvas.down, columns, canvas.across).any(axis=(1, 3))
+    slack = np.where(some, (~whole).astype(np.int16), 255)
+    low, high = np.maximum(coarse - slack, 0).astype(np.uint8), np.minimum(coarse + slack, 255).astype(np.uint8)
+    component = _Component(low, high, small)
+    component.guess = _padded(coarse, small)
+    return component
+
+
+def _refined(part: "_Component", fine: Bytes, sure: Bytes, canvas: Canvas) -> Bytes:
+    """The samples of coarse chroma, corrected so that they give the fine ones that are sure."""
+    samples = part.corrected()
+    rows, columns = canvas.coarse()
+    samples[:rows, :columns] = descend(np.ascontiguousarray(samples[:rows, :columns]), fine, sure, canvas)
+    return samples
+
+
+def _project(
+    pixels: Bytes,
+    own: "_Component",
+    chroma: list["_Component"],
+    shown: list[Bytes],
+    unknown: NDArray[np.int64],
+    canvas: Canvas,
+) -> None:
+    """Move chroma to where the pixels that reach the end of a channel can be what they are.
+
+    The least change of luma and chroma is the inverse of what red, green and blue lack.
+    """
+    luma = own.corrected()[: pixels.shape[0], : pixels.shape[1]].ravel()[unknown].astype(np.float32)
+    blue, red = (plane.ravel()[unknown].astype(np.float32) - 128 for plane in shown)
+    wanted = pixels.reshape(-1, 3)[unknown].astype(np.float32)
+    made = np.stack([luma + 1.402 * red, luma - 0.344136 * blue - 0.714136 * red, luma + 1.772 * blue], 1)
+    lacks = wanted - made
+    lacks = np.where(((wanted == 255) & (lacks < 0)) | ((wanted == 0) & (lacks > 0)), 0, lacks)
+    lacks[np.abs(lacks) < 1] = 0
+    change = lacks @ np.array([[-0.168736, 0.5], [-0.331264, -0.418688], [0.5, -0.081312]], np.float32)
+    y, x = unknown // pixels.shape[1] // canvas.down, unknown % pixels.shape[1] // canvas.across
+    for number, part in enumerate(chroma):
+        shift = np.zeros((2, *canvas.coarse()), np.float32)
+        np.add.at(shift[0], (y, x), change[:, number])
+        np.add.at(shift[1], (y, x), 1)
+        part.move(shift[0] / np.maximum(shift[1], 1))
+
+
+class _Component:
+    """A component at work.
+
+    Args:
+        low: the least that each sample may be [h, w].
+        high: the most; where that is less than the least nothing is known.
+        canvas: on which they lie.
+    """
+
+    def __init__(self, low: Bytes, high: Bytes, canvas: Canvas) -> None:
+        self.canvas = canvas
+        self.steps = np.ones(64, np.int32)
+        self.bound(low, high)
+        self.guess = _padded(low, canvas)
+
+    def bound(self, low: Bytes, high: Bytes) -> None:
+        """Set the bounds."""
+        self.low, self.high = low, high
+        self.least, self.most = _bounds(low, high, self.canvas)
+
+    def find_steps(self, alike: list["_Component"], *, chroma: bool) -> bool:
+        """Find the steps of components that share them, by the blocks that are known; False where these are too few."""
+        found = []
+        for part in alike:
+            whole = (part.most - part.least < 1.5).all(1)  # one value each
+            middle = np.clip(part.guess, part.least + HALF, part.most - HALF)
+            found.append(to_frequencies(middle[whole]))
+        known = np.concatenate(found)
+        if len(known) < FEWEST_BLOCKS:
+            return False
+        steps = find_steps(known, chroma=chroma)
+        for part in alike:
+            part.steps = steps
+        return True
+
+    def _samples(self, blocks: NDArray[np.int16]) -> Floats:
+        return to_samples(blocks * self.steps.astype(np.float32))
+
+    def _quantized(self, samples: Floats) -> NDArray[np.int16]:
+        scaled = np.rint(to_frequencies(samples) / self.steps.astype(np.float32))
+        return np.clip(scaled, -LARGEST, LARGEST).astype(np.int16)
+
+    def round_off(self) -> None:
+        """Coefficients by rounding; where samples are open, again and again from the samples that they give."""
+        inside = np.clip(self.guess, self.least + HALF, self.most - HALF)
+        self.blocks = self._quantized(np.where(self.least < self.most, inside, self.guess))
+        self.out = _excess(self._samples(self.blocks), self.least, self.most)
+        for _ in range(ROUNDS):
+            bad = np.flatnonzero(self.out > 0)
+            bad = bad[(self.most[bad] - self.least[bad] > 1.5).any(1)]
+            if not len(bad):
+                break
+            tried = self._quantized(np.clip(self._samples(self.blocks[bad]), self.least[bad], self.most[bad]))
+            after = _excess(self._samples(tried), self.least[bad], self.most[bad])
+            better = after < self.out[bad]
+            if not better.any():
+                break
+            self.blocks[bad[better]], self.out[bad[better]] = tried[better], after[better]
+
+    def move(self, shift: Floats) -> None:
+        """Move samples [h, w] from what the coefficients give, where they are open, and round again."""
+        moved = np.flatnonzero((_blocks(_whole(np.abs(shift), self.canvas)) > 0).any(1))
+        if not len(moved):
+            return
+        change = cast(Floats, _blocks(_whole(shift, self.canvas)))[moved]
+        least, most = self.least[moved], self.most[moved]
+        target = np.clip(self._samples(self.blocks[moved]) + change, least, most)
+        tried = self._quantized(target)
+        self.blocks[moved] = tried
+        self.out[moved] = _excess(self._samples(tried), least, most)
+
+    def finish(self, *, thorough: bool) -> None:
+        """Search where samples are out of bounds."""
+        bad = np.flatnonzero(self.out > 0)
+        if len(bad) and thorough:
+            mended = np.ascontiguousarray(self.blocks[bad])
+            tries = TRIES if len(bad) < MANY * len(self.blocks) else FEW_TRIES
+            mend(mended, self.steps, self.least[bad], self.most[bad], tries)
+            self.blocks[bad] = mended
+
+    @property
+    def plane(self) -> NDArray[np.int16]:
+        """The coefficients, [rows, columns, 64]."""
+        rows = -(-(self.canvas.top + self.low.shape[0]) // BLOCK)
+        return self.blocks.reshape(rows, -1, 64)
+
+    def corrected(self) -> Bytes:
+        """The samples of the coefficients, moved inside the bounds where there are any."""
+        samples, _ = samples_of(self.plane, self.steps)
+        top, left = self.canvas.top, self.canvas.left
+        part = samples[top : top + self.low.shape[0], left : left + self.low.shape[1]]
+        part[...] = np.where(self.low > self.high, part, np.clip(part, self.low, np.maximum(self.low, self.high)))
+        return samples
+
+
+def _blocks(samples: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Samples [8 r, 8 c] as blocks [r * c, 64]."""
+    rows, columns = samples.shape[0] // BLOCK, samples.shape[1] // BLOCK
+    return samples.reshape(rows, BLOCK, columns, BLOCK).swapaxes(1, 2).reshape(-1, 64)
+
+
+def _bounds(low: Bytes, high: Bytes, canvas: Canvas) -> tuple[Floats, Floats]:
+    """Real bounds of the samples of whole blocks, which are open outside and where nothing is known."""
+    shape = canvas.top + low.shape[0], canvas.left + low.shape[1]
+    whole = [-(-side // BLOCK) * BLOCK for side in shape]
+    bounds = np.full((2, *whole), OPEN, np.float32)
+    bounds[0] = -OPEN
+    free = low > high
+    inside = slice(canvas.top, shape[0]), slice(canvas.left, shape[1])
+    bounds[0][inside] = np.where(free | (low == 0), -OPEN, low - np.float32(0.5))
+    bounds[1][inside] = np.where(free | (high == 255), OPEN, high + np.float32(0.5))
+    return cast(Floats, _blocks(bounds[0])), cast(Floats, _blocks(bounds[1]))
+
+
+def _whole(samples: Floats, canvas: Canvas) -> Floats:
+    """Samples of whole blocks, 0 around ours."""
+    shape = canvas.top + samples.shape[0], canvas.left + samples.shape[1]
+    return np.pad(samples, ((canvas.top, -shape[0] % BLOCK), (canvas.left, -shape[1] % BLOCK)))
+
+
+def _padded(samples: Bytes, canvas: Canvas) -> Floats:
+    """Samples of whole blocks [n, 64]: those at the edges are repeated."""
+    shape = canvas.top + samples.shape[0], canvas.left + samples.shape[1]
+    wide = np.pad(samples, ((canvas.top, -shape[0] % BLOCK), (canvas.left, -shape[1] % BLOCK)), "edge")
+    return cast(Floats, _blocks(wide).astype(np.float32))
+
+
+def _excess(samples: Floats, least: Floats, most: Floats) -> Floats:
+    found: Floats = ((samples - np.clip(samples, least, most)) ** 2).sum(1)
+    return found
