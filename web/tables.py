@@ -22,6 +22,12 @@ from ..models.rendered import tile as renderedtile
 __all__ = ["tables"]
 
 
+_JPEG_SIZES = (
+    "nodes", "groups", "sets", "knots", "tail", "selections", "corrections", "seen_bytes", "limit", "zigzag",
+    "weight_unit", "pace", "second_pace",
+)  # fmt: skip
+
+
 def tables() -> dict[str, Any]:
     """All of it, as JSON can hold it: {part: {name: ...}}."""
     return {"photo": _photo(), "indexed": _indexed(), "rendered": _rendered(), "jpeg": _jpeg()}
@@ -87,5 +93,9 @@ def _jpeg() -> dict[str, Any]:
         "models": models,
         "taps": _packed(jpegcoder.taps()),
         "tables": {name: _packed(table) for name, table in jpeg.tables().items()},
+        "sizes": {
+            **{name: getattr(jpeg, name.upper()) for name in _JPEG_SIZES},
+            "fewest_lines": jpegcoder.FEWEST_LINES,
+        },
         "dictionary": base64.b64encode(DICTIONARY).decode(),
     }

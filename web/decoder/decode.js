@@ -3,16 +3,17 @@
    Runs in a worker of the page and in Node. Nothing here touches a document. */
 
 import { blake2b } from "./blake2b.js";
-import { BATCH, boxes, FILE, MODEL, parse, PNG, STORED, WEBP } from "./container.js";
+import { BATCH, boxes, FILE, JPEG, MODEL, parse, PNG, STORED, WEBP } from "./container.js";
 import { Core } from "./core.js";
 import * as enlarging from "./enlarged.js";
 import { check, DensezipError, UnsupportedError } from "./errors.js";
 import { sameBytes } from "./fields.js";
 import { IndexedCoder } from "./indexed.js";
+import { JpegModel } from "./jpeg.js";
 import { unpack } from "./packing.js";
 import { PhotoModel } from "./phototile.js";
 import { pngCoder } from "./pngread.js";
-import { chunksOf } from "./remainders.js";
+import { chunksOf, chunksOfJpeg } from "./remainders.js";
 import { RenderedCoder } from "./rendered.js";
 import { WEBP_CODER } from "./vp8l.js";
 
@@ -45,7 +46,7 @@ export class Decoder {
         if (header.width * header.height > MOST_PIXELS) {
             throw new DensezipError(`an image of ${header.width} by ${header.height} pixels; this page shows up to ${MOST_PIXELS}`);
         }
-        if (header.kind === STORED || header.kind === FILE) return this.keptFile(header);
+        if (header.kind === STORED || header.kind === FILE || header.kind === JPEG) return this.keptFile(header, progress);
         const enlarged = header.kind === MODEL && header.model === enlarging.NAME && header.digest === enlarging.DIGEST;
         const outline = enlarged ? enlarging.unwrap(header) : null;
         const inner = outline?.inner ?? header;
@@ -60,12 +61,19 @@ export class Decoder {
         return { header, chunks: chunksOf(header), ...picture };
     }
 
-    /** The bytes of a file that was kept whole. */
-    keptFile(header) {
-        const tile = header.tile(0);
-        const file = header.kind === FILE ? unpack(header.packed.method, tile, header.packed.length) : tile;
+    /** The bytes of a file that was kept whole, or of a JPEG file. */
+    async keptFile(header, progress) {
+        let file;
+        if (header.kind === JPEG) {
+            const name = JpegModel.file(this.tables.jpeg, header);
+            const model = await this.once(name, (weights) => new JpegModel(this.core, this.tables.jpeg, header.model, weights));
+            file = model.decode(header, progress, MOST_PIXELS);
+        } else {
+            const tile = header.tile(0);
+            file = header.kind === FILE ? unpack(header.packed.method, tile, header.packed.length) : tile;
+        }
         checkSum(file, header.checksum, "the file");
-        return { header, chunks: [], file };
+        return { header, chunks: chunksOfJpeg(file), file };
     }
 
     /** What decodes the tiles of a header: its `decode` takes (tile, shape, depth, progress, bits) and gives samples. */
@@ -86,10 +94,14 @@ export class Decoder {
     }
 
     async photoModel(header) {
-        const file = PhotoModel.file(this.tables.photo, header);
-        if (!this.models.has(file)) {
-            this.models.set(file, new PhotoModel(this.core, this.tables.photo, header.model, await this.load(file)));
-        }
+        const { core, tables } = this;
+        const file = PhotoModel.file(tables.photo, header);
+        return this.once(file, (weights) => new PhotoModel(core, tables.photo, header.model, weights));
+    }
+
+    /** A model of a file of weights, which is loaded at the first use. */
+    async once(file, make) {
+        if (!this.models.has(file)) this.models.set(file, make(await this.load(file)));
         return this.models.get(file);
     }
 }

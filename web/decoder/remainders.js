@@ -22,3 +22,16 @@ export function chunksOf({ source, remainder, chunks }) {
     if (!(reader.byte("the kind of pixels") & CHUNKS_FOLLOW)) return [];
     return [...chunkList(reader), ...chunkList(reader)].filter(([name]) => /^([a-z][A-Za-z]{3}|PLTE)$/.test(name));
 }
+
+const EXIF = [0x45, 0x78, 0x69, 0x66, 0, 0];
+
+/** The EXIF data of a JPEG file, as a chunk; nothing for other files. */
+export function chunksOfJpeg(file) {
+    let at = 2;
+    while (file[0] === 0xff && file[1] === 0xd8 && file[at] === 0xff && file[at + 1] >= 0xe0 && file[at + 1] <= 0xef) {
+        const end = at + 2 + ((file[at + 2] << 8) | file[at + 3]);
+        if (file[at + 1] === 0xe1 && EXIF.every((byte, i) => file[at + 4 + i] === byte)) return [["eXIf", file.subarray(at + 10, end)]];
+        at = end;
+    }
+    return [];
+}
