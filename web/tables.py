@@ -1,4 +1,4 @@
-"""What the decoders of the page take from the Python modules: models, tables, and the structures that the core reads."""
+"""What the page's decoders take from the Python modules: models, tables, and the structures that the core reads."""
 
 from __future__ import annotations
 

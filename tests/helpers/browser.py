@@ -1,10 +1,11 @@
 """A page in headless Chromium, asked by the DevTools protocol over pipes: for the tests of the page in `web`.
 
-Source: Chrome DevTools Protocol; `--remote-debugging-pipe` reads at descriptor 3 and writes at 4, messages end with a 0.
+Source: Chrome DevTools Protocol; `--remote-debugging-pipe` reads at descriptor 3, writes at 4, ends messages with a 0.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import select
@@ -37,6 +38,7 @@ class Browser:
     Args:
         profile: a folder for the browser's own files.
         dark: whether the page is told that the person likes it dark.
+        size: width and height of the window, in pixels.
     """
 
     def __init__(self, profile: Path, *, dark: bool = False, size: tuple[int, int] = (1280, 800)) -> None:
@@ -44,7 +46,12 @@ class Browser:
         down, to_browser = os.pipe()
         from_browser, up = os.pipe()
         self._out, self._in, self._rest, self._number = to_browser, from_browser, b"", 0
-        options = [*OPTIONS, f"--user-data-dir={profile}", "--remote-debugging-pipe", f"--window-size={size[0]},{size[1]}"]
+        options = [
+            *OPTIONS,
+            f"--user-data-dir={profile}",
+            "--remote-debugging-pipe",
+            f"--window-size={size[0]},{size[1]}",
+        ]
         # Numbers above those two, so that neither is overwritten before it is copied.
         command = f'exec "$@" 3<&{down} 4>&{up}'
         self._process = subprocess.Popen(
@@ -61,7 +68,9 @@ class Browser:
         self._session = self._call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         if dark:
             self._call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
-        self._call("Emulation.setDeviceMetricsOverride", width=size[0], height=size[1], deviceScaleFactor=1, mobile=False)
+        self._call(
+            "Emulation.setDeviceMetricsOverride", width=size[0], height=size[1], deviceScaleFactor=1, mobile=False
+        )
 
     def __enter__(self) -> Browser:
         return self
@@ -121,6 +130,4 @@ class Browser:
 
     def screenshot(self) -> bytes:
         """What is to be seen, as PNG."""
-        import base64
-
         return base64.b64decode(self._call("Page.captureScreenshot", format="png")["data"])

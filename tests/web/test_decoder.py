@@ -67,7 +67,11 @@ def test_every_payload_has_the_same_samples(site: Path, tmp_path: Path) -> None:
 @needs_node
 def test_files_that_were_kept_come_back(site: Path, tmp_path: Path) -> None:
     lossy = file_of(picture("RGB"), "WEBP", quality=50)
-    files = [densezip.compress(lossy), densezip.compress(animation()), densezip.compress(file_of(picture("RGB"), "JPEG"))]
+    files = [
+        densezip.compress(lossy),
+        densezip.compress(animation()),
+        densezip.compress(file_of(picture("RGB"), "JPEG")),
+    ]
     assert {densezip.info(data).payload for data in files} == {"stored", "file", "jpeg"}
     for data, found in zip(files, decode(site, tmp_path, files), strict=True):
         assert found.get("sha256") == hashlib.sha256(samples_of(data)).hexdigest(), found
@@ -89,7 +93,15 @@ def test_damage_is_an_error_in_words(site: Path, tmp_path: Path) -> None:
     rng = random.Random(4)
     files = []
     payloads = every_payload()
-    for name in ("webp rgba 4", "png RGB", "rendered RGB", "indexed", "enlarged unevenly", "palette of a png", "photo I;16"):
+    for name in (
+        "webp rgba 4",
+        "png RGB",
+        "rendered RGB",
+        "indexed",
+        "enlarged unevenly",
+        "palette of a png",
+        "photo I;16",
+    ):
         data = payloads[name]
         for _ in range(4):
             hurt = bytearray(data)
