@@ -40,10 +40,16 @@ def _packed(array: NDArray[Any]) -> dict[str, str]:
 
 def _fields(structure: type[ctypes.Structure]) -> list[tuple[str, str]]:
     """Names and types of a structure's members; of several in a row, each with its number behind it."""
-    names = {ctypes.c_int64: "int64", ctypes.c_uint64: "int64", ctypes.c_float: "float", ctypes.c_double: "double"}
+    names: dict[Any, str] = {
+        ctypes.c_int64: "int64",
+        ctypes.c_uint64: "int64",
+        ctypes.c_float: "float",
+        ctypes.c_double: "double",
+    }
     found = []
-    for name, member, *_ in structure._fields_:
-        if isinstance(member, type) and issubclass(member, ctypes.Array):
+    for name, *rest in structure._fields_:
+        member: Any = rest[0]
+        if issubclass(member, ctypes.Array):
             found += [(f"{name}{i}", names.get(member._type_, "pointer")) for i in range(member._length_)]
         else:
             found.append((name, names.get(member, "pointer")))

@@ -19,7 +19,7 @@ from leaves import dead_leaves
 from PIL import Image, ImageDraw
 from samples import file_of
 
-__all__ = ["GOLDEN_FILES", "coded", "drawing", "every_payload", "samples_of"]
+__all__ = ["GOLDEN_FILES", "animation", "coded", "drawing", "every_payload", "samples_of"]
 
 GOLDEN_FILES = sorted((Path(__file__).parent.parent / "golden").glob("*.dz"))
 
@@ -29,9 +29,18 @@ def coded(coder: Coder, pixels: npt.NDArray[Any], mode: str, bits: int) -> bytes
     height, width, _ = pixels.shape
     array: Array = np.ascontiguousarray(pixels)
     tiles = encode_tiles(coder, array, 1, Progress(height * width, None))
-    sizes = {"tile_width": coder.tile_width, "tile_height": coder.tile_height}
-    header = Header(coder.payload, mode, width, height, digest(array), bits=bits, **sizes)
-    header = Header(**{**vars(header), "model": coder.model, "digest": coder.digest})
+    header = Header(
+        coder.payload,
+        mode,
+        width,
+        height,
+        digest(array.tobytes()),
+        coder.tile_width,
+        coder.tile_height,
+        bits,
+        model=coder.model,
+        digest=coder.digest,
+    )
     return serialise(header, tiles)
 
 
@@ -50,14 +59,16 @@ def every_payload() -> dict[str, bytes]:
     """Files by what is in them."""
     leaves = dead_leaves(36, 50, 3, 5)
     four = np.concatenate([leaves, leaves[:, :, :1] // 3 * 2], 2)
-    grey, height, width = leaves[:, :, :1], *leaves.shape[:2]
+    grey = leaves[:, :, :1]
+    height, width, _ = leaves.shape
     lines = np.asarray(drawing())
+    size = lines.shape[0], lines.shape[1]
     found = {}
     for number, setting in enumerate(payload.WEBP_SETTINGS):
         coder = payload.webp_coder(height, width, [setting])
         found[f"webp rgba {number}"] = coded(coder, four, "RGBA", 8)
         found[f"webp few {number}"] = coded(coder, grey // (5, 20, 60, 100)[number % 4], "L", 8)
-        found[f"webp drawn {number}"] = coded(payload.webp_coder(*lines.shape[:2], [setting]), lines, "RGB", 8)
+        found[f"webp drawn {number}"] = coded(payload.webp_coder(*size, [setting]), lines, "RGB", 8)
     found["webp la"] = coded(payload.webp_coder(height, width), four[:, :, [0, 3]], "LA", 8)
     for mode, pixels in {"L": grey, "LA": four[:, :, [0, 3]], "RGB": leaves, "RGBA": four}.items():
         wide = pixels.astype(np.uint16) * 251 + 3
@@ -71,7 +82,7 @@ def every_payload() -> dict[str, bytes]:
         few = (grey >> (8 - bits)) * np.uint8(255 // (2**bits - 1))
         found[f"png of {bits} bits"] = coded(payload.png_coder("L", bits, height, width), few, "L", bits)
     found["png of 1 bit"] = coded(payload.png_coder("1", 1, height, width), grey >> 7, "1", 1)
-    found["indexed"] = coded(indexed_coder(*lines.shape[:2]), lines, "RGB", 8)
+    found["indexed"] = coded(indexed_coder(*size), lines, "RGB", 8)
     found["indexed grey"] = coded(indexed_coder(height, width), grey, "L", 8)
     found["one colour"] = densezip.compress(Image.new("RGB", (20, 9), (1, 2, 3)))
     found["enlarged"] = densezip.compress(Image.fromarray(leaves.repeat(3, 0).repeat(3, 1)))
@@ -83,7 +94,7 @@ def every_payload() -> dict[str, bytes]:
 
 
 def _in_tiles(pixels: npt.NDArray[Any]) -> bytes:
-    whole = payload.webp_coder(*pixels.shape[:2])
+    whole = payload.webp_coder(pixels.shape[0], pixels.shape[1])
     tiles = Coder(whole.payload, 13, 17, whole.encode, whole.decode)
     return coded(tiles, pixels, "RGB", 8)
 

@@ -76,7 +76,9 @@ def test_the_canvas_has_the_pixels(browser: Browser, tmp_path: Path) -> None:
             show(browser, server, number)
             width, height, data = browser.value(CANVAS)
             shown = np.frombuffer(base64.b64decode(data), np.uint8).reshape(height, width, 4)
-            wanted = np.asarray(densezip.decompress(path).convert("RGB"))
+            picture = densezip.decompress(path)
+            assert isinstance(picture, Image.Image)
+            wanted = np.asarray(picture.convert("RGB"))
             if path == turned:
                 wanted = np.rot90(wanted, 3)
             np.testing.assert_array_equal(shown[:, :, :3], wanted)
