@@ -1,7 +1,7 @@
 """Compiles the C files of the rooms into one plain shared library: `python native/build.py` does it inside a checkout.
 
-`python native/build.py --wasm` compiles those of the decoders for the page in `web`, where the result is kept in Git: so
-an installation needs no compiler that knows WebAssembly.
+`python native/build.py --wasm` compiles those of the decoders for the page in `web`, where Git keeps the result: so an
+installation needs no compiler that knows WebAssembly.
 
 The library needs no Python headers and no C library, so one wheel serves every Python of a platform. Where the
 processor has instruction sets of several generations, files named `*.kernels.c` are compiled once for each of them;

@@ -1,4 +1,4 @@
-"""The files of the page, wherever they lie in the package: for the server, and for a folder that any web server can host."""
+"""The files of the page, wherever they lie in the package: for our server, and for a folder that any other can host."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the decoders of the page take from the Python modules: models, tables, and the structures that the core reads."""
+"""What the page's decoders take from the Python modules: models, tables, and the structures that the core reads."""
 
 from __future__ import annotations
 
@@ -22,6 +22,12 @@ from ..models.rendered import tile as renderedtile
 __all__ = ["tables"]
 
 
+_JPEG_SIZES = (
+    "nodes", "groups", "sets", "knots", "tail", "selections", "corrections", "seen_bytes", "limit", "zigzag",
+    "weight_unit", "pace", "second_pace",
+)  # fmt: skip
+
+
 def tables() -> dict[str, Any]:
     """All of it, as JSON can hold it: {part: {name: ...}}."""
     return {"photo": _photo(), "indexed": _indexed(), "rendered": _rendered(), "jpeg": _jpeg()}
@@ -34,10 +40,16 @@ def _packed(array: NDArray[Any]) -> dict[str, str]:
 
 def _fields(structure: type[ctypes.Structure]) -> list[tuple[str, str]]:
     """Names and types of a structure's members; of several in a row, each with its number behind it."""
-    names = {ctypes.c_int64: "int64", ctypes.c_uint64: "int64", ctypes.c_float: "float", ctypes.c_double: "double"}
+    names: dict[Any, str] = {
+        ctypes.c_int64: "int64",
+        ctypes.c_uint64: "int64",
+        ctypes.c_float: "float",
+        ctypes.c_double: "double",
+    }
     found = []
-    for name, member, *_ in structure._fields_:
-        if isinstance(member, type) and issubclass(member, ctypes.Array):
+    for name, *rest in structure._fields_:
+        member: Any = rest[0]
+        if issubclass(member, ctypes.Array):
             found += [(f"{name}{i}", names.get(member._type_, "pointer")) for i in range(member._length_)]
         else:
             found.append((name, names.get(member, "pointer")))
@@ -87,5 +99,9 @@ def _jpeg() -> dict[str, Any]:
         "models": models,
         "taps": _packed(jpegcoder.taps()),
         "tables": {name: _packed(table) for name, table in jpeg.tables().items()},
+        "sizes": {
+            **{name: getattr(jpeg, name.upper()) for name in _JPEG_SIZES},
+            "fewest_lines": jpegcoder.FEWEST_LINES,
+        },
         "dictionary": base64.b64encode(DICTIONARY).decode(),
     }

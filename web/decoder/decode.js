@@ -3,11 +3,19 @@
    Runs in a worker of the page and in Node. Nothing here touches a document. */
 
 import { blake2b } from "./blake2b.js";
-import { boxes, MODEL, parse } from "./container.js";
+import { BATCH, boxes, FILE, JPEG, MODEL, parse, PNG, STORED, WEBP } from "./container.js";
 import { Core } from "./core.js";
+import * as enlarging from "./enlarged.js";
 import { check, DensezipError, UnsupportedError } from "./errors.js";
 import { sameBytes } from "./fields.js";
+import { IndexedCoder } from "./indexed.js";
+import { JpegModel } from "./jpeg.js";
+import { unpack } from "./packing.js";
 import { PhotoModel } from "./phototile.js";
+import { pngCoder } from "./pngread.js";
+import { chunksOf, chunksOfJpeg } from "./remainders.js";
+import { RenderedCoder } from "./rendered.js";
+import { WEBP_CODER } from "./vp8l.js";
 
 export const MOST_PIXELS = 2 ** 28;
 
@@ -38,29 +46,68 @@ export class Decoder {
         if (header.width * header.height > MOST_PIXELS) {
             throw new DensezipError(`an image of ${header.width} by ${header.height} pixels; this page shows up to ${MOST_PIXELS}`);
         }
-        const coder = await this.coderOf(header);
-        const picture = decodeTiles(header, coder, progress, wanted.heat);
+        if (header.kind === STORED || header.kind === FILE || header.kind === JPEG) return this.keptFile(header, progress);
+        const enlarged = header.kind === MODEL && header.model === enlarging.NAME && header.digest === enlarging.DIGEST;
+        const outline = enlarged ? enlarging.unwrap(header) : null;
+        const inner = outline?.inner ?? header;
+        const picture = decodeTiles(inner, await this.coderOf(inner), progress, wanted.heat);
+        if (outline) {
+            const { width, channels } = inner;
+            picture.samples = enlarging.enlarge(picture.samples, outline, width, channels);
+            if (picture.bits) picture.bits = enlarging.enlarge(picture.bits, outline, width, channels, true);
+        }
         const bytes = new Uint8Array(picture.samples.buffer, picture.samples.byteOffset, picture.samples.byteLength);
-        check(sameBytes(blake2b(bytes, 8), header.checksum), "the picture came out wrong: its checksum is another");
-        return { header, chunks: header.chunks, ...picture };
+        checkSum(bytes, header.checksum, "the picture");
+        return { header, chunks: chunksOf(header), ...picture };
     }
 
-    /** What decodes the tiles of a header: (tile, shape, depth, progress, bits) -> samples. */
-    async coderOf(header) {
-        if (header.kind === MODEL) {
-            const model = await this.photoModel(header);
-            return { decode: model.decode.bind(model), measures: "sample" };
+    /** The bytes of a file that was kept whole, or of a JPEG file. */
+    async keptFile(header, progress) {
+        let file;
+        if (header.kind === JPEG) {
+            const name = JpegModel.file(this.tables.jpeg, header);
+            const model = await this.once(name, (weights) => new JpegModel(this.core, this.tables.jpeg, header.model, weights));
+            file = model.decode(header, progress, MOST_PIXELS);
+        } else {
+            const tile = header.tile(0);
+            file = header.kind === FILE ? unpack(header.packed.method, tile, header.packed.length) : tile;
         }
-        throw new UnsupportedError(`a payload of kind ${header.kind}`);
+        checkSum(file, header.checksum, "the file");
+        return { header, chunks: chunksOfJpeg(file), file };
+    }
+
+    /** What decodes the tiles of a header: its `decode` takes (tile, shape, depth, progress, bits) and gives samples. */
+    async coderOf(header) {
+        if (header.kind === WEBP) return WEBP_CODER;
+        if (header.kind === PNG) return pngCoder(header);
+        if (header.kind === MODEL) {
+            const { indexed, rendered } = this.tables;
+            const named = ({ name, digest }) => header.model === name && header.digest === digest;
+            if (named(indexed)) return new IndexedCoder(this.core, indexed);
+            if (named(rendered)) return new RenderedCoder(this.core, this.tables);
+            return this.photoModel(header);
+        }
+        const many = header.kind === BATCH ? "several images" : "an image";
+        throw new UnsupportedError(
+            `${many} coded by the density model ${header.model}, which needs torch: \`densezip decompress\` decodes it`,
+        );
     }
 
     async photoModel(header) {
-        const file = PhotoModel.file(this.tables.photo, header);
-        if (!this.models.has(file)) {
-            this.models.set(file, new PhotoModel(this.core, this.tables.photo, header.model, await this.load(file)));
-        }
+        const { core, tables } = this;
+        const file = PhotoModel.file(tables.photo, header);
+        return this.once(file, (weights) => new PhotoModel(core, tables.photo, header.model, weights));
+    }
+
+    /** A model of a file of weights, which is loaded at the first use. */
+    async once(file, make) {
+        if (!this.models.has(file)) this.models.set(file, make(await this.load(file)));
         return this.models.get(file);
     }
+}
+
+function checkSum(bytes, expected, what) {
+    check(sameBytes(blake2b(bytes, expected.length), expected), `${what} came out wrong: its checksum is another`);
 }
 
 /** All tiles of a picture, in their places. */
@@ -79,7 +126,7 @@ function decodeTiles(header, coder, progress, heat) {
         if (measured) place(measured, bits, box, width, channels);
         else if (heat) place(new Float32Array(tile.length).fill((8 * data.length) / tile.length), bits, box, width, channels);
     });
-    return { samples, bits, detail: heat ? (coder.measures ?? "tile") : "" };
+    return { samples, bits, detail: heat ? coder.measures || "tile" : "" };
 }
 
 function place(tile, whole, { top, left, height, width }, columns, channels) {

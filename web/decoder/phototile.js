@@ -39,6 +39,7 @@ export class PhotoModel {
      * @param {Uint8Array} file - of its weights
      */
     constructor(core, tables, name, file) {
+        this.measures = "sample";
         this.core = core;
         this.tables = tables;
         this.spec = tables.models[name];

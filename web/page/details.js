@@ -145,6 +145,7 @@ export function describeRates(panel, header, { view, detail, rates }) {
             element("div", { className: "ends" }, element("span", {}, "0"), element("span", {}, `${view.most.toFixed(1)} bits a pixel`)),
             element("p", {}, DETAILS[detail]),
         ),
-        ...section("Rate by channel", shares, keys, ...(detail === "sample" ? [histogram(rates, names)] : [])),
+        // What is known of rows and tiles only says nothing of channels.
+        ...(detail === "sample" ? section("Rate by channel", shares, keys, histogram(rates, names)) : []),
     );
 }

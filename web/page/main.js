@@ -35,7 +35,7 @@ function progress(fraction) {
 
 function fail(message, kind = "") {
     part("error-title").textContent = kind === "UnsupportedError" ? "This page cannot decode it" : "This file cannot be shown";
-    part("error-text").textContent = message;
+    part("error-text").textContent = `${message[0].toUpperCase()}${message.slice(1)}${/[.!?]$/.test(message) ? "" : "."}`;
     state("error");
 }
 
@@ -108,7 +108,6 @@ function present(image, width, height, orientation, factor) {
     if (!image) return fail(`It holds a .${shown.extension} file of ${byteWords(shown.file.length)}, which was kept whole and which this browser cannot show. \`densezip decompress\` gives it back.`);
     stage.draw(image, width, height, orientation, factor);
     stage.fit();
-    part("stage").focus({ preventScroll: true });
 }
 
 async function bitmap({ rgba, width, height }) {
