@@ -1,7 +1,7 @@
 """All shipped density models against PNG, WebP and JPEG XL, in one run: what learning buys, and what decoding costs.
 
     python benchmarks/models.py PATH --json benchmarks/models.json --plot benchmarks/models.png --photo PHOTO
-    python benchmarks/readme_table.py benchmarks/models.json README.md --plot benchmarks/models.png
+    python benchmarks/readme_table.py benchmarks/models.json docs/choose.md --plot ../benchmarks/models.png
 
 PATH is the official archive of CIFAR-10, a folder of PNG files, or tile mosaics. Every file is written, decoded and
 compared. The peers have an image a file, as people use them; models have 100. An ensemble averages the density over

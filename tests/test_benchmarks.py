@@ -142,14 +142,20 @@ def test_the_look_into_latents_measures_layers_bounds_and_bins(tmp_path: Path) -
         assert image.width > image.height > 0
 
 
-@pytest.mark.parametrize("name", ["photos", "coding", "models"])
-def test_tables_of_the_readme_are_those_of_the_measurements(name: str, tmp_path: Path) -> None:
-    text = (BENCHMARKS.parent / "README.md").read_text()
-    copy = tmp_path / "README.md"
+@pytest.mark.parametrize(
+    ("name", "page", "plot"),
+    [
+        ("photos", "README.md", "benchmarks/photos.png"),
+        ("photos", "docs/reproduce.md", None),
+        ("coding", "docs/reproduce.md", None),
+        ("models", "docs/choose.md", "../benchmarks/models.png"),
+    ],
+)
+def test_tables_are_those_of_the_measurements(name: str, page: str, plot: str | None, tmp_path: Path) -> None:
+    text = (BENCHMARKS.parent / page).read_text()
+    copy = tmp_path / "page.md"
     copy.write_text(text)
-    plot = f"benchmarks/{name}.png"
-    options = ["--plot", plot] if (BENCHMARKS.parent / plot).exists() else []
-    run("readme_table.py", BENCHMARKS / f"{name}.json", copy, *options)
+    run("readme_table.py", BENCHMARKS / f"{name}.json", copy, *(["--plot", plot] if plot else []))
     assert copy.read_text() == text
 
 
