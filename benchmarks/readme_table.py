@@ -1,6 +1,7 @@
 """Writes tables of measured results into the README or a page, from the JSON of `photos.py`, `coding.py`, `models.py`.
 
 python benchmarks/readme_table.py benchmarks/photos.json README.md --plot benchmarks/photos.png
+python benchmarks/readme_table.py benchmarks/photos.json docs/choose.md --plot ../benchmarks/photos.png
 python benchmarks/readme_table.py benchmarks/photos.json docs/reproduce.md
 python benchmarks/readme_table.py benchmarks/coding.json docs/reproduce.md
 python benchmarks/readme_table.py benchmarks/models.json docs/choose.md --plot ../benchmarks/models.png

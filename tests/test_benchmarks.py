@@ -146,6 +146,7 @@ def test_the_look_into_latents_measures_layers_bounds_and_bins(tmp_path: Path) -
     ("name", "page", "plot"),
     [
         ("photos", "README.md", "benchmarks/photos.png"),
+        ("photos", "docs/choose.md", "../benchmarks/photos.png"),
         ("photos", "docs/reproduce.md", None),
         ("coding", "docs/reproduce.md", None),
         ("models", "docs/choose.md", "../benchmarks/models.png"),
