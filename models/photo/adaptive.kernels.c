@@ -27,13 +27,14 @@ typedef float InputsAt __attribute__((vector_size(4 * STAGE_INPUTS), aligned(4),
 typedef int32_t Integers __attribute__((vector_size(16)));
 
 /* The contexts of channel c of the pixel whose symbols are at `own`, each as one number. */
-INLINE void contexts(const Engine *e, const uint16_t *own, int64_t y, int64_t x, int64_t c, uint64_t *key) {
-    const uint16_t *above = y > 0 ? own - e->width * e->channels : 0;
-    const uint16_t *beside = x > 0 ? own - e->channels : above;
+INLINE void contexts(const Engine *e, int64_t channels, const uint16_t *own, int64_t y, int64_t x, int64_t c,
+                     uint64_t *key) {
+    const uint16_t *above = y > 0 ? own - e->width * channels : 0;
+    const uint16_t *beside = x > 0 ? own - channels : above;
     /* Sample values of the pixels to the west and north, and those known of this one. */
     uint64_t west[4] = {0}, north[4] = {0}, here[4] = {0};
     UNROLL for (int64_t i = 0; i < 3; i++) {
-        if (i >= e->channels) break;
+        if (i >= channels) break;
         const int64_t *values = e->value + i * e->symbols;
         if (beside) west[i] = (uint64_t)values[beside[i]];
         north[i] = above ? (uint64_t)values[above[i]] : west[i];
@@ -132,12 +133,10 @@ INLINE void count(int histories, const Node *n, int32_t bit) {
     UNROLL for (int k = 0; k < histories; k++) *n->counter[k] = (uint16_t)counter[k];
 }
 
-/* Let the weights of the nodes of a sample learn. */
-INLINE void learn(const Node *nodes, const float *step, int number) {
-    for (int n = 0; n < number; n++) {
-        const Inputs change = step[n] * nodes[n].input;
-        UNROLL for (int i = 0; i < 3; i++) *(InputsAt *)nodes[n].weight[i] += change;
-    }
+/* Let the weights of a node learn. */
+INLINE void learn(const Node *n, float step) {
+    const Inputs change = step * n->input;
+    UNROLL for (int i = 0; i < 3; i++) *(InputsAt *)n->weight[i] += change;
 }
 
 INLINE Tables tables_of(const Engine *e, int64_t y, int64_t x, int64_t c, int64_t spread) {
@@ -183,7 +182,7 @@ INLINE void encode_sample(const Engine *e, int histories, RangeCoder *coder, uin
             step[n + i] = step_of((int32_t)(value >> (DEPTHS - 1 - depth) & 1), own);
         }
     }
-    learn(nodes, step, number);
+    for (int n = 0; n < number; n++) learn(&nodes[n], step[n]);
     UNROLL for (int depth = 0; depth < DEPTHS; depth++) {
         const int64_t bit = value >> (DEPTHS - 1 - depth) & 1, own = part[depth * BATCH_ROWS];
         if (own > 0 && own < 1 << BIT_PRECISION) range_encode_bit(coder, out, bit, (uint64_t)own);
@@ -200,18 +199,34 @@ INLINE double probability_of(const Engine *e, int64_t value, int64_t c, int64_t 
     return probability;
 }
 
+INLINE int is_unsure(float logit) { return logit < SURE && logit > -SURE; }
+
+/* Mix what is known at a node of the decoder's, if the mixture is not sure; `part` of its place gets the probability. */
+INLINE void expect(const Tables *t, int histories, uint32_t node, uint32_t place, const uint32_t *cell,
+                   const float *logit, int32_t *part, Node *nodes) {
+    if (!is_unsure(logit[place])) return;
+    const Quad sums = halves(mix(t, histories, node, place, cell, logit[place], &nodes[place]));
+    part[place] = squash(t, (sums[0] + sums[2]) + (sums[1] + sums[3]));
+}
+
+/* The node of the high bits that the blend of the experts leads to, which is mostly the right one. */
+INLINE int64_t likely_half(const Engine *e, int64_t c, int64_t b) {
+    const double blend = e->centre[(c * (e->experts + 1) + e->experts) * BATCH_ROWS + b];
+    return 16 | ((int32_t)(bounded((float)blend - 127.5f, 127.5f) + 127.5f)) >> 4;
+}
+
 /* Decode channel c of pixel b of the batch, at (y, x), after `photo_seek`. Returns the sample's value. */
 INLINE int64_t decode_sample(const Engine *e, int histories, RangeCoder *coder, int64_t y, int64_t x,
                              int64_t c, int64_t b, const uint8_t *data, uint64_t size) {
-    /* The row of the nodes of the low bits ends where, in the row of the high ones, this node stands; but the last. */
-    static const int8_t ROW_ENDS[16] = {8, 4, 9, 2, 10, 5, 11, 1, 12, 6, 13, 3, 14, 7, 15, 0};
     NodeMixture mixture;
+    NodeRow root, below;
     DZ_KERNEL(photo_nodes_begin)(e, c, b, &mixture);
+    const int64_t likely = likely_half(e, c, b) - 15;
+    DZ_KERNEL(photo_rows)(e, &mixture, c, likely, &root, &below);
     const Tables t = tables_of(e, y, x, c, mixture.spread);
     uint32_t *cell = cells_of(e, c, b);
-    float at[16], logit[16], stop = mixture.stop;
-    int32_t part[16];
-    Node nodes[DEPTHS];
+    Node nodes[2][16];
+    const Node *mixed[DEPTHS];
     float step[DEPTHS];
     int number = 0;
     uint32_t node = 1;
@@ -219,57 +234,66 @@ INLINE int64_t decode_sample(const Engine *e, int histories, RangeCoder *coder, 
         if (half) {
             cell += MOST_HISTORIES;
             find_cells(e, e->key, node, cell);
-            if (node < 31) stop = at[ROW_ENDS[node - 16]];
+            if (node - 15 != likely) DZ_KERNEL(photo_row)(e, &mixture, c, node - 15, &root, &below);
         }
-        DZ_KERNEL(photo_nodes)(e, &mixture, c, half ? node - 15 : 0, stop, at, logit, part);
+        const float *logit = half ? below.logit : root.logit;
+        int32_t *part = half ? below.part : root.part;
+        Node *own = nodes[half];
+        expect(&t, histories, node, 1, cell, logit, part, own);
         uint32_t place = 1;
         for (int depth = 0; depth < DEPTHS / 2; depth++) {
-            int64_t bit;
-            if (logit[place] < SURE && logit[place] > -SURE) {
-                Node *n = &nodes[number];
-                const Quad half_sums = halves(mix(&t, histories, node, place, cell, logit[place], n));
-                const int32_t own_part = squash(&t, (half_sums[0] + half_sums[2]) + (half_sums[1] + half_sums[3]));
-                bit = range_decode_bit(coder, data, size, (uint64_t)own_part);
-                count(histories, n, (int32_t)bit);
-                step[number++] = step_of((int32_t)bit, own_part);
-            } else if (part[place] == 0 || part[place] == 1 << BIT_PRECISION)
-                bit = part[place] > 0;
-            else
-                bit = range_decode_bit(coder, data, size, (uint64_t)part[place]);
+            if (depth < DEPTHS / 2 - 1) /* both before it is known which is next: the processor need not wait */
+                UNROLL for (uint32_t i = 0; i < 2; i++)
+                    expect(&t, histories, node << 1 | i, place << 1 | i, cell, logit, part, own);
+            const int32_t chance = part[place];
+            const int64_t bit = chance == 0 || chance == 1 << BIT_PRECISION
+                                    ? chance > 0
+                                    : range_decode_bit(coder, data, size, (uint64_t)chance);
+            if (is_unsure(logit[place])) {
+                count(histories, &own[place], (int32_t)bit);
+                mixed[number] = &own[place];
+                step[number++] = step_of((int32_t)bit, chance);
+            }
             node = node << 1 | (uint32_t)bit;
             place = place << 1 | (uint32_t)bit;
         }
     }
-    learn(nodes, step, number);
+    for (int n = 0; n < number; n++) learn(mixed[n], step[n]);
     return node & 255;
 }
 
 /* Find all counters of channel c of pixel b, whose symbols are at `own`. */
-INLINE void find_all(const Engine *e, const uint16_t *own, int64_t y, int64_t x, int64_t c, int64_t b) {
+INLINE void find_all(const Engine *e, int64_t channels, const uint16_t *own, int64_t y, int64_t x, int64_t c,
+                     int64_t b) {
     uint32_t *cell = cells_of(e, c, b);
     uint64_t key[MOST_HISTORIES];
-    contexts(e, own, y, x, c, key);
+    contexts(e, channels, own, y, x, c, key);
     find_cells(e, key, 0, cell);
     find_cells(e, key, 16 | (uint64_t)e->value[c * e->symbols + own[c]] >> 4, cell + MOST_HISTORIES);
 }
 
 /* Encode the pixels [first, last) of the batch after `photo_slope`; symbols [H, W, C], of which the pixel `first` is at
    (y, x). `probability` is NULL, or gets that of every symbol. */
-void DZ_KERNEL(photo_encode_bits)(const Engine *e, const uint16_t *symbols, int64_t y, int64_t x, int64_t first,
+void DZ_KERNEL(photo_encode_bits)(const Engine *engine, const uint16_t *symbols, int64_t y, int64_t x, int64_t first,
                                   int64_t last, uint8_t *out, double *probability) {
+    const Engine own_engine = *engine, *e = &own_engine; /* a copy that nothing that is written can alter */
     const int64_t channels = e->channels, pixel = y * e->width + x - first;
     RangeCoder coder = *e->coder;
     int64_t ahead = first, ahead_y = y, ahead_x = x;
     for (int64_t p = first; p < last; p++) {
         for (; ahead < last && ahead < p + AHEAD; ahead++) {
-            for (int64_t c = 0; c < channels; c++)
-                find_all(e, symbols + (pixel + ahead) * channels, ahead_y, ahead_x, c, ahead);
+            if (channels == 3) /* what is known when this is compiled makes it fast */
+                UNROLL for (int64_t c = 0; c < 3; c++)
+                    find_all(e, 3, symbols + (pixel + ahead) * 3, ahead_y, ahead_x, c, ahead);
+            else
+                for (int64_t c = 0; c < channels; c++)
+                    find_all(e, channels, symbols + (pixel + ahead) * channels, ahead_y, ahead_x, c, ahead);
             if (++ahead_x == e->width) ahead_x = 0, ahead_y++;
         }
         const uint16_t *own = symbols + (pixel + p) * channels;
         for (int64_t c = 0; c < channels; c++) {
             const uint32_t value = (uint32_t)e->value[c * e->symbols + own[c]];
-            if (e->histories == 3) /* what is known when this is compiled makes it fast */
+            if (e->histories == 3)
                 encode_sample(e, 3, &coder, value, y, x, c, p, out);
             else
                 encode_sample(e, (int)e->histories, &coder, value, y, x, c, p, out);
@@ -283,15 +307,14 @@ void DZ_KERNEL(photo_encode_bits)(const Engine *e, const uint16_t *symbols, int6
 /* Find the counters of the high bits of channel c of pixel b, which is decoded next, as early as its contexts are
    known: they are on their way to the cache meanwhile. */
 void DZ_KERNEL(photo_seek)(const Engine *e, const uint16_t *own, int64_t y, int64_t x, int64_t c, int64_t b) {
-    contexts(e, own, y, x, c, e->key);
+    contexts(e, e->channels, own, y, x, c, e->key);
     find_cells(e, e->key, 0, cells_of(e, c, b));
 }
 
-/* Send for the counters of the low bits, too, when the blend of the experts is known: its high bits are mostly right. */
+/* Send for the counters of the low bits, too, when the blend of the experts is known. */
 void DZ_KERNEL(photo_foresee)(const Engine *e, int64_t c, int64_t b) {
     uint32_t unused[MOST_HISTORIES];
-    const double blend = e->centre[(c * (e->experts + 1) + e->experts) * BATCH_ROWS + b];
-    find_cells(e, e->key, 16 | ((uint64_t)(int32_t)(bounded((float)blend - 127.5f, 127.5f) + 127.5f)) >> 4, unused);
+    find_cells(e, e->key, (uint64_t)likely_half(e, c, b), unused);
 }
 
 /* Decode channel c of pixel b of the batch, at (y, x), after `photo_seek`. Returns the symbol. */

@@ -249,6 +249,12 @@ typedef struct {
     int32_t spread;
 } NodeMixture;
 
+/* A row of the tree of nodes: the mixture's cumulative distribution, the logits and the probabilities of a 1. */
+typedef struct {
+    float at[16], logit[16];
+    int32_t part[16];
+} NodeRow;
+
 /* experts.kernels.c */
 void DZ_KERNEL(photo_regressors)(const Engine *e, int64_t y, int64_t x, int64_t places, float *z);
 void DZ_KERNEL(photo_predict)(const Engine *e, int64_t y, int64_t x, const float *z);
@@ -277,8 +283,9 @@ int64_t DZ_KERNEL(photo_find)(const Engine *e, int64_t c, int64_t b, int64_t tar
 /* nodes.kernels.c */
 void DZ_KERNEL(photo_slope)(const Engine *e, int64_t c, int64_t first, int64_t last, int ways);
 void DZ_KERNEL(photo_nodes_begin)(const Engine *e, int64_t c, int64_t b, NodeMixture *m);
-void DZ_KERNEL(photo_nodes)(const Engine *e, const NodeMixture *m, int64_t c, int64_t row, float stop, float *at,
-                            float *logit, int32_t *part);
+void DZ_KERNEL(photo_row)(const Engine *e, const NodeMixture *m, int64_t c, int64_t row, const NodeRow *root,
+                          NodeRow *r);
+void DZ_KERNEL(photo_rows)(const Engine *e, const NodeMixture *m, int64_t c, int64_t row, NodeRow *root, NodeRow *r);
 
 /* adaptive.kernels.c */
 void DZ_KERNEL(photo_encode_bits)(const Engine *e, const uint16_t *symbols, int64_t y, int64_t x, int64_t first,

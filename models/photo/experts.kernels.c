@@ -18,15 +18,19 @@
 
 static const int8_t FEED[MOST_FED][2] = {{-1, 6}, {-2, 5}, {-3, 4}};
 
+/* Sixteen sums added up in halves, down to four. */
+INLINE Quad quarters(const Floats *sum) {
+    Quad four[SUMS / 4];
+    UNROLL for (int k = 0; k < SUMS / FLOATS; k++)
+        UNROLL for (int q = 0; q < FLOATS / 4; q++)
+            UNROLL for (int l = 0; l < 4; l++) four[k * (FLOATS / 4) + q][l] = sum[k][4 * q + l];
+    return (four[0] + four[2]) + (four[1] + four[3]);
+}
+
 /* The total of sixteen sums: in halves. */
-INLINE float total(Floats *sum) {
-    UNROLL for (int half = SUMS / FLOATS / 2; half > 0; half /= 2)
-        UNROLL for (int k = 0; k < half; k++) sum[k] += sum[k + half];
-    float lane[FLOATS];
-    store_floats(lane, sum[0]);
-    UNROLL for (int half = FLOATS / 2; half > 0; half /= 2)
-        UNROLL for (int l = 0; l < half; l++) lane[l] += lane[l + half];
-    return lane[0];
+INLINE float total(const Floats *sum) {
+    const Quad four = quarters(sum);
+    return (four[0] + four[2]) + (four[1] + four[3]);
 }
 
 /* Inner product in sums of the products whose index is l modulo 16. */
@@ -36,6 +40,21 @@ INLINE float dot(const float *a, const float *b, int64_t length) {
         UNROLL for (int k = 0; k < SUMS / FLOATS; k++)
             sum[k] += load_floats(a + i + k * FLOATS) * load_floats(b + i + k * FLOATS);
     return total(sum);
+}
+
+/* The same sums of three vectors, `step` floats apart, with one; their totals are taken together. */
+INLINE Quad dots(const float *a, int64_t step, const float *b, int64_t length) {
+    Floats sum[3][SUMS / FLOATS] = {};
+    for (int64_t i = 0; i < length; i += SUMS)
+        UNROLL for (int k = 0; k < SUMS / FLOATS; k++) {
+            const Floats own = load_floats(b + i + k * FLOATS);
+            UNROLL for (int c = 0; c < 3; c++) sum[c][k] += load_floats(a + c * step + i + k * FLOATS) * own;
+        }
+    const Quad first = quarters(sum[0]), second = quarters(sum[1]), third = quarters(sum[2]);
+    /* Of each four the sums of its first and third, second and fourth numbers. */
+    const Quad low = __builtin_shufflevector(first, second, 0, 1, 4, 5) + __builtin_shufflevector(first, second, 2, 3, 6, 7);
+    const Quad high = __builtin_shufflevector(third, third, 0, 1, 2, 3) + __builtin_shufflevector(third, third, 2, 3, 0, 1);
+    return __builtin_shufflevector(low, high, 0, 2, 4, 4) + __builtin_shufflevector(low, high, 1, 3, 5, 5);
 }
 
 /* The same with a vector of ones. */
@@ -128,9 +147,17 @@ INLINE float *weight_of(const Engine *e, int64_t state, int64_t c) {
 
 /* Every expert's prediction of the pixel (y, x) with the regressors z, relative to the west pixel, to `raw`. */
 void DZ_KERNEL(photo_predict)(const Engine *e, int64_t y, int64_t x, const float *z) {
-    for (int64_t k = 0; k < e->experts; k++)
-        for (int64_t c = 0; c < e->channels; c++)
-            e->raw[c * MOST_EXPERTS + k] = (double)dot(weight_of(e, state_of(e, k, y, x), c), z, e->count[k]);
+    const int64_t channels = e->channels, largest = e->largest;
+    double *raw = e->raw;
+    for (int64_t k = 0; k < e->experts; k++) {
+        const float *weight = weight_of(e, state_of(e, k, y, x), 0);
+        if (channels == 3) {
+            const Quad three = dots(weight, largest, z, e->count[k]);
+            UNROLL for (int c = 0; c < 3; c++) raw[c * MOST_EXPERTS + k] = (double)three[c];
+        } else
+            for (int64_t c = 0; c < channels; c++)
+                raw[c * MOST_EXPERTS + k] = (double)dot(weight + c * largest, z, e->count[k]);
+    }
 }
 
 /* One RLS step of a state of expert k on the sample z with the errors error[c * stride]. */

@@ -22,6 +22,8 @@
 typedef uint32_t Bits __attribute__((vector_size(VECTOR)));
 typedef double WideAt __attribute__((vector_size(2 * VECTOR), aligned(8), may_alias));
 typedef int32_t IntsAt __attribute__((vector_size(VECTOR), aligned(4), may_alias));
+typedef int64_t WideInts __attribute__((vector_size(2 * VECTOR)));
+typedef int64_t WideIntsAt __attribute__((vector_size(2 * VECTOR), aligned(8), may_alias));
 
 /* Doubles as floats, rounded to nearest. */
 INLINE Floats narrow(const double *from) {
@@ -73,15 +75,13 @@ INLINE int32_t spread_of(float sharpness) {
 }
 
 /* For pixels from p on: the logit and the probability of a 1 at each node on the way to the symbol's value, at which
-   of them the mixture is not sure, and how far it spreads. */
-INLINE void split(const Engine *e, int64_t c, int64_t p, const Floats *weight, const Floats *mean,
-                  const Floats *sharpness, Floats total) {
+   of them the mixture is not sure, and how far it spreads. With `every`, the alphabet has every value, and what the
+   tables hold is computed. */
+INLINE void split(const Engine *e, int64_t c, int64_t p, Ints value, const Floats *weight, const Floats *mean,
+                  const Floats *sharpness, Floats total, int every) {
     const int64_t components = e->components;
-    const int64_t *symbol = e->symbol + c * BATCH_ROWS + p, *values = e->value + c * e->symbols;
     const float *edges = e->node_edge + c * NODES, *floors = e->node_floor + c * NODES;
     const Floats zero = {};
-    Ints value = {};
-    UNROLL for (int l = 0; l < FLOATS; l++) value[l] = (int32_t)values[symbol[l]];
     Ints unsure = {};
     Floats start = zero, stop = total + ((float)e->size[c] * LEAST) * total, sharp = zero;
     for (int64_t j = 0; j < components; j++) {
@@ -89,12 +89,18 @@ INLINE void split(const Engine *e, int64_t c, int64_t p, const Floats *weight, c
         sharp += weight[j] * sharpness[j];
     }
     for (int depth = 0; depth < DEPTHS; depth++) {
-        const Ints low = value & 15, high = value >> 4;
-        const Ints place = depth < 4 ? (16 | high) >> (4 - depth) : 16 * (high + 1) + ((16 | low) >> (8 - depth));
         Floats edge = zero, floor = zero, at = zero;
-        UNROLL for (int l = 0; l < FLOATS; l++) {
-            edge[l] = edges[place[l]];
-            floor[l] = floors[place[l]];
+        if (every) {
+            const Ints middle = (value >> (DEPTHS - depth) << 1 | 1) << (DEPTHS - 1 - depth);
+            edge = __builtin_convertvector(middle, Floats) - 0.5f;
+            floor = __builtin_convertvector(middle, Floats) * LEAST;
+        } else {
+            const Ints low = value & 15, high = value >> 4;
+            const Ints place = depth < 4 ? (16 | high) >> (4 - depth) : 16 * (high + 1) + ((16 | low) >> (8 - depth));
+            UNROLL for (int l = 0; l < FLOATS; l++) {
+                edge[l] = edges[place[l]];
+                floor[l] = floors[place[l]];
+            }
         }
         for (int64_t j = 0; j < components; j++) at += weight[j] * logistic((edge - mean[j]) * sharpness[j]);
         at += floor * total;
@@ -112,11 +118,31 @@ INLINE void split(const Engine *e, int64_t c, int64_t p, const Floats *weight, c
     UNROLL for (int l = 0; l < FLOATS; l++) e->spread[c * BATCH_ROWS + p + l] = spread_of(sharp[l]);
 }
 
+/* From rows of n floats of each pixel, `step` floats apart, to vectors of each of the floats of all pixels, and back. Up to
+   three more are read, and written. */
+INLINE void turn(const float *rows, int64_t step, int64_t n, Floats *columns) {
+    for (int64_t j = 0; j < n; j += 4)
+        UNROLL for (int l = 0; l < FLOATS; l += 4) {
+            Quad quads[4];
+            transpose_quads(rows + l * step + j, step, quads);
+            UNROLL for (int i = 0; i < 4; i++) *(QuadAt *)((float *)(columns + j + i) + l) = quads[i];
+        }
+}
+INLINE void turn_back(const Floats *columns, int64_t step, int64_t n, float *rows) {
+    for (int64_t j = 0; j < n; j += 4)
+        UNROLL for (int l = 0; l < FLOATS; l += 4) {
+            Quad quads[4];
+            transpose_quads((const float *)(columns + j) + l, FLOATS, quads);
+            UNROLL for (int i = 0; i < 4; i++) *(QuadAt *)(rows + (l + i) * step + j) = quads[i];
+        }
+}
+
 /* For the pixels [first, last) of the batch, whose outputs, centres and symbols of channel c are known: the gradient of
    -ln p by the outputs; and with `ways` the logits at the nodes. */
 void DZ_KERNEL(photo_slope)(const Engine *e, int64_t c, int64_t first, int64_t last, int ways) {
     const int64_t components = e->components, experts = e->experts, end = e->size[c] - 1;
     const double *edges = e->edge + c * (e->symbols + 1);
+    const int64_t *values = e->value + c * e->symbols;
     const Floats zero = {};
     for (int64_t p = first; p < last; p += FLOATS) {
         const float *out = e->out + (c * BATCH_ROWS + p) * e->outputs;
@@ -124,12 +150,22 @@ void DZ_KERNEL(photo_slope)(const Engine *e, int64_t c, int64_t first, int64_t l
         const int64_t *symbol = e->symbol + c * BATCH_ROWS + p;
         Floats o[3 * MOST_COMPONENTS], weight[MOST_COMPONENTS], mean[MOST_COMPONENTS], sharpness[MOST_COMPONENTS];
         Floats left, right;
-        for (int64_t j = 0; j < 3 * components; j++)
-            UNROLL for (int l = 0; l < FLOATS; l++) o[j][l] = out[l * e->outputs + j];
-        UNROLL for (int l = 0; l < FLOATS; l++) {
-            left[l] = symbol[l] > 0 ? (float)edges[symbol[l]] : -OUTSIDE;
-            right[l] = symbol[l] < end ? (float)edges[symbol[l] + 1] : OUTSIDE;
-        }
+        Ints value;
+        turn(out, e->outputs, 3 * components, o);
+        if (end == 255) { /* the alphabet has every value */
+            const WideInts wide = *(const WideIntsAt *)symbol;
+            value = __builtin_convertvector(wide, Ints);
+            const Ints first_one = value == 0, last_one = value == 255;
+            left = __builtin_convertvector(value, Floats) - 0.5f;
+            right = __builtin_convertvector(value, Floats) + 0.5f;
+            left = (Floats)(((Ints)(zero - OUTSIDE) & first_one) | ((Ints)left & ~first_one));
+            right = (Floats)(((Ints)(zero + OUTSIDE) & last_one) | ((Ints)right & ~last_one));
+        } else
+            UNROLL for (int l = 0; l < FLOATS; l++) {
+                value[l] = (int32_t)values[symbol[l]];
+                left[l] = symbol[l] > 0 ? (float)edges[symbol[l]] : -OUTSIDE;
+                right[l] = symbol[l] < end ? (float)edges[symbol[l] + 1] : OUTSIDE;
+            }
         const Floats activity = narrow(e->activity + c * BATCH_ROWS + p), inverse_activity = 1.0f / activity;
         Floats largest = o[0], total = zero;
         for (int64_t j = 1; j < components; j++) {
@@ -143,7 +179,10 @@ void DZ_KERNEL(photo_slope)(const Engine *e, int64_t c, int64_t first, int64_t l
             sharpness[j] = sharpness_of(o[2 * components + j], inverse_activity);
             place = place < experts ? place + 1 : 0;
         }
-        if (ways) split(e, c, p, weight, mean, sharpness, total);
+        if (ways && end == 255)
+            split(e, c, p, value, weight, mean, sharpness, total, 1);
+        else if (ways)
+            split(e, c, p, value, weight, mean, sharpness, total, 0);
         const Floats to_weight = 1.0f / total;
         Floats probability = zero + LEAST, shares[MOST_COMPONENTS];
         for (int64_t j = 0; j < components; j++) {
@@ -160,14 +199,12 @@ void DZ_KERNEL(photo_slope)(const Engine *e, int64_t c, int64_t first, int64_t l
         }
         const Floats inverse = 1.0f / probability, inside = (probability - LEAST) * inverse;
         for (int64_t j = 0; j < components; j++) {
-            const Floats by_logit = weight[j] * inside - shares[j] * inverse;
-            const Floats by_offset = o[components + j] * inverse, by_log_scale = o[2 * components + j] * inverse;
-            UNROLL for (int l = 0; l < FLOATS; l++) {
-                gradient[l * e->outputs + j] = by_logit[l];
-                gradient[l * e->outputs + components + j] = by_offset[l];
-                gradient[l * e->outputs + 2 * components + j] = by_log_scale[l];
-            }
+            o[j] = weight[j] * inside - shares[j] * inverse;
+            o[components + j] *= inverse;
+            o[2 * components + j] *= inverse;
         }
+        for (int64_t j = 3 * components; j & 3; j++) o[j] = zero;
+        turn_back(o, e->outputs, 3 * components, gradient);
     }
 }
 
@@ -220,20 +257,25 @@ INLINE Row gather(Row row, const int8_t *place) {
 #define GATHER(row, ...) gather(row, (const int8_t[16]){__VA_ARGS__})
 #endif
 
-/* The logits and probabilities of a 1 at the nodes of a row of the tree, which ends at `stop`; the cumulative
-   distribution goes to `at`. */
-void DZ_KERNEL(photo_nodes)(const Engine *e, const NodeMixture *m, int64_t c, int64_t row, float stop, float *at,
-                            float *logit, int32_t *part) {
+/* Where, in the root's row, the rows below it end: there this node's range is halved; the last one's ends with all. */
+static const int8_t ROW_ENDS[16] = {8, 4, 9, 2, 10, 5, 11, 1, 12, 6, 13, 3, 14, 7, 15, 0};
+
+/* The cumulative distribution at the nodes of a row. */
+INLINE void cumulate(const Engine *e, const NodeMixture *m, int64_t c, int64_t row, NodeRow *r) {
     const float *edges = e->node_edge + c * NODES + row * 16, *floors = e->node_floor + c * NODES + row * 16;
     for (int i = 0; i < 16; i += FLOATS) {
         const Floats edge = load_floats(edges + i);
         Floats sum = {};
         for (int64_t j = 0; j < e->components; j++)
             sum += m->weight[j] * logistic((edge - m->mean[j]) * m->sharpness[j]);
-        store_floats(at + i, sum + load_floats(floors + i) * m->total);
+        store_floats(r->at + i, sum + load_floats(floors + i) * m->total);
     }
+}
+
+/* The logits and probabilities of a row that ends at `stop`. */
+INLINE void divide(float stop, NodeRow *r) {
     Row middle, end;
-    __builtin_memcpy(&middle, at, sizeof middle);
+    __builtin_memcpy(&middle, r->at, sizeof middle);
     end = middle;
     end[0] = stop;
     const Row one = GATHER(end, ENDS) - middle, zero = middle - GATHER(middle, BEGINS);
@@ -241,7 +283,27 @@ void DZ_KERNEL(photo_nodes)(const Engine *e, const NodeMixture *m, int64_t c, in
         Floats a, b;
         __builtin_memcpy(&a, (const float *)&one + i, sizeof a);
         __builtin_memcpy(&b, (const float *)&zero + i, sizeof b);
-        store_floats(logit + i, log_ratio(a, b));
-        *(IntsAt *)(part + i) = part_of(a, b);
+        store_floats(r->logit + i, log_ratio(a, b));
+        *(IntsAt *)(r->part + i) = part_of(a, b);
     }
+}
+
+/* Where a row ends, by the root's. */
+INLINE float end_of(const NodeMixture *m, const NodeRow *root, int64_t row) {
+    return row < 16 ? root->at[ROW_ENDS[row - 1]] : m->stop;
+}
+
+/* A row below the root's. */
+void DZ_KERNEL(photo_row)(const Engine *e, const NodeMixture *m, int64_t c, int64_t row, const NodeRow *root,
+                          NodeRow *r) {
+    cumulate(e, m, c, row, r);
+    divide(end_of(m, root, row), r);
+}
+
+/* The root's row, and one below it: the processor works on both at once. */
+void DZ_KERNEL(photo_rows)(const Engine *e, const NodeMixture *m, int64_t c, int64_t row, NodeRow *root, NodeRow *r) {
+    cumulate(e, m, c, 0, root);
+    cumulate(e, m, c, row, r);
+    divide(m->stop, root);
+    divide(end_of(m, root, row), r);
 }
