@@ -73,6 +73,18 @@ def test_the_photo_benchmark_writes_json_plot_and_tables_that_agree(folder: Path
     assert begin in (BENCHMARKS.parent / "README.md").read_text()
 
 
+def test_simulated_scans_have_few_colours_and_chroma_that_is_interpolated(folder: Path, tmp_path: Path) -> None:
+    (folder / "notes.txt").unlink()
+    run("simulate_scans.py", folder, tmp_path / "scans")
+    with Image.open(folder / "colour.png") as clean, Image.open(tmp_path / "scans" / "colour.png") as scanned:
+        before, after = np.asarray(clean).astype(int), np.asarray(scanned).astype(int)
+    assert np.abs(before - after).mean() < 8
+    assert len(np.unique(after.reshape(-1, 3), axis=0)) < 0.9 * len(np.unique(before.reshape(-1, 3), axis=0))
+    difference = after[..., 0] - after[..., 2]  # of red and blue: luma is not in it, only both chromas
+    between = (difference[:, :-2:2] + difference[:, 2::2]) / 2 - difference[:, 1:-1:2]
+    assert np.abs(between).max() <= 3  # what rounding leaves
+
+
 def test_the_jpeg_benchmark_gets_every_file_back_and_says_what_it_became(tmp_path: Path) -> None:
     data = jpeg(height=64, width=80)
     (tmp_path / "a.jpg").write_bytes(data)
