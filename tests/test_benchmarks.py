@@ -1,6 +1,8 @@
 """The benchmark programs run, and what they write belongs together; their figures are no business of tests."""
 
+import importlib
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from jpegs import jpeg
+from leaves import dead_leaves
 from PIL import Image
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
@@ -88,6 +91,14 @@ def test_simulated_scans_have_few_colours_and_chroma_that_is_interpolated(folder
         return float(np.abs((chroma[:, :-2:2] + chroma[:, 2::2]) / 2 - chroma[:, 1:-1:2]).mean())
 
     assert uneven(after) < 0.5 * uneven(before)
+
+
+@pytest.mark.skipif(not shutil.which("cjxl"), reason="no program of libjxl")
+def test_jpeg_xl_by_its_own_program_is_lossless(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    coder = importlib.import_module("peers").best_jpegxl()
+    pixels = dead_leaves(40, 30, 3, 1)
+    assert np.array_equal(coder.decode(coder.encode(pixels)), pixels)
 
 
 def test_the_jpeg_benchmark_gets_every_file_back_and_says_what_it_became(tmp_path: Path) -> None:
