@@ -4,7 +4,7 @@
 
 Times are the least of several runs, of the processor (the command's and the system's for it) and of the clock. A
 machine that is busy with other things adds to both, to the clock's more. For a first run, the packages are copied to a
-new folder, with their compiled modules, and dropped from memory, with what no other process uses of Python's own library.
+new folder with their compiled modules, and dropped from memory, with what no other process uses of Python itself.
 """
 
 import argparse

@@ -23,9 +23,7 @@ COMPILE = (
 )  # fmt: skip
 
 pytestmark = [
-    pytest.mark.skipif(
-        not os.environ.get("DENSEZIP_VALGRIND"), reason="slow; DENSEZIP_VALGRIND=1 asks for it"
-    ),
+    pytest.mark.skipif(not os.environ.get("DENSEZIP_VALGRIND"), reason="slow; DENSEZIP_VALGRIND=1 asks for it"),
     pytest.mark.skipif(not shutil.which("valgrind") or not shutil.which("cc"), reason="no valgrind, or no compiler"),
 ]
 
