@@ -58,7 +58,7 @@ def scan(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     luma = LUMA_STEP * np.rint(luma / LUMA_STEP)
     green = luma - (BLUE * blue_less + RED * red_less) / GREEN
     whole: npt.NDArray[Any] = np.rint(np.stack([luma + red_less, green, luma + blue_less], 2))
-    return np.clip(whole, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(whole, 0, 255), np.uint8)
 
 
 def main() -> None:

@@ -4,11 +4,10 @@
 
 Times are the least of several runs, of the processor (the command's and the system's for it) and of the clock. A
 machine that is busy with other things adds to both, to the clock's more. For a first run, the packages are copied to a
-new folder, compiled as pip does it, and dropped from memory, with what no other process uses of Python's own library.
+new folder with their compiled modules, and dropped from memory, with what no other process uses of Python itself.
 """
 
 import argparse
-import compileall
 import json
 import os
 import re
@@ -89,17 +88,16 @@ def installed() -> dict[str, int]:
 
 
 def install(folder: Path) -> None:
-    """Copy densezip and all that it needs into a new folder, where nobody else uses them, with compiled modules."""
+    """Copy densezip and all that it needs, with compiled modules, into a new folder, where nobody else uses them."""
     packages: dict[str, Distribution] = {}
     needed("densezip", packages)
     for name, found in packages.items():
         for file in found.files or [] if name != "densezip" else []:
             if ".." not in file.parts and Path(str(file.locate())).is_file():
                 (folder / file).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(str(file.locate()), folder / file)
-    outside = shutil.ignore_patterns(".*", "__pycache__", "build", "tests", "benchmarks")
+                shutil.copy2(str(file.locate()), folder / file)  # with its time, which its compiled module names
+    outside = shutil.ignore_patterns(".*", "build", "tests", "benchmarks")
     shutil.copytree(Path(densezip.__file__).parent, folder / "densezip", ignore=outside)
-    compileall.compile_dir(folder, quiet=2)
     os.sync()  # what was not written yet cannot be dropped
 
 

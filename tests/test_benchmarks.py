@@ -1,15 +1,19 @@
 """The benchmark programs run, and what they write belongs together; their figures are no business of tests."""
 
+import importlib
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import densezip
 import numpy as np
+import numpy.typing as npt
 import pytest
 from densezip.models.checkpoint import as_plain, write_checkpoint
 from jpegs import jpeg
+from leaves import dead_leaves
 from PIL import Image
 from small_models import made, pictures
 
@@ -73,6 +77,30 @@ def test_the_photo_benchmark_writes_json_plot_and_tables_that_agree(folder: Path
     run("readme_table.py", data, readme)
     assert readme.read_text() == once
     assert begin in (BENCHMARKS.parent / "README.md").read_text()
+
+
+def test_simulated_scans_have_few_colours_and_chroma_that_is_interpolated(folder: Path, tmp_path: Path) -> None:
+    (folder / "notes.txt").unlink()
+    run("simulate_scans.py", folder, tmp_path / "scans")
+    with Image.open(folder / "colour.png") as clean, Image.open(tmp_path / "scans" / "colour.png") as scanned:
+        before, after = np.asarray(clean).astype(int), np.asarray(scanned).astype(int)
+    assert np.abs(before - after).mean() < 8
+    assert len(np.unique(after.reshape(-1, 3), axis=0)) < 0.9 * len(np.unique(before.reshape(-1, 3), axis=0))
+
+    def uneven(picture: npt.NDArray[np.int_]) -> float:
+        """How far odd columns are from the mean of their neighbours in red less blue, of which luma is no part."""
+        chroma = picture[..., 0] - picture[..., 2]
+        return float(np.abs((chroma[:, :-2:2] + chroma[:, 2::2]) / 2 - chroma[:, 1:-1:2]).mean())
+
+    assert uneven(after) < 0.5 * uneven(before)
+
+
+@pytest.mark.skipif(not shutil.which("cjxl"), reason="no program of libjxl")
+def test_jpeg_xl_by_its_own_program_is_lossless(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    coder = importlib.import_module("peers").best_jpegxl()
+    pixels = dead_leaves(40, 30, 3, 1)
+    assert np.array_equal(coder.decode(coder.encode(pixels)), pixels)
 
 
 def test_the_jpeg_benchmark_gets_every_file_back_and_says_what_it_became(tmp_path: Path) -> None:

@@ -267,6 +267,10 @@ class Session:
         height: int = 1,
     ) -> None:
         channels = shape.channels
+        experts = spec.experts
+        if channels == 1 and depth == 16:
+            # What was never stored as colours has no phases: measurements, to which more states are a price alone.
+            experts = tuple(expert._replace(states=1) for expert in experts)
         histories = spec.histories if depth == 8 else 0
         lines = counter_lines(width * height) if histories else 1
         size = sum((padded(i, ROW_MULTIPLE) + 1) * o for i, o in shape.matrices().values())
@@ -285,7 +289,7 @@ class Session:
             "coder": rangecoder.new_state(),
         }
         self.arrays = _aligned(
-            _expert_arrays(spec.experts, channels, spec.reach)
+            _expert_arrays(experts, channels, spec.reach)
             | _context_arrays(spec, shape, width)
             | _network_arrays(shape, parameters, square)
             | tables

@@ -94,7 +94,8 @@ class ExpertSpec(NamedTuple):
         neighbours: used of all channels.
         memory: forgetting factor.
         fed: samples of rows above that it learns again.
-        states: 1; or 4, one for each phase (x mod 2, y mod 2); or 12, one for each phase and direction of change.
+        states: 1; or 4, one for each phase (x mod 2, y mod 2); or 12, one for each phase and direction of change. In
+            single planes of 16 bits 1 whatever it says.
         parting: pixels after which these learn each for itself, so that small images do not pay.
     """
 

@@ -34,7 +34,7 @@ __all__ = [
 
 FOLDER = Path(__file__).parent
 
-ENGINE_REVISION = 4
+ENGINE_REVISION = 5
 """Counts the changes of the compiled engine that change what a file means."""
 
 MODELS = {
@@ -122,9 +122,9 @@ class Shipped(NamedTuple):
 
 
 SHIPPED = {
-    "photo-1": Shipped("1723ce12", "b8962c5a3b94338904d5aafe0ed249232f3338559ba2ad888a84c02103416b07"),
-    "photo-5": Shipped("1dfaed9e", "f0766b09d0276f5b5577ed513a0b2c918734100629c9bfe0340204de3f389b9b"),
-    "photo-9": Shipped("9da47466", "7b1fe9e29fb1f2264c4041080c13aecbf658b77cbdf34cd779fad7a0e0891aa9"),
+    "photo-1": Shipped("411c9dc1", "b8962c5a3b94338904d5aafe0ed249232f3338559ba2ad888a84c02103416b07"),
+    "photo-5": Shipped("09310a7b", "f0766b09d0276f5b5577ed513a0b2c918734100629c9bfe0340204de3f389b9b"),
+    "photo-9": Shipped("60ca5027", "7b1fe9e29fb1f2264c4041080c13aecbf658b77cbdf34cd779fad7a0e0891aa9"),
 }
 
 

@@ -18,6 +18,7 @@ from densezip.cli.main import app
 from densezip.codec import native
 from densezip.codec.errors import NativeCoreError
 from densezip.models.photo import train
+from leaves import dead_leaves
 from PIL import Image
 
 TRAINING_OPTIONS = inspect.signature(train.train_photo).parameters.keys()
@@ -50,6 +51,14 @@ def run(*args: str | Path) -> Result:
 )
 def test_wrong_command_lines_exit_with_2(args: tuple[str, ...]) -> None:
     assert run(*args).exit_code == 2
+
+
+def test_the_efforts_in_the_help_are_those_that_there_are() -> None:
+    assert "1|5|9" in run("compress", "--help").stdout
+    pixels = dead_leaves(24, 20, 3, 1)
+    files = [densezip.compress(pixels, effort=effort) for effort in range(1, 10)]
+    assert len({files[0], files[4], files[8]}) == 3
+    assert files[1:4] + files[5:8] == [files[0], files[0], files[4], files[4], files[8], files[8]]
 
 
 def test_an_image_in_place_of_a_command_gives_the_right_command() -> None:

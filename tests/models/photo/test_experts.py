@@ -148,3 +148,13 @@ def test_phases_pay_where_colours_were_stored_at_half_resolution() -> None:
 def test_pictures_of_few_pixels_do_not_pay_for_phases() -> None:
     picture = dead_leaves(40, 50, 3, 5)
     assert _coded_size(picture, 12) == _coded_size(picture, 1)
+
+
+def test_only_experts_of_single_planes_of_16_bits_stay_one() -> None:
+    plane = dead_leaves(48, 64, 1, 3, 16)
+    for name, channels, depth, parts in (("grey", 1, 16, False), ("grey", 1, 8, True), ("colour", 3, 16, True)):
+        weights = _weights("photo-1", name)
+        alphabet = new_alphabet([np.arange(1 << depth)] * channels)
+        session = Session(weights.spec, weights.shape, weights, alphabet, plane.shape[1], depth, plane.shape[0])
+        _code(session, np.repeat(plane >> (16 - depth), channels, 2))
+        assert bool(session.arrays["parted"].any()) is parts
