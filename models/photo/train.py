@@ -11,7 +11,7 @@ import json
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -258,6 +258,7 @@ def train_photo(
     validation: Sequence[Path] = (),
     histories: bool = False,
     start: Path | None = None,
+    steps: int | None = None,
     seed: int = 0,
     resume: bool = False,
     threads: int = 1,
@@ -274,6 +275,7 @@ def train_photo(
         validation: folders of other photographs to choose by; without any, every 13th of `data` is kept for that.
         histories: learn, beside every photograph, from one that is made from it (`with_history`).
         start: weights of that effort, which are refined for the engine's own learning (`refine`).
+        steps: of the refining; by default those of its recipe.
         seed: of all randomness.
         resume: go on from the last checkpoint in `out`.
         threads: of torch. One is best unless cores are plentiful.
@@ -294,6 +296,7 @@ def train_photo(
     if name not in MODELS:
         raise UsageError(f"no photo model has effort {effort}: choose one of 1, 5, 9")
     recipe, refining, spec = recipe or Recipe(), refining or Refining(), MODELS[name]
+    refining = refining if steps is None else replace(refining, steps=steps)
     begin = _read_start(start, spec) if start else {}
     files = image_files(data)
     held = image_files(validation) if validation else files[:: recipe.validation]
