@@ -108,8 +108,9 @@ Examples:
     "--start",
     metavar="FILE",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Refine these weights of the same effort, in one round at a low rate.",
+    help="Refine these weights of the same effort for what the learning while coding makes of them.",
 )
+@click.option("--steps", metavar="N", type=click.IntRange(min=1), help="Of the refining.  [default: 5000]")
 @click.option(
     "-e",
     "--effort",

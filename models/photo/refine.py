@@ -42,7 +42,8 @@ class Refining:
     """Choices of the refining.
 
     Attributes:
-        steps: of the common weights, for colour and grey. Each takes `BATCH` pixels of every lane.
+        steps: of the common weights. Each takes `BATCH` pixels of every lane.
+        grey: part of these steps that the network for single planes takes.
         lanes: images side by side.
         strip: pixels of each image, in whole rows.
         rate: highest learning rate, reached after `warm_up` steps and lowered along a cosine to 2 %.
@@ -51,7 +52,8 @@ class Refining:
         crop: height and width of the middle of the images that are coded for an evaluation.
     """
 
-    steps: tuple[int, int] = (5_000, 1_500)
+    steps: int = 5_000
+    grey: float = 0.3
     lanes: int = 16
     strip: float = 300_000
     rate: float = 7e-4
@@ -162,7 +164,11 @@ class _Refined:
         self._optimiser = torch.optim.Adam(self.weights.values(), lr=recipe.rate, betas=(0.9, 0.99))
         self._average = {name: p.detach().clone() for name, p in self.weights.items()}
         self._best_average = {name: p.clone() for name, p in self._average.items()}
-        self.best, self.number, self.steps = math.inf, 0, recipe.steps[0 if group == "colour" else 1]
+        self.best, self.number, self.steps = (
+            math.inf,
+            0,
+            recipe.steps if group == "colour" else round(recipe.grey * recipe.steps),
+        )
 
     def step(self, gradient: dict[str, Tensor]) -> None:
         """One step by the mean of gradients [lanes, ...]."""

@@ -122,8 +122,8 @@ class Shipped(NamedTuple):
 
 
 SHIPPED = {
-    "photo-1": Shipped("411c9dc1", "b8962c5a3b94338904d5aafe0ed249232f3338559ba2ad888a84c02103416b07"),
-    "photo-5": Shipped("09310a7b", "f0766b09d0276f5b5577ed513a0b2c918734100629c9bfe0340204de3f389b9b"),
+    "photo-1": Shipped("8ac0c68f", "a3a31967e8e804e97e95ce53fff4fb66f027c960bf98f13e4ab264d16efa7d34"),
+    "photo-5": Shipped("a0763944", "68c55e202d437c060cffbf6b18763261f6825176ed3c50142e64f394d2ce2cf7"),
     "photo-9": Shipped("60ca5027", "7b1fe9e29fb1f2264c4041080c13aecbf658b77cbdf34cd779fad7a0e0891aa9"),
 }
 

@@ -195,7 +195,7 @@ def test_training_passes_its_options_on(tmp_path: Path, monkeypatch: pytest.Monk
     assert (data, folder) == ((tmp_path,), out)
     assert isinstance(options, dict)
     assert options.pop("report")
-    refining = {"histories": False, "start": None}
+    refining = {"histories": False, "start": None, "steps": None}
     assert options == refining | {"validation": (), "effort": 9, "seed": 7, "threads": 1, "resume": True}
     # The real function takes these.
     assert options.keys() <= TRAINING_OPTIONS
