@@ -122,8 +122,8 @@ class Shipped(NamedTuple):
 
 
 SHIPPED = {
-    "photo-1": Shipped("8ac0c68f", "a3a31967e8e804e97e95ce53fff4fb66f027c960bf98f13e4ab264d16efa7d34"),
-    "photo-5": Shipped("a0763944", "68c55e202d437c060cffbf6b18763261f6825176ed3c50142e64f394d2ce2cf7"),
+    "photo-1": Shipped("31ab718c", "a3a31967e8e804e97e95ce53fff4fb66f027c960bf98f13e4ab264d16efa7d34"),
+    "photo-5": Shipped("efa14658", "68c55e202d437c060cffbf6b18763261f6825176ed3c50142e64f394d2ce2cf7"),
     "photo-9": Shipped("60ca5027", "7b1fe9e29fb1f2264c4041080c13aecbf658b77cbdf34cd779fad7a0e0891aa9"),
 }
 
