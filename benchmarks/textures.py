@@ -2,8 +2,8 @@
 
     python benchmarks/textures.py FOLDER --json textures.json --plot textures.png
 
-FOLDER has pictures of one texture each, of 256 x 256 pixels or so: those in `skimage/data` (brick, grass, gravel) at
-half their size, for example. The left part of a picture is for training, in crops; in the middle of the right part,
+FOLDER has pictures of one texture each, of 512 x 512 pixels or so: `skimage/data` has brick, grass and gravel, for
+example. The left part of a picture is for training, in crops; in the middle of the right part,
 which no model has seen, a hole of 71 x 71 pixels is filled: drawn in the model's order first, then by Metropolis within
 Gibbs. What lies above and below that chooses the weights: so little is overfitted soon.
 
@@ -71,7 +71,7 @@ def measure(path: Path, args: argparse.Namespace) -> tuple[dict[str, Any], dict[
     for name, model in models:
         if name == "ride":
             ride.start_from(mcgsm)
-        rate = args.rate if name == "mcgsm" else args.rate / 2
+        rate = args.rate if name == "mcgsm" else args.rate / 4
         trained = train(model, images, validation, args.steps, args.batch, rate, seed=3)
         model.eval()
         row[name] = {"bpd": bits(model, window.long()), "kept_at": trained["kept_at"], "train_s": trained["seconds"]}
@@ -120,7 +120,7 @@ def main() -> None:
     parser.add_argument("--crops", type=int, default=1000)
     parser.add_argument("--hole", type=int, default=71, help="side of the hole")
     parser.add_argument("--radius", type=int, default=5, help="of the neighbourhoods")
-    parser.add_argument("--hidden", type=int, default=64, help="units of the spatial LSTM")
+    parser.add_argument("--hidden", type=int, default=32, help="units of the spatial LSTM")
     parser.add_argument("--steps", type=int, default=400, help="of training of each model")
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--rate", type=float, default=1e-2)
