@@ -3,8 +3,8 @@
 For each size both models have the same experts and see the same number of images: an MCGSM is trained, and then goes
 on as it is and with a spatial LSTM beside it; with the next size, each goes on from that of the size before. Of every
 training the weights are kept that are best on validation images. Seeds draw weights, training images and their order;
-test images are the same. The question is whether a larger neighbourhood stops helping the MCGSM, whose experts are linear,
-and whether the state of the RIDE adds to it at every size.
+test images are the same. The question is whether a larger neighbourhood stops helping the MCGSM, whose experts are
+linear, and whether the state of the RIDE adds to it at every size.
 
     python benchmarks/deadleaves.py --json deadleaves.json --plot deadleaves.png
 
