@@ -294,7 +294,8 @@ class Ride(PixelModel):
             own[name].copy_(change[:-channels, :-channels].T @ value if first else value)
         kept = torch.eye(hidden, dtype=change.dtype, device=change.device)
         ratio = (smaller.whitening.spread / self.whitening.spread)[:, None]
-        self.experts.grow_from(smaller.experts, torch.block_diag(kept, change[:-1, :-1]), ratio)
+        seen: Tensor = torch.block_diag(kept, change[:-1, :-1])  # type: ignore[no-untyped-call]
+        self.experts.grow_from(smaller.experts, seen, ratio)
 
     def states(self, whitened: Tensor, height: int, width: int) -> Tensor:
         """See `PixelModel`."""
