@@ -1,10 +1,10 @@
 """Dead leaves: MCGSM and RIDE at several sizes of the causal neighbourhood, in the manner of the poster's plot.
 
-For each size both models have the same experts and see the same number of images: an MCGSM is trained, from the one of
-the size before, and then either goes on as it is or with a spatial LSTM beside it, for as many steps. Of every training
-the weights are kept that are best on validation images. Seeds draw weights, training images and their order; test
-images are the same. The question is whether a larger neighbourhood stops helping the MCGSM, whose experts are linear,
-and whether the state of the RIDE adds to it at every size.
+For each size both models have the same experts and see the same number of images: an MCGSM is trained, and then goes
+on as it is and with a spatial LSTM beside it; with the next size, each goes on from that of the size before. Of every
+training the weights are kept that are best on validation images. Seeds draw weights, training images and their order;
+test images are the same. The question is whether a larger neighbourhood stops helping the MCGSM, whose experts are
+linear, and whether the state of the RIDE adds to it at every size.
 
     python benchmarks/deadleaves.py --json deadleaves.json --plot deadleaves.png
 
@@ -95,24 +95,30 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
 def measure_seed(args: argparse.Namespace, seed: int, validation: Tensor, test: Tensor) -> list[dict[str, Any]]:
     """Both models at all sizes."""
     images = torch.from_numpy(dead_leaves(args.images, args.size, seed=1000 + seed)).long()
-    rows, smaller = [], None
+    rows: list[dict[str, Any]] = []
+    before: dict[str, PixelModel] = {}
     for radius in args.radii:
         torch.manual_seed(seed)
-        mcgsm = Mcgsm(McgsmConfig(radius=radius, **EXPERTS))
-        mcgsm.initialize(images[:256])
-        if smaller is not None:
-            mcgsm.start_from(smaller)
-        steps, rate = (args.first, args.rate) if smaller is None else (args.steps, args.rate / 2)
-        train(mcgsm, images, validation, steps, args.batch, rate, seed=2 * seed)
-        ride = Ride(RideConfig(radius=radius, hidden=args.hidden, **EXPERTS))
-        ride.start_from(mcgsm)
-        for name, model in (("mcgsm", mcgsm), ("ride", ride)):
+        mcgsm, ride = (
+            Mcgsm(McgsmConfig(radius=radius, **EXPERTS)),
+            Ride(RideConfig(radius=radius, hidden=args.hidden, **EXPERTS)),
+        )
+        models: dict[str, Any] = {"mcgsm": mcgsm, "ride": ride}
+        for model in models.values():
+            model.initialize(images[:256])
+        if before:
+            for name, model in models.items():
+                model.start_from(before[name])
+        else:
+            train(mcgsm, images, validation, args.first, args.batch, args.rate, seed=2 * seed)
+            ride.start_from(mcgsm)
+        for name, model in models.items():
             row = {"model": name, "seed": seed, "radius": radius, "pixels": 2 * radius * (radius + 1)}
             row |= train(model, images, validation, args.steps, args.batch, args.rate / 2, seed=2 * seed + 1)
             row["bpd"] = bits(model, test)
             print(f"seed {seed}, {name} radius {radius}: {row['bpd']:.4f} bpd, {row['seconds']:.0f} s", flush=True)
             rows.append(row)
-        smaller = mcgsm
+        before = models
     return rows
 
 
@@ -150,7 +156,7 @@ def main() -> None:
     parser.add_argument("--test", type=int, default=200, help="to measure by, and as many to choose weights by")
     parser.add_argument("--seeds", type=int, default=3, help="trainings of everything")
     parser.add_argument("--first", type=int, default=2000, help="steps of training of the first MCGSM")
-    parser.add_argument("--steps", type=int, default=1000, help="of each later one, and of both models at each size")
+    parser.add_argument("--steps", type=int, default=1000, help="of both models at each size")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rate", type=float, default=1e-2)
     parser.add_argument("--hidden", type=int, default=32, help="units of the spatial LSTM")

@@ -189,8 +189,8 @@ Examples:
     @click.option(
         "--start",
         metavar="CHECKPOINT",
-        help="Begin at a trained model of the same settings; ride also takes an MCGSM of like experts, mcgsm one of a "
-        "smaller radius.",
+        help="Begin at a trained model of the same settings; ride also takes an MCGSM of like experts, ride and "
+        "mcgsm one of a smaller radius.",
     )
     @click.option("--device", default="auto", show_default=True, metavar="NAME", help="cpu, cuda, cuda:1, or auto.")
     @click.option(

@@ -211,7 +211,7 @@ def test_the_benchmark_of_textures_fills_a_hole_and_draws_what_it_did(tmp_path: 
     stripes = 128 + 60 * np.sin(x / 2 + y / 5) + np.random.default_rng(0).normal(0, 9, x.shape)
     Image.fromarray(np.clip(stripes, 0, 255).astype(np.uint8)).save(folder / "stripes.png")
     small = ["--side", "16", "--crops", "40", "--hole", "5", "--radius", "2", "--hidden", "4", "--steps", "8"]
-    run("textures.py", tmp_path, folder, *small, "--sweeps", "2", "--json", data, "--plot", plot)
+    run("textures.py", folder, *small, "--sweeps", "2", "--json", data, "--plot", plot)
     (row,) = json.loads(data.read_text())["rows"]
     assert row["texture"] == "stripes"
     for model in ("mcgsm", "ride"):
@@ -225,7 +225,7 @@ def test_the_benchmark_of_textures_fills_a_hole_and_draws_what_it_did(tmp_path: 
 def test_the_benchmark_of_dead_leaves_has_a_curve_and_its_spread(tmp_path: Path) -> None:
     data, plot = tmp_path / "d.json", tmp_path / "d.png"
     small = ["--radii", "1", "2", "--size", "12", "--images", "40", "--test", "4", "--first", "8", "--steps", "8"]
-    run("deadleaves.py", tmp_path, *small, "--hidden", "3", "--seeds", "2", "--json", data, "--plot", plot)
+    run("deadleaves.py", *small, "--hidden", "3", "--seeds", "2", "--json", data, "--plot", plot)
     rows = json.loads(data.read_text())["rows"]
     assert [(row["seed"], row["radius"], row["model"]) for row in rows[:3]] == [
         (0, 1, "mcgsm"),

@@ -98,6 +98,26 @@ class Whitening(nn.Module):
         identity = torch.eye(len(center), dtype=factor.dtype, device=factor.device)
         self.inverse.copy_(torch.linalg.solve_triangular(factor, identity, upper=False))
 
+    @torch.no_grad()
+    def grow_from(self, smaller: Whitening, radius: int, smaller_radius: int) -> Tensor:
+        """Take over the centers of a smaller neighbourhood.
+
+        Args:
+            smaller: of that neighbourhood, and the same channels.
+            radius: of the neighbourhood here.
+            smaller_radius: of that one.
+
+        Returns:
+            Its whitened values from those here, a triangular matrix. [M' · C + C, M · C + C]
+        """
+        channels = len(self.center) - self.inputs
+        places = {offset: number for number, offset in enumerate(offsets(radius))}
+        pixels = [places[offset] for offset in offsets(smaller_radius)] + [len(places)]
+        common = (torch.tensor(pixels)[:, None] * channels + torch.arange(channels)).flatten()
+        self.center[common] = smaller.center
+        change: Tensor = smaller.inverse.double() @ self.factor.double()[common]
+        return change.to(self.factor.dtype)
+
     def forward(self, values: Tensor) -> Tensor:
         """Whitened values, of the same shape."""
         return (values - self.center) @ self.inverse.T

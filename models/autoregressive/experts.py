@@ -78,6 +78,24 @@ class Experts(nn.Module):
         self.weight[:, :K] += (factor[:, :-1] / spread)[:, None]
         self.weight.mul_(self.earlier[:, None])
 
+    @torch.no_grad()
+    def grow_from(self, smaller: Experts, change: Tensor, ratio: Tensor) -> None:
+        """Take over factorized experts of fewer inputs.
+
+        Args:
+            smaller: of as many channels, components, scales and features.
+            change: their inputs, and the earlier channels, from those here. [D' + C - 1, D + C - 1]
+            ratio: their spread of each channel, of that here: means and scales are in units of it. [C, 1]
+        """
+        rows = ratio.new_ones(self.shape[0], sum(self.rows), 1)
+        predictions, gates, _ = self.rows
+        rows[:, :predictions] = rows[:, predictions + gates :] = ratio[..., None]
+        self.weight.copy_(rows * ((smaller.weight * smaller.earlier[:, None]) @ change))
+        self.means.copy_(ratio * smaller.means)
+        self.priors.copy_(smaller.priors)
+        self.log_scales.copy_(smaller.log_scales + ratio[..., None].log())
+        self.shares.copy_(smaller.shares)
+
     def forward(self, x: Tensor, channel: int | None = None) -> Tensor:
         """All linear functions of the inputs.
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ...codec.errors import UsageError
-from .causal import Whitening, neighbours, offsets
+from .causal import Whitening, neighbours
 from .experts import Experts
 from .pixels import PixelModel, PixelScan
 
@@ -75,28 +75,10 @@ class Mcgsm(PixelModel):
             differing.append("radius, which has to be smaller")
         if differing:
             raise UsageError(f"an MCGSM to start from differs in {', '.join(differing)}")
-        common = self._places_of(smaller.radius)
         mine, theirs = self.whitening, smaller.whitening
-        mine.center[common] = theirs.center
-        # Their whitened values from ours; triangular, so the last channel is in the last value only.
-        change = (theirs.inverse.double() @ mine.factor.double()[common])[:-1, :-1].to(mine.factor.dtype)
+        change = mine.grow_from(theirs, self.radius, smaller.radius)[:-1, :-1]
         ratio = (theirs.spread / mine.spread)[:, None]  # means and scales are in units of the spread
-        rows = ratio.new_ones(self.channels, sum(self.experts.rows), 1)
-        predictions, gates, _ = self.experts.rows
-        rows[:, :predictions] = rows[:, predictions + gates :] = ratio[..., None]
-        own = self.experts
-        seen = smaller.experts.weight * smaller.experts.earlier[:, None]
-        own.weight.copy_(rows * (seen @ change))
-        own.means.copy_(ratio * smaller.experts.means)
-        own.priors.copy_(smaller.experts.priors)
-        own.log_scales.copy_(smaller.experts.log_scales + ratio[..., None].log())
-        own.shares.copy_(smaller.experts.shares)
-
-    def _places_of(self, radius: int) -> Tensor:
-        """Where the values of a smaller neighbourhood and the pixel are among those of this one: [M · C + C]."""
-        places = {offset: number for number, offset in enumerate(offsets(self.radius))}
-        pixels = [places[offset] for offset in offsets(radius)] + [len(places)]
-        return (torch.tensor(pixels)[:, None] * self.channels + torch.arange(self.channels)).flatten()
+        self.experts.grow_from(smaller.experts, change, ratio)
 
     def states(self, whitened: Tensor, height: int, width: int) -> Tensor:
         """None: no numbers for each pixel."""

@@ -248,17 +248,22 @@ class Ride(PixelModel):
         self.experts.start_at(torch.cat([factor.new_zeros(self.channels, self.config.hidden), factor], 1))
 
     @torch.no_grad()
-    def start_from(self, mcgsm: Mcgsm) -> None:
-        """Take over the experts of a trained MCGSM, which see the neighbourhood here too; `initialize` is not needed.
+    def start_from(self, other: Mcgsm | Ride) -> None:
+        """Take over the experts of an MCGSM, which see the neighbourhood here too, or a RIDE of a smaller radius.
 
-        The density is that of the MCGSM to begin with; what is left to learn is what the state adds. Both models have
-        the same channels, radius and kinds of experts.
+        The density is that of the other to begin with; what is left to learn is what the state adds to an MCGSM, for
+        which `initialize` is not needed, or what a larger neighbourhood adds after it. Both models have the same
+        channels and kinds of experts, an MCGSM the same radius and a RIDE the same states.
 
         Raises:
             UsageError: they have not, or the experts here see the state only.
         """
+        if isinstance(other, Ride):
+            self._grow_from(other)
+            return
+        mcgsm = other
         if not isinstance(mcgsm, Mcgsm):
-            raise UsageError(f"a RIDE starts from an MCGSM, not from a {type(mcgsm).__name__}")
+            raise UsageError(f"a RIDE starts from an MCGSM or a RIDE, not from a {type(mcgsm).__name__}")
         shared = ("channels", "radius", "components", "scales", "features")
         differing = [name for name in shared if getattr(self.config, name) != getattr(mcgsm.config, name)]
         if differing or not self.config.direct:
@@ -271,6 +276,26 @@ class Ride(PixelModel):
                 own[name][..., self.config.hidden :] = value
             else:
                 own[name].copy_(value)
+
+    def _grow_from(self, smaller: Ride) -> None:
+        shared = ("channels", "hidden", "layers", "components", "scales", "features", "direct")
+        differing = [name for name in shared if getattr(self.config, name) != getattr(smaller.config, name)]
+        if not (self.config.features and self.config.direct):
+            differing.append("form, which has to be factorized, of experts that see the neighbourhood")
+        if smaller.radius >= self.radius:
+            differing.append("radius, which has to be smaller")
+        if differing:
+            raise UsageError(f"a RIDE to start from differs in {', '.join(differing)}")
+        hidden, channels = self.config.hidden, self.channels
+        change = self.whitening.grow_from(smaller.whitening, self.radius, smaller.radius)
+        own = dict(self.lstms.named_parameters())  # type: ignore[attr-defined]
+        for name, value in smaller.lstms.named_parameters():  # type: ignore[attr-defined]
+            first = name == "0.input"  # the one layer that sees the neighbourhood
+            own[name].copy_(change[:-channels, :-channels].T @ value if first else value)
+        kept = torch.eye(hidden, dtype=change.dtype, device=change.device)
+        ratio = (smaller.whitening.spread / self.whitening.spread)[:, None]
+        seen: Tensor = torch.block_diag(kept, change[:-1, :-1])  # type: ignore[no-untyped-call]
+        self.experts.grow_from(smaller.experts, seen, ratio)
 
     def states(self, whitened: Tensor, height: int, width: int) -> Tensor:
         """See `PixelModel`."""

@@ -112,6 +112,21 @@ def test_ride_starts_where_an_mcgsm_has_ended() -> None:
         model(direct=False).start_from(mcgsm)
 
 
+@pytest.mark.parametrize("settings", [{"layers": 2}, {"channels": 1}])
+def test_a_larger_neighbourhood_starts_at_the_density_of_a_smaller_one(settings: dict[str, int]) -> None:
+    small, large = model(radius=1, **settings), model(radius=3, **settings)
+    with torch.no_grad():
+        for parameter in small.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    large.start_from(small)
+    x = pictures(3, small.channels, 9, 7)
+    torch.testing.assert_close(large.log_prob(x), small.log_prob(x))
+    with pytest.raises(UsageError, match="radius, which has to be smaller"):
+        small.start_from(large)
+    with pytest.raises(UsageError, match="experts that see the neighbourhood"):
+        model(radius=3, direct=False, **settings).start_from(small)
+
+
 def test_ride_learns() -> None:
     net, x = model(), pictures(16, 3, 8, 8)
     losses = train(net, x, 20, 1e-2)

@@ -321,5 +321,5 @@ def test_a_training_goes_on_from_a_model_of_the_same_settings(tmp_path: Path, pr
     other = train_model("ride", DATA, settings, tmp_path / "b", device="cpu", start=str(first), settings=still)
     assert read_checkpoint(other)[1]["validation_bpd"] == pytest.approx(read_checkpoint(first)[1]["validation_bpd"])
     (tmp_path / "ride.toml").write_text(f"[model]\n{experts}{steps}".replace("hidden = 3", "hidden = 4"))
-    with pytest.raises(UsageError, match="starts from an MCGSM, not from a Ride"):
+    with pytest.raises(UsageError, match="a RIDE to start from differs in hidden, radius"):
         train_model("ride", DATA, settings, tmp_path / "c", device="cpu", start=str(first))
