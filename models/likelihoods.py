@@ -157,7 +157,7 @@ class MixtureFamily(Family):
 
         In float64, from rounded parameters, it is the same bits on every machine: products and sums one by one.
         """
-        logits, means, log_scales, *rest = parameters.split(self.components, -1)
+        logits, means, log_scales, *rest = torch.split(parameters, self.components, -1)
         for samples, coefficients in zip(earlier, rest, strict=False):
             unit = samples.to(parameters.dtype) * (2 / (self.levels - 1)) - 1
             means = means + coefficients * unit[..., None]
@@ -166,13 +166,13 @@ class MixtureFamily(Family):
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
         """See `Family`."""
         rows = [self.given(parameters[:, c], list(x[:, :c].unbind(1))) for c in range(self.channels)]
-        logits, means, log_scales = torch.stack(rows, 1).split(self.components, -1)
+        logits, means, log_scales = torch.split(torch.stack(rows, 1), self.components, -1)
         return torch.logsumexp(F.log_softmax(logits, -1) + _log_mass(means, log_scales, x[..., None], self.levels), -1)
 
     def pmf(self, rows: Tensor) -> Pmf:
         """See `Family`; rows as of `given`, [m, 3 J]."""
         half = (self.levels - 1) / 2
-        logits, means, log_scales = rows.split(self.components, -1)
+        logits, means, log_scales = torch.split(rows, self.components, -1)
         return LogisticMixture(
             logits, (means + 1) * half, portable.exp(log_scales.clamp(min=LEAST)) * half, self.levels
         )
@@ -181,7 +181,7 @@ class MixtureFamily(Family):
         """See `Family`; each channel given the means of those before it."""
         found = list[Tensor]()
         for c in range(self.channels):
-            logits, means, _ = self.given(parameters[:, c], found).split(self.components, -1)
+            logits, means, _ = torch.split(self.given(parameters[:, c], found), self.components, -1)
             unit = (torch.softmax(logits, -1) * means.clamp(-1, 1)).sum(-1)
             found.append((unit + 1) * ((self.levels - 1) / 2))
         return torch.stack(found, 1)

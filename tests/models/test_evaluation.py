@@ -117,9 +117,9 @@ def test_eval_of_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
 def test_models_lists_architectures_and_checkpoints() -> None:
     listed = json.loads(CliRunner().invoke(app, ["models", "--json"]).stdout)
     names = {entry["name"] for entry in listed}
-    assert {"pixelcnn++", "pixelcnn", "mcgsm", "ride"} <= names
+    assert {"pixelcnn++", "pixelcnn", "mcgsm", "ride", "vae", "topdown"} <= names
     for entry in listed:
-        assert entry["shape"] == "autoregressive"
+        assert entry["shape"] in {"autoregressive", "latent", "bijective"}
         if entry["parameters"] is not None:
             assert entry["trained_on"]
             assert entry["measured"]["lossless"]

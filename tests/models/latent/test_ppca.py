@@ -86,7 +86,8 @@ class Ppca(LatentVariable):
         covariance = weights @ weights.T + DEVIATION**2 * torch.eye(SIDE**2, dtype=torch.float64)
         mean = torch.full((SIDE**2,), 128.0, dtype=torch.float64)
         normal = torch.distributions.MultivariateNormal(mean, covariance)
-        return normal.log_prob(x.double().flatten(1))
+        found: Tensor = normal.log_prob(x.double().flatten(1))  # type: ignore[no-untyped-call]
+        return found
 
 
 def test_net_bits_are_the_marginal_likelihood() -> None:
