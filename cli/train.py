@@ -133,7 +133,7 @@ def _density_model(name: str) -> click.Command:
         epilog=f"""\b
 --data takes
   cifar10:PATH   the official archive, its folder, tile mosaics, or PNG files
-  mnist:PATH     the official idx files, mosaics, or PNG files
+  mnist:PATH     the official idx files, mosaics, or PNG files; binarized-mnist:PATH for 0 and 1
   deadleaves     synthetic; deadleaves:size=64,count=2000 are the defaults
   DIR            a folder of images; set patch under [training] for crops
 
@@ -169,7 +169,8 @@ Examples:
     @click.option(
         "--start",
         metavar="CHECKPOINT",
-        help="Begin at a trained model: ride takes an MCGSM of like experts, mcgsm one of a smaller radius.",
+        help="Begin at a trained model: ride takes an MCGSM of like experts, mcgsm one of a smaller radius, "
+        "vae and iaf-vae a vae of like sizes.",
     )
     @click.option("--device", default="auto", show_default=True, metavar="NAME", help="cpu, cuda, cuda:1, or auto.")
     @click.option(
