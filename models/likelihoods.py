@@ -69,8 +69,8 @@ class Family(ABC):
         return pmf.locate(slots).view(parameters.shape[:-1]).to(torch.uint8)
 
 
-LEAST = -7.0
-"""Of log-scales of logistics, in half ranges: the bin is then nearly all of the mass."""
+LEAST, MOST = -7.0, 7.0
+"""Of log-scales of logistics, in half ranges: one bin is nearly all of the mass, or every bin still a number."""
 
 
 def _log_mass(mean: Tensor, log_scale: Tensor, x: Tensor, levels: int) -> Tensor:
@@ -78,7 +78,7 @@ def _log_mass(mean: Tensor, log_scale: Tensor, x: Tensor, levels: int) -> Tensor
 
     σ(a) - σ(b) = σ(a) σ(-b) (1 - e^(b - a)): no difference of nearly equal numbers.
     """
-    inverse = torch.exp(-log_scale.clamp(min=LEAST))
+    inverse = torch.exp(-log_scale.clamp(LEAST, MOST))
     centre = (x.to(mean.dtype) * (2 / (levels - 1)) - 1 - mean) * inverse
     half = inverse / (levels - 1)
     lowest, highest = x == 0, x == levels - 1
@@ -119,7 +119,7 @@ class LogisticFamily(Family):
 
     def pmf(self, rows: Tensor) -> Pmf:
         """See `Family`."""
-        scales = portable.exp(rows[:, 1:].clamp(min=LEAST)) * self.half
+        scales = portable.exp(rows[:, 1:].clamp(LEAST, MOST)) * self.half
         return LogisticMixture(torch.zeros_like(scales), (rows[:, :1] + 1) * self.half, scales, self.levels)
 
     def mean(self, parameters: Tensor) -> Tensor:
@@ -174,7 +174,7 @@ class MixtureFamily(Family):
         half = (self.levels - 1) / 2
         logits, means, log_scales = torch.split(rows, self.components, -1)
         return LogisticMixture(
-            logits, (means + 1) * half, portable.exp(log_scales.clamp(min=LEAST)) * half, self.levels
+            logits, (means + 1) * half, portable.exp(log_scales.clamp(LEAST, MOST)) * half, self.levels
         )
 
     def mean(self, parameters: Tensor) -> Tensor:
