@@ -70,6 +70,8 @@ def draw(found: dict[str, Any], path: Path) -> None:
 
     figure, (layers, curve, bins) = plt.subplots(1, 3, figsize=(12, 3.4), layout="constrained")
     layers.bar(range(1, len(found["divergence"]) + 1), found["divergence"])
+    layers.set_xlim(0.3, len(found["divergence"]) + 0.7)
+    layers.xaxis.get_major_locator().set_params(integer=True)
     layers.set_xlabel("layer of latents, from the top down")
     layers.set_ylabel("KL divergence, bits per dimension")
     curve.plot(*zip(*found["weighted"], strict=True), marker="o", ms=3)

@@ -153,7 +153,7 @@ def _density_model(name: str) -> click.Command:
         epilog=f"""\b
 --data takes
   cifar10:PATH   the official archive, its folder, tile mosaics, or PNG files
-  mnist:PATH     the official idx files, mosaics, or PNG files
+  mnist:PATH     the official idx files, mosaics, or PNG files; binarized-mnist:PATH for 0 and 1
   deadleaves     synthetic; deadleaves:size=64,count=2000 are the defaults
   DIR            a folder of images; set patch under [training] for crops
 
@@ -190,7 +190,7 @@ Examples:
         "--start",
         metavar="CHECKPOINT",
         help="Begin at a trained model of the same settings; ride also takes an MCGSM of like experts, ride and "
-        "mcgsm one of a smaller radius.",
+        "mcgsm one of a smaller radius, iaf-vae a vae of like sizes.",
     )
     @click.option("--device", default="auto", show_default=True, metavar="NAME", help="cpu, cuda, cuda:1, or auto.")
     @click.option(

@@ -69,8 +69,8 @@ class Family(ABC):
         return pmf.locate(slots).view(parameters.shape[:-1]).to(torch.uint8)
 
 
-LEAST = -7.0
-"""Of log-scales of logistics, in half ranges: the bin is then nearly all of the mass."""
+LEAST, MOST = -7.0, 7.0
+"""Of log-scales of logistics, in half ranges: one bin is nearly all of the mass, or every bin still a number."""
 
 
 def _log_mass(mean: Tensor, log_scale: Tensor, x: Tensor, levels: int) -> Tensor:
@@ -78,7 +78,7 @@ def _log_mass(mean: Tensor, log_scale: Tensor, x: Tensor, levels: int) -> Tensor
 
     σ(a) - σ(b) = σ(a) σ(-b) (1 - e^(b - a)): no difference of nearly equal numbers.
     """
-    inverse = torch.exp(-log_scale.clamp(min=LEAST))
+    inverse = torch.exp(-log_scale.clamp(LEAST, MOST))
     centre = (x.to(mean.dtype) * (2 / (levels - 1)) - 1 - mean) * inverse
     half = inverse / (levels - 1)
     lowest, highest = x == 0, x == levels - 1
@@ -119,7 +119,7 @@ class LogisticFamily(Family):
 
     def pmf(self, rows: Tensor) -> Pmf:
         """See `Family`."""
-        scales = portable.exp(rows[:, 1:].clamp(min=LEAST)) * self.half
+        scales = portable.exp(rows[:, 1:].clamp(LEAST, MOST)) * self.half
         return LogisticMixture(torch.zeros_like(scales), (rows[:, :1] + 1) * self.half, scales, self.levels)
 
     def mean(self, parameters: Tensor) -> Tensor:
@@ -157,7 +157,7 @@ class MixtureFamily(Family):
 
         In float64, from rounded parameters, it is the same bits on every machine: products and sums one by one.
         """
-        logits, means, log_scales, *rest = parameters.split(self.components, -1)
+        logits, means, log_scales, *rest = torch.split(parameters, self.components, -1)
         for samples, coefficients in zip(earlier, rest, strict=False):
             unit = samples.to(parameters.dtype) * (2 / (self.levels - 1)) - 1
             means = means + coefficients * unit[..., None]
@@ -166,22 +166,22 @@ class MixtureFamily(Family):
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
         """See `Family`."""
         rows = [self.given(parameters[:, c], list(x[:, :c].unbind(1))) for c in range(self.channels)]
-        logits, means, log_scales = torch.stack(rows, 1).split(self.components, -1)
+        logits, means, log_scales = torch.split(torch.stack(rows, 1), self.components, -1)
         return torch.logsumexp(F.log_softmax(logits, -1) + _log_mass(means, log_scales, x[..., None], self.levels), -1)
 
     def pmf(self, rows: Tensor) -> Pmf:
         """See `Family`; rows as of `given`, [m, 3 J]."""
         half = (self.levels - 1) / 2
-        logits, means, log_scales = rows.split(self.components, -1)
+        logits, means, log_scales = torch.split(rows, self.components, -1)
         return LogisticMixture(
-            logits, (means + 1) * half, portable.exp(log_scales.clamp(min=LEAST)) * half, self.levels
+            logits, (means + 1) * half, portable.exp(log_scales.clamp(LEAST, MOST)) * half, self.levels
         )
 
     def mean(self, parameters: Tensor) -> Tensor:
         """See `Family`; each channel given the means of those before it."""
         found = list[Tensor]()
         for c in range(self.channels):
-            logits, means, _ = self.given(parameters[:, c], found).split(self.components, -1)
+            logits, means, _ = torch.split(self.given(parameters[:, c], found), self.components, -1)
             unit = (torch.softmax(logits, -1) * means.clamp(-1, 1)).sum(-1)
             found.append((unit + 1) * ((self.levels - 1) / 2))
         return torch.stack(found, 1)

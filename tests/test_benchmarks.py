@@ -157,8 +157,8 @@ def test_the_look_into_latents_measures_layers_bounds_and_bins(tmp_path: Path) -
     (tmp_path / "images").mkdir()
     for number, image in enumerate(pictures(4)):
         Image.fromarray(image[0]).save(tmp_path / "images" / f"{number}.png")
-    options = ["--samples", "3", "--single", "1", "--bits", "6", "12", "--json", data, "--plot", plot]
-    run("latent.py", path, "--data", tmp_path / "images", *options)
+    options = ["--samples", "3", "--single", "1", "--bits", "6", "12"]
+    run("latent.py", path, "--data", tmp_path / "images", *options, "--json", data, "--plot", plot)
     report = json.loads(data.read_text())
     assert len(report["divergence"]) == 2
     assert [count for count, _ in report["weighted"]] == [1, 2, 3]

@@ -97,7 +97,7 @@ class IafVae(Vae):
         if not config.side or config.form not in ("iaf", "maf"):
             raise UsageError(f"side = {config.side} (above 0), form = {config.form!r} (iaf or maf)")
         self.layers = config.latents
-        self.to_context = nn.Linear(self.to_latents.in_features, config.context)
+        self.to_context = nn.Linear(self.inner, config.context)
         self.masked = _Masked(config.latents, config.hidden, config.context)
 
     def features(self, x: Tensor) -> Any:
@@ -162,7 +162,7 @@ class IafVae(Vae):
         """See `LatentVariable`."""
         z, costs = self._drawn(x, self.features(x) if features is None else features)
         found = self.family.log_prob(self.likelihood([z], (len(x), x.shape[2], x.shape[3])), x)
-        return found.flatten(1).sum(1) - costs.sum(1), list(z.split(1, 1))
+        return found.flatten(1).sum(1) - costs.sum(1), list(torch.split(z, 1, 1))
 
     def _drawn(self, x: Tensor, seen: _Seen) -> tuple[Tensor, Tensor]:
         """Latents of the posterior, and log q(z_i | z_<i, x) - log p(z_i) of each, both [B, K]."""

@@ -85,7 +85,7 @@ class Ends(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Of features [B, F, H / 2, W / 2]: [B, C, H, W, P], in the precision of the weights."""
         found = F.pixel_shuffle(self.out(F.elu(features)).to(self.first.dtype), 2)
-        rows = found.unflatten(1, (self.channels, self.parameters_each)).permute(0, 1, 3, 4, 2)  # [B, C, H, W, P]
+        rows = torch.unflatten(found, 1, (self.channels, self.parameters_each)).permute(0, 1, 3, 4, 2)
         return rows * self.seen + self.first[:, None, None]
 
     seen: Tensor

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -116,6 +116,9 @@ class TopDown(LatentVariable):
     def _dtype(self) -> torch.dtype:
         return self.ends.first.dtype
 
+    def _layer(self, number: int) -> _Layer:
+        return cast(_Layer, self.down[number])
+
     def features(self, x: Tensor) -> list[Tensor]:
         """See `LatentVariable`: of each layer, from the top down. [B, F, h, w]."""
         state = self.first(F.pixel_unshuffle(to_unit(x, self.levels, self._dtype), 2))
@@ -141,7 +144,7 @@ class TopDown(LatentVariable):
             top = self.top[:, None, None].expand(batch[0], -1, *sides)
             memo.steps = [self._arrived(0, None, top)]
         for number in range(same, len(above)):
-            state = memo.steps[-1].state + self.down[number].inside(above[number].to(self._dtype))
+            state = memo.steps[-1].state + self._layer(number).inside(above[number].to(self._dtype))
             memo.steps.append(self._arrived(number + 1, above[number], state))
         return memo.steps[-1]
 
@@ -151,7 +154,7 @@ class TopDown(LatentVariable):
             return _Step(latents, state, None)
         if number and number % self.config.layers == 0:
             state = self.grow[number // self.config.layers - 1](F.interpolate(F.elu(state), scale_factor=2.0))
-        layer = self.down[number]
+        layer = self._layer(number)
         state = layer.before(state)
         mean, log_scale = layer.prior(F.elu(state)).to(self._dtype).chunk(2, 1)
         return _Step(latents, state, (mean, _soft(log_scale)))
@@ -169,7 +172,7 @@ class TopDown(LatentVariable):
         step = self._step(above, (len(beside), beside.shape[2] * shrunk, beside.shape[3] * shrunk))
         assert step.prior is not None
         mean, log_scale = step.prior
-        both = self.down[number].change(F.elu(torch.cat([step.state, beside], 1))).to(self._dtype)
+        both = self._layer(number).change(F.elu(torch.cat([step.state, beside], 1))).to(self._dtype)
         by, ratio = both.chunk(2, 1)
         return mean + torch.exp(log_scale) * by, log_scale + _soft(ratio)
 

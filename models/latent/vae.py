@@ -75,7 +75,7 @@ class Vae(LatentVariable):
             *(Block(filters) for _ in range(count)),
             nn.ELU(),
         )
-        inner = filters * (config.side // REDUCTION) ** 2
+        self.inner = inner = filters * (config.side // REDUCTION) ** 2
         self.to_latents = nn.Linear(inner, 2 * config.latents) if inner else Conv(filters, 2 * config.latents)
         self.from_latents = nn.Linear(config.latents, inner) if inner else Conv(config.latents, filters)
         self.down = nn.Sequential(

@@ -75,3 +75,15 @@ def test_a_sample_outside_the_alphabet_leaves_the_message_as_it_was() -> None:
     with pytest.raises(SymbolError, match="symbol 16; the alphabet is 0 to 15"):
         codec.push(message, symbols)
     assert message.to_bytes() == before
+
+
+@pytest.mark.parametrize("family", FAMILIES[1:], ids=repr)
+@pytest.mark.parametrize("extreme", [-1e4, 1e4])
+def test_gradients_are_finite_however_far_off_the_parameters_are(family: Family, extreme: float) -> None:
+    rows = torch.full((1, channels_of(family), 2, 2, family.parameters), extreme, requires_grad=True)
+    x = torch.tensor([0, 1, family.levels // 2, family.levels - 1]).view(1, 1, 2, 2).expand(rows.shape[:-1])
+    found = family.log_prob(rows, x)
+    assert bool(found.isfinite().all())
+    found.sum().backward()
+    assert rows.grad is not None
+    assert bool(rows.grad.isfinite().all())
