@@ -67,6 +67,11 @@ Examples:
     help="1 is fast, 9 is small. 1 to 3 give the same file, and so do 4 to 6, and 7 to 9.",
 )
 @strip_option
+@click.option(
+    "--no-history",
+    is_flag=True,
+    help="Do not look whether the pixels were decoded from a JPEG file, whose coefficients take a fraction of them.",
+)
 @model_options
 @decoding_options
 @json_option
@@ -79,6 +84,7 @@ def compress(
     inputs: tuple[str, ...],
     effort: int,
     strip: str | None,
+    no_history: bool,
     model: str | None,
     device: str,
     max_pixels: int,
@@ -98,7 +104,13 @@ def compress(
     dropped: api.Strip = "all" if strip == "all" else strip is not None
     asked = ctx.get_parameter_source("effort") is ParameterSource.COMMANDLINE
     conversion = Compression(
-        max_pixels=max_pixels, model=model, device=device, effort=effort, strip=dropped, effort_matters=asked
+        max_pixels=max_pixels,
+        model=model,
+        device=device,
+        effort=effort,
+        strip=dropped,
+        effort_matters=asked,
+        history=not no_history,
     )
     ctx.exit(convert_all(inputs, conversion, Console(quiet=quiet, verbose=verbose), Options(**options)))
 

@@ -19,14 +19,17 @@ SAMPLINGS = ((2, 2), (2, 1), (1, 2))
 """(across, down) by which chroma may be coarser."""
 
 # Of fine chroma samples in the middle so many may not come of coarser ones: any number, or more if others fail clearly.
-MIDDLE = 640
+MIDDLE = 384
 UNEXPLAINED, MOST_UNEXPLAINED, CLEARLY = 0.006, 0.06, 0.5
+REACH = 4
 # Blocks without which nothing can be said of steps.
 FEWEST_BLOCKS = 16
 LARGEST = 1023
 HALF = np.float32(0.5)
 ROUNDS = 6
-PROJECTIONS = 4
+PROJECTIONS = 3
+# Of descents to coarse chroma, which need not be the last word before the end.
+FEW_ROUNDS, ROUNDS_AT_END = 2, 12
 # Moves for each block: of few that are wrong, and of many.
 TRIES, FEW_TRIES = 60, 12
 MANY = 0.25
@@ -91,16 +94,18 @@ def undo(pixels: Bytes, *, thorough: bool = True) -> History | None:
     own = _Component(luma, luma, canvas)
     unknown = np.flatnonzero(known.ravel() == 0)
     for number in range(PROJECTIONS + 1):
-        if number == PROJECTIONS or not len(unknown):
+        last = number == PROJECTIONS or not len(unknown)
+        if last:
             for part in chroma:
                 part.finish(thorough=thorough)
-        coarse = [_refined(part, whole, sure, canvas) for part, whole in zip(chroma, fine, strict=True)]
+        rounds = ROUNDS_AT_END if last else FEW_ROUNDS
+        coarse = [_refined(part, whole, sure, canvas, rounds) for part, whole in zip(chroma, fine, strict=True)]
         shown = [fine_of(part, canvas, height, width) for part in coarse]
         own.bound(*luma_range(pixels, *shown))
         if number == 0 and not own.find_steps([own], chroma=False):
             return None
         own.round_off()
-        if number == PROJECTIONS or not len(unknown):
+        if last:
             break
         _project(pixels, own, chroma, shown, unknown, canvas)
     own.finish(thorough=thorough)
@@ -119,13 +124,20 @@ def _sampled(fine: list[Bytes], sure: Bytes, canvas: Canvas) -> tuple[Canvas, li
     top, left = ((side - part) // 4 * 2 for side, part in zip(sure.shape, (height, width), strict=True))
     part = slice(top, top + height), slice(left, left + width)
     known = np.ascontiguousarray(sure[part])
+    away = np.pad(known == 1, REACH)  # near to what is unknown nothing is sure
+    for axis in (0, 1):
+        away = np.logical_and.reduce([np.roll(away, shift, axis) for shift in range(-REACH, REACH + 1)])
+    away = away[REACH:-REACH, REACH:-REACH]
+    if not away.any():
+        away = known == 1
     wrong = []
     for across, down in SAMPLINGS:
         middle = Canvas(height, width, 0, 0, across, down)
         bad = []
         for each in fine:
             whole = np.ascontiguousarray(each[part])
-            bad.append(((upsample(coarsen(whole, known, middle), middle) != whole) & (known == 1)).mean())
+            made = upsample(coarsen(whole, known, middle, FEW_ROUNDS), middle)
+            bad.append((made != whole)[away].mean())
         wrong.append(max(bad))
     order = sorted(range(len(SAMPLINGS)), key=lambda number: wrong[number])
     best, second = wrong[order[0]], wrong[order[1]]
@@ -150,11 +162,11 @@ def _chroma(coarse: Bytes, fine: Bytes, sure: Bytes, canvas: Canvas) -> "_Compon
     return component
 
 
-def _refined(part: "_Component", fine: Bytes, sure: Bytes, canvas: Canvas) -> Bytes:
+def _refined(part: "_Component", fine: Bytes, sure: Bytes, canvas: Canvas, rounds: int) -> Bytes:
     """The samples of coarse chroma, corrected so that they give the fine ones that are sure."""
     samples = part.corrected()
     rows, columns = canvas.coarse()
-    samples[:rows, :columns] = descend(np.ascontiguousarray(samples[:rows, :columns]), fine, sure, canvas)
+    samples[:rows, :columns] = descend(samples[:rows, :columns], fine, sure, canvas, rounds)
     return samples
 
 
