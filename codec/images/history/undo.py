@@ -147,7 +147,7 @@ def _sampled(fine: list[Bytes], sure: Bytes, canvas: Canvas) -> tuple[Canvas, li
     return canvas, [coarsen(each, sure, canvas) for each in fine]
 
 
-def _chroma(coarse: Bytes, fine: Bytes, sure: Bytes, canvas: Canvas) -> "_Component":
+def _chroma(coarse: Bytes, fine: Bytes, sure: Bytes, canvas: Canvas) -> _Component:
     """A component of coarse samples, which are known where the fine ones are that are made of them."""
     rows, columns = canvas.coarse()
     known = (sure == 1) & (upsample(coarse, canvas) == fine)
@@ -162,7 +162,7 @@ def _chroma(coarse: Bytes, fine: Bytes, sure: Bytes, canvas: Canvas) -> "_Compon
     return component
 
 
-def _refined(part: "_Component", fine: Bytes, sure: Bytes, canvas: Canvas, rounds: int) -> Bytes:
+def _refined(part: _Component, fine: Bytes, sure: Bytes, canvas: Canvas, rounds: int) -> Bytes:
     """The samples of coarse chroma, corrected so that they give the fine ones that are sure."""
     samples = part.corrected()
     rows, columns = canvas.coarse()
@@ -172,8 +172,8 @@ def _refined(part: "_Component", fine: Bytes, sure: Bytes, canvas: Canvas, round
 
 def _project(
     pixels: Bytes,
-    own: "_Component",
-    chroma: list["_Component"],
+    own: _Component,
+    chroma: list[_Component],
     shown: list[Bytes],
     unknown: NDArray[np.int64],
     canvas: Canvas,
@@ -218,7 +218,7 @@ class _Component:
         self.low, self.high = low, high
         self.least, self.most = _bounds(low, high, self.canvas)
 
-    def find_steps(self, alike: list["_Component"], *, chroma: bool) -> bool:
+    def find_steps(self, alike: list[_Component], *, chroma: bool) -> bool:
         """Find the steps of components that share them, by the blocks that are known; False where these are too few."""
         found = []
         for part in alike:
