@@ -1,7 +1,7 @@
 """JPEG files made smaller: densezip beside JPEG XL, in one run. `python benchmarks/jpeg.py FOLDER --json OUT`.
 
-Every file has to come back byte for byte. One thread; times are those of the processor. With `--pixels --efforts 5` it is
-their pixels that are made smaller, beside JPEG XL at effort 9 and beside the files themselves.
+Every file has to come back byte for byte. One thread; times are those of the processor. With `--pixels --efforts 5` it
+is their pixels that are made smaller, beside JPEG XL at effort 9 and beside the files themselves.
 """
 
 from __future__ import annotations
@@ -145,10 +145,7 @@ def main() -> None:
     options = parser.parse_args()
     files = sorted(file for file in options.folder.iterdir() if file.read_bytes()[:3] == b"\xff\xd8\xff")
     efforts = tuple(int(effort) for effort in options.efforts.split(","))
-    if options.pixels:
-        figures = measure_pixels(files, efforts[0], options.most_pixels)
-    else:
-        figures = measure(files, efforts)
+    figures = measure_pixels(files, efforts[0], options.most_pixels) if options.pixels else measure(files, efforts)
     if options.json is not None:
         options.json.write_text(json.dumps(figures, indent=1) + "\n")
 

@@ -59,7 +59,7 @@ class Info:
         payload: "model", "webp", "png", "stored", "batch", "jpeg", "chained", or "file": one that was not looked
             into, whose width, height, depth, channels and bpsp are 0 and whose mode is empty.
         jpeg: of a JPEG file its quality as libjpeg counts it, sampling, and whether it is progressive; else None.
-        history: of pixels that are coded by what the JPEG file held that they were: its quality and sampling; else None.
+        history: of pixels coded by what the JPEG file held that they were, its quality and sampling; else None.
         model: name of the model, or None where the payload is not a model's.
         model_digest: 8 hexadecimal digits that name the model's weights, or None.
         portable: whether the file decodes to the same pixels on every machine.

@@ -143,7 +143,7 @@ def descend(coarse: Bytes, fine: Bytes, known: Bytes, canvas: Canvas, rounds: in
 
 
 def _solved(fine: Floats) -> Floats:
-    """Least squares of the filter along the first axis: of fine samples 2i and 2i + 1, 3/4 of i and 1/4 of its neighbour.
+    """Least squares of the filter along the first axis: 2i and 2i + 1 have 3/4 of i and 1/4 of its neighbour.
 
     Source: the normal equations are tridiagonal; elimination by Thomas.
     """

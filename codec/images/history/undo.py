@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from .decoder import BLOCK, Bytes, Canvas, luma_range, on_lattice, samples_of, to_rgb, upsample
 from .search import Floats, coarsen, descend, mend, to_frequencies, to_samples
 from .steps import find_steps
+from .traces import grid_of
 
 __all__ = ["History", "decode", "undo"]
 
@@ -22,6 +23,7 @@ SAMPLINGS = ((2, 2), (2, 1), (1, 2))
 MIDDLE = 384
 UNEXPLAINED, MOST_UNEXPLAINED, CLEARLY = 0.006, 0.06, 0.5
 REACH = 4
+OUTSIDE = 3
 # Blocks without which nothing can be said of steps.
 FEWEST_BLOCKS = 16
 LARGEST = 1023
@@ -57,7 +59,7 @@ def decode(canvas: Canvas, samples: Sequence[Bytes], height: int, width: int) ->
     """The pixels [height, width, C] of corrected samples."""
     luma = samples[0][canvas.top : canvas.top + height, canvas.left : canvas.left + width]
     if len(samples) == 1:
-        return cast(Bytes, np.ascontiguousarray(luma)[:, :, None])
+        return np.ascontiguousarray(luma)[:, :, None]
     chroma = [fine_of(coarse, canvas, height, width) for coarse in samples[1:]]
     return to_rgb(np.ascontiguousarray(luma), chroma[0], chroma[1])
 
@@ -75,17 +77,42 @@ def undo(pixels: Bytes, *, thorough: bool = True) -> History | None:
         pixels: [h, w, 1 or 3].
         thorough: search for coefficients of blocks where rounding does not find them.
     """
-    height, width, channels = pixels.shape
-    if channels == 1:
-        grey = _Component(pixels[:, :, 0], pixels[:, :, 0], Canvas(height, width, 0, 0, 1, 1))
+    if pixels.shape[2] == 1:
+        top, left = _margins(pixels[:, :, 0])
+        canvas = Canvas(pixels.shape[0] + top, pixels.shape[1] + left, top, left, 1, 1)
+        grey = _Component(pixels[:, :, 0], pixels[:, :, 0], canvas)
         if not grey.find_steps([grey], chroma=False):
             return None
         grey.round_off()
         grey.finish(thorough=thorough)
         return History(grey.canvas, (grey.steps,), (grey.plane,), (grey.corrected(),))
+    top, left = _margins(on_lattice(pixels)[0])
+    return _undo_colour(pixels, top, left, thorough=thorough)
+
+
+def _margins(luma: Bytes) -> tuple[int, int]:
+    """Rows and columns that the first blocks lack of a picture that was cut out."""
+    top, left = grid_of(luma) or (0, 0)
+    return -top % BLOCK, -left % BLOCK
+
+
+def _undo_colour(pixels: Bytes, top: int, left: int, *, thorough: bool) -> History | None:
+    """The history of a picture, above and to the left of which there was more, which is not known."""
+    pixels = np.pad(pixels, ((top, 0), (left, 0), (0, 0)), "edge")
+    height, width, _ = pixels.shape
     luma, *fine, known = on_lattice(pixels)
+    known[:top], known[:, :left] = OUTSIDE, OUTSIDE
     sure = (known == 1).astype(np.uint8)
     canvas, coarse = _sampled(fine, sure, Canvas(height, width, 0, 0, 1, 1))
+    if canvas.across * canvas.down > 1:
+        # Blocks of chroma are twice as large, so that there may be eight more rows or columns of pixels.
+        small = grid_of(coarse[0]) or (0, 0)
+        more = [
+            BLOCK if factor == 2 and margin < BLOCK and at == BLOCK // 2 else 0
+            for factor, at, margin in zip((canvas.down, canvas.across), small, (top, left), strict=True)
+        ]
+        if any(more):
+            return _undo_colour(pixels[top:, left:], top + more[0], left + more[1], thorough=thorough)
     chroma = [_chroma(part, whole, sure, canvas) for part, whole in zip(coarse, fine, strict=True)]
     if not chroma[0].find_steps(chroma, chroma=True):
         return None
@@ -101,7 +128,9 @@ def undo(pixels: Bytes, *, thorough: bool = True) -> History | None:
         rounds = ROUNDS_AT_END if last else FEW_ROUNDS
         coarse = [_refined(part, whole, sure, canvas, rounds) for part, whole in zip(chroma, fine, strict=True)]
         shown = [fine_of(part, canvas, height, width) for part in coarse]
-        own.bound(*luma_range(pixels, *shown))
+        low, high = luma_range(pixels, *shown)
+        low[known == OUTSIDE], high[known == OUTSIDE] = 255, 0
+        own.bound(low, high)
         if number == 0 and not own.find_steps([own], chroma=False):
             return None
         own.round_off()
@@ -111,7 +140,7 @@ def undo(pixels: Bytes, *, thorough: bool = True) -> History | None:
     own.finish(thorough=thorough)
     parts = own, *chroma
     return History(
-        canvas,
+        canvas._replace(top=top, left=left),
         tuple(part.steps for part in parts),
         tuple(part.plane for part in parts),
         (own.corrected(), *coarse),
@@ -234,7 +263,7 @@ class _Component:
         return True
 
     def _samples(self, blocks: NDArray[np.int16]) -> Floats:
-        return to_samples(blocks * self.steps.astype(np.float32))
+        return to_samples(blocks.astype(np.float32) * self.steps.astype(np.float32))
 
     def _quantized(self, samples: Floats) -> NDArray[np.int16]:
         scaled = np.rint(to_frequencies(samples) / self.steps.astype(np.float32))
@@ -259,7 +288,7 @@ class _Component:
 
     def move(self, shift: Floats) -> None:
         """Move samples [h, w] from what the coefficients give, where they are open, and round again."""
-        moved = np.flatnonzero((_blocks(_whole(np.abs(shift), self.canvas)) > 0).any(1))
+        moved = np.flatnonzero(cast(Floats, _blocks(_whole(np.abs(shift), self.canvas))).any(1))
         if not len(moved):
             return
         change = cast(Floats, _blocks(_whole(shift, self.canvas)))[moved]

@@ -47,6 +47,18 @@ def test_a_decoded_jpeg_takes_what_the_file_takes(quality: int, subsampling: str
     assert np.array_equal(np.asarray(densezip.decompress(packed)), pixels)
 
 
+@pytest.mark.parametrize("mode", ["L", "4:4:4", "4:2:0"])
+@pytest.mark.parametrize("corner", [(3, 5), (8, 8), (0, 13)])
+def test_what_was_cut_out_of_a_decoded_jpeg_is_known_too(mode: str, corner: tuple[int, int]) -> None:
+    options = {} if mode == "L" else {"subsampling": mode}
+    _, pixels = decoded("L" if mode == "L" else "RGB", quality=75, **options)
+    cut = pixels[corner[0] :, corner[1] :]
+    packed = densezip.compress(cut, effort=1)
+    assert densezip.info(packed).history is not None
+    assert np.array_equal(np.asarray(densezip.decompress(packed)), cut)
+    assert len(packed) < 0.8 * len(densezip.compress(cut, effort=5, history=False))
+
+
 def test_the_finest_quality_comes_back_too() -> None:
     _, pixels = decoded(side=40, quality=100, subsampling=0)
     assert np.array_equal(np.asarray(densezip.decompress(densezip.compress(pixels, effort=1))), pixels)
