@@ -79,3 +79,11 @@ def test_a_jpeg_file_that_was_recoded_once_comes_back() -> None:
     assert densezip.info(coded).jpeg == "quality 82, 4:2:0, progressive, 1 more images inside"
     assert densezip.export(coded) == (original, "jpg", ())
     assert densezip.compress(original, effort=5) == coded
+
+
+def test_a_picture_that_was_a_jpeg_file_still_comes_back() -> None:
+    folder = Path(__file__).parent / "golden"
+    coded = (folder / "decoded-e5.dz").read_bytes()
+    assert densezip.info(coded).history == "quality 82, 4:2:0"
+    with Image.open(folder / "decoded.png") as picture:
+        assert np.array_equal(np.asarray(densezip.decompress(coded)), np.asarray(picture))
