@@ -129,6 +129,7 @@ def measure_pixels(files: list[Path], effort: int, most_pixels: int) -> dict[str
         "of JPEG XL 9": round(size["densezip"] / size["JPEG XL 9"], 4),
         "compress time of JPEG XL 9's": round(encoding / peer_encoding, 3),
         "decompress time of JPEG XL 9's": round(decoding / peer_decoding, 3),
+        "decompress time of JPEG XL 9's compress time": round(decoding / peer_encoding, 3),
     }
     print(*(f"{key}: {value}" for key, value in figures.items()), sep="\n")
     return {**figures, "files": rows, "densezip version": densezip.__version__, "imagecodecs": imagecodecs.__version__}

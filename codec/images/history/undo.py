@@ -21,7 +21,7 @@ SAMPLINGS = ((2, 2), (2, 1), (1, 2))
 
 # Of fine chroma samples in the middle so many may not come of coarser ones: any number, or more if others fail clearly.
 MIDDLE = 384
-UNEXPLAINED, MOST_UNEXPLAINED, CLEARLY = 0.006, 0.06, 0.5
+UNEXPLAINED, MOST_UNEXPLAINED, CLEARLY = 0.006, 0.03, 0.5
 REACH = 4
 OUTSIDE = 3
 # Blocks without which nothing can be said of steps.
