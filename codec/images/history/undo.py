@@ -24,6 +24,8 @@ MIDDLE = 384
 UNEXPLAINED, MOST_UNEXPLAINED, CLEARLY = 0.006, 0.03, 0.5
 REACH = 4
 OUTSIDE = 3
+# The share of blocks that do not fit from which on another sampling is tried, and what a wrong sample takes, in bits.
+MISFIT, WRONG_BITS = 0.5, 6
 # Blocks without which nothing can be said of steps.
 FEWEST_BLOCKS = 16
 LARGEST = 1023
@@ -118,6 +120,15 @@ def _undo_colour(pixels: Bytes, top: int, left: int, *, thorough: bool) -> Histo
         return None
     for part in chroma:
         part.round_off()
+    if canvas.across * canvas.down > 1 and min((part.out > 0).mean() for part in chroma) > MISFIT:
+        # Where hardly a block fits, fine chroma may have been made of coarse one before it was coded as it was.
+        whole = canvas._replace(across=1, down=1)
+        others = [_chroma(each, each, sure, whole) for each in fine]
+        if others[0].find_steps(others, chroma=True):
+            for part in others:
+                part.round_off()
+            if sum(part.bits() for part in others) < sum(part.bits() for part in chroma):
+                canvas, chroma = whole, others
     own = _Component(luma, luma, canvas)
     unknown = np.flatnonzero(known.ravel() == 0)
     for number in range(PROJECTIONS + 1):
@@ -285,6 +296,13 @@ class _Component:
             if not better.any():
                 break
             self.blocks[bad[better]], self.out[bad[better]] = tried[better], after[better]
+
+    def bits(self) -> float:
+        """About what the coefficients take, and the samples that they make wrong."""
+        sizes = np.abs(self.blocks[self.blocks != 0].astype(np.float32))
+        samples = self._samples(self.blocks)
+        wrong = np.count_nonzero((samples < self.least) | (samples > self.most))
+        return float((2 * np.log2(1 + sizes) + 2).sum()) + WRONG_BITS * wrong
 
     def move(self, shift: Floats) -> None:
         """Move samples [h, w] from what the coefficients give, where they are open, and round again."""

@@ -50,7 +50,7 @@ def test_a_decoded_jpeg_takes_what_the_file_takes(quality: int, subsampling: str
 @pytest.mark.parametrize("mode", ["L", "4:4:4", "4:2:0"])
 @pytest.mark.parametrize("corner", [(3, 5), (8, 8), (0, 13)])
 def test_what_was_cut_out_of_a_decoded_jpeg_is_known_too(mode: str, corner: tuple[int, int]) -> None:
-    options = {} if mode == "L" else {"subsampling": mode}
+    options: dict[str, Any] = {} if mode == "L" else {"subsampling": mode}
     _, pixels = decoded("L" if mode == "L" else "RGB", quality=75, **options)
     cut = pixels[corner[0] :, corner[1] :]
     packed = densezip.compress(cut, effort=1)
