@@ -1,11 +1,14 @@
 """JPEG files made smaller: densezip beside JPEG XL, in one run. `python benchmarks/jpeg.py FOLDER --json OUT`.
 
-Every file has to come back byte for byte. One thread; times are those of the processor.
+Every file has to come back byte for byte. One thread; times are those of the processor. With `--pixels --efforts 5` it
+is their pixels that are made smaller, beside JPEG XL at effort 9 and beside the files themselves.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
+import itertools
 import json
 import time
 from collections.abc import Callable
@@ -14,6 +17,8 @@ from typing import Any, NamedTuple
 
 import densezip
 import imagecodecs
+import numpy as np
+from PIL import Image
 
 
 class Coder(NamedTuple):
@@ -81,15 +86,67 @@ def measure(files: list[Path], efforts: tuple[int, ...]) -> dict[str, Any]:
     }
 
 
+def measure_pixels(files: list[Path], effort: int, most_pixels: int) -> dict[str, Any]:
+    """Sizes and times of the same pictures decoded, as PNG files: beside JPEG XL at effort 9, and the JPEG files."""
+    rows: list[dict[str, Any]] = []
+    for file in files:
+        data = file.read_bytes()
+        with Image.open(io.BytesIO(data)) as image:
+            if image.mode not in ("L", "RGB") or image.width * image.height > most_pixels:
+                continue
+            pixels, png = np.asarray(image), io.BytesIO()
+            Image.fromarray(pixels).save(png, "PNG", compress_level=1)
+        times = [time.process_time()]
+        packed = densezip.compress(png.getvalue(), effort=effort, threads=1)
+        times.append(time.process_time())
+        back = np.asarray(densezip.decompress(packed, threads=1))
+        times.append(time.process_time())
+        peer = imagecodecs.jpegxl_encode(pixels, lossless=True, effort=9, numthreads=1)
+        times.append(time.process_time())
+        imagecodecs.jpegxl_decode(peer, numthreads=1)
+        times.append(time.process_time())
+        if not np.array_equal(back, pixels):
+            raise AssertionError(f"the pixels of {file} do not come back")
+        took = [after - before for before, after in itertools.pairwise(times)]
+        rows.append(
+            {
+                "name": file.name,
+                "pixels": pixels.shape[0] * pixels.shape[1],
+                "history": densezip.info(packed).history,
+                "jpeg": len(data),
+                "densezip": len(packed),
+                "JPEG XL 9": len(peer),
+                "seconds": [round(each, 3) for each in took],
+            }
+        )
+        print(f"{file.name[:40]:40} {len(packed) / len(data):.3f} {len(packed) / len(peer):.3f}", *rows[-1]["seconds"])
+    encoding, decoding, peer_encoding, peer_decoding = (sum(row["seconds"][i] for row in rows) for i in range(4))
+    size = {key: sum(row[key] for row in rows) for key in ("jpeg", "densezip", "JPEG XL 9")}
+    figures = {
+        "effort": effort,
+        "share at most 1.02 of the JPEG": round(np.mean([row["densezip"] <= 1.02 * row["jpeg"] for row in rows]), 4),
+        "of the JPEG files": round(size["densezip"] / size["jpeg"], 4),
+        "of JPEG XL 9": round(size["densezip"] / size["JPEG XL 9"], 4),
+        "compress time of JPEG XL 9's": round(encoding / peer_encoding, 3),
+        "decompress time of JPEG XL 9's": round(decoding / peer_decoding, 3),
+        "decompress time of JPEG XL 9's compress time": round(decoding / peer_encoding, 3),
+    }
+    print(*(f"{key}: {value}" for key, value in figures.items()), sep="\n")
+    return {**figures, "files": rows, "densezip version": densezip.__version__, "imagecodecs": imagecodecs.__version__}
+
+
 def main() -> None:
     """Measure the JPEG files of a folder."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--json", type=Path, help="where to write the figures")
     parser.add_argument("--efforts", default="1,5,9", help="of densezip, with commas between them")
+    parser.add_argument("--pixels", action="store_true", help="measure their pixels, as PNG files, by the first effort")
+    parser.add_argument("--most-pixels", type=int, default=2**28, help="leave out larger pictures")
     options = parser.parse_args()
     files = sorted(file for file in options.folder.iterdir() if file.read_bytes()[:3] == b"\xff\xd8\xff")
-    figures = measure(files, tuple(int(effort) for effort in options.efforts.split(",")))
+    efforts = tuple(int(effort) for effort in options.efforts.split(","))
+    figures = measure_pixels(files, efforts[0], options.most_pixels) if options.pixels else measure(files, efforts)
     if options.json is not None:
         options.json.write_text(json.dumps(figures, indent=1) + "\n")
 

@@ -60,6 +60,11 @@ Examples:
 @output_options
 @effort_option
 @strip_option
+@click.option(
+    "--no-history",
+    is_flag=True,
+    help="Do not look whether the pixels were decoded from a JPEG file, whose coefficients take a fraction of them.",
+)
 @model_options
 @decoding_options
 @json_option
@@ -72,6 +77,7 @@ def compress(
     inputs: tuple[str, ...],
     effort: int,
     strip: str | None,
+    no_history: bool,
     model: str | None,
     device: str,
     max_pixels: int,
@@ -91,7 +97,13 @@ def compress(
     dropped: api.Strip = "all" if strip == "all" else strip is not None
     asked = ctx.get_parameter_source("effort") is ParameterSource.COMMANDLINE
     conversion = Compression(
-        max_pixels=max_pixels, model=model, device=device, effort=effort, strip=dropped, effort_matters=asked
+        max_pixels=max_pixels,
+        model=model,
+        device=device,
+        effort=effort,
+        strip=dropped,
+        effort_matters=asked,
+        history=not no_history,
     )
     ctx.exit(convert_all(inputs, conversion, Console(quiet=quiet, verbose=verbose), Options(**options)))
 

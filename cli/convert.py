@@ -150,11 +150,13 @@ class Compression(Conversion):
         effort: 1 (fast), 5 or 9 (small).
         strip: Drop metadata.
         effort_matters: Files that were coded with less are coded again.
+        history: Look whether pixels were decoded from a JPEG file.
     """
 
     effort: int = 5
     effort_matters: bool = False
     strip: api.Strip = False
+    history: bool = True
 
     word = "coded"
     unforeseen = "coded or kept"
@@ -201,6 +203,7 @@ class Compression(Conversion):
         made = api.compress(
             api.Named(data, name),
             effort=self.effort,
+            history=self.history,
             threads=threads,
             strip=self.strip,
             model=self.model,

@@ -116,6 +116,8 @@ def _decodes(info: Info) -> str:
 def _payload(info: Info) -> str:
     if info.jpeg is not None:
         return f"jpeg ({info.jpeg}), recoded by the model {info.model} ({info.model_digest})"
+    if info.history is not None:
+        return f"the pixels of a JPEG file ({info.history}), by what that held"
     if info.model is not None:
         return f"model {info.model} ({info.model_digest})"
     if info.payload == "stored":

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
 from os import PathLike
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from ..codec.errors import UnknownModelError, UsageError
 from ..codec.file.container import Container, Header, Payload
@@ -14,6 +14,7 @@ from ..codec.file.payload import Coder
 if TYPE_CHECKING:
     from torch import nn
 
+    from ..codec.images.history.decoder import Bytes
     from ..codec.images.picture import Array, Picture
     from ..codec.images.source import Source
     from .photo import ModelId
@@ -99,10 +100,11 @@ def history_coder(effort: int) -> "Callable[[Array], Coder | None]":
         from ..codec.images.history.undo import undo
 
         channels = pixels.shape[2]
-        if channels not in (1, 3):
+        if channels not in (1, 3) or pixels.dtype != "uint8":
             return None
-        shown = pixels[:, :, :1] if channels == 1 or bool((pixels[:, :, :1] == pixels).all()) else pixels
-        shown = shown.copy() if shown.shape[2] < channels else shown
+        shown = cast("Bytes", pixels)
+        if channels == 3 and bool((shown[:, :, :1] == shown).all()):
+            shown = shown[:, :, :1].copy()
         if not may_be_decoded(shown):
             return None
         history = undo(shown, thorough=effort > QUICK_EFFORT)
@@ -116,7 +118,7 @@ def history_coder(effort: int) -> "Callable[[Array], Coder | None]":
             Payload.MODEL,
             pixels.shape[0],
             pixels.shape[1],
-            lambda whole, advance: tile.encode_tile(whole, history, coder, advance),
+            lambda whole, advance: tile.encode_tile(cast("Bytes", whole), history, coder, advance),
             tile.decode_tile,
             tile.NAME,
             tile.DIGEST,

@@ -115,6 +115,14 @@ def test_the_jpeg_benchmark_gets_every_file_back_and_says_what_it_became(tmp_pat
     assert found["kept"] == []
 
 
+def test_the_jpeg_benchmark_measures_pixels_beside_the_files_that_they_were(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(jpeg(height=64, width=80, quality=80))
+    run("jpeg.py", tmp_path, "--pixels", "--efforts", "1", "--json", tmp_path / "report.json")
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["files"][0]["history"].startswith("quality 80")
+    assert report["share at most 1.02 of the JPEG"] == (report["of the JPEG files"] <= 1.02)
+
+
 def test_peak_memory_is_that_of_the_command(folder: Path) -> None:
     report = json.loads(run("memory.py", folder, "--efforts", "1", "--size", "96", "64"))
     result = report["efforts"]["1"]

@@ -90,3 +90,11 @@ def test_a_file_by_a_density_model_that_was_written_once_decodes(mode: str, monk
     assert (about.payload, about.model) == ("chained", f"{mode}:mcgsm-grey" if mode else "mcgsm-grey")
     with Image.open(folder / "grey.png") as image:
         assert np.array_equal(np.asarray(densezip.decompress(file.read_bytes())), np.asarray(image))
+
+
+def test_a_picture_that_was_a_jpeg_file_still_comes_back() -> None:
+    folder = Path(__file__).parent / "golden"
+    coded = (folder / "decoded-e5.dz").read_bytes()
+    assert densezip.info(coded).history == "quality 82, 4:2:0"
+    with Image.open(folder / "decoded.png") as picture:
+        assert np.array_equal(np.asarray(densezip.decompress(coded)), np.asarray(picture))

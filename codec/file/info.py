@@ -9,6 +9,8 @@ from ..fields import Reader
 from ..images.modes import Chunk
 from .chainparts import split_chain
 from .container import Container, Header, Payload
+from .history import DIGEST as HISTORY_DIGEST
+from .history import NAME as HISTORY
 
 __all__ = ["Exported", "Info", "describe"]
 
@@ -59,6 +61,7 @@ class Info:
         payload: "model", "webp", "png", "stored", "batch", "jpeg", "chained", or "file": one that was not looked
             into, whose width, height, depth, channels and bpsp are 0 and whose mode is empty.
         jpeg: of a JPEG file its quality as libjpeg counts it, sampling, and whether it is progressive; else None.
+        history: of pixels coded by what the JPEG file held that they were, its quality and sampling; else None.
         model: name of the model, or None where the payload is not a model's.
         model_digest: 8 hexadecimal digits that name the model's weights, or None.
         portable: whether the file decodes to the same pixels on every machine.
@@ -89,6 +92,7 @@ class Info:
     source: str
     payload: str
     jpeg: str | None
+    history: str | None
     model: str | None
     model_digest: str | None
     portable: bool
@@ -129,6 +133,7 @@ def describe(container: Container) -> Info:
         source="array" if header.array_ndim else "image",
         payload=header.payload.name.lower(),
         jpeg=_jpeg(container) if header.payload is Payload.JPEG else None,
+        history=_history(container) if (header.model, header.digest) == (HISTORY, HISTORY_DIGEST) else None,
         model=header.model or None,
         model_digest=header.digest.hex() or None,
         portable=header.payload not in (Payload.BATCH, Payload.CHAINED),
@@ -165,6 +170,16 @@ def _jpeg(container: Container) -> str:
     from .recoding import outline_of
 
     return in_words([image.frame for image in outline_of(container).images])
+
+
+def _history(container: Container) -> str:
+    """What JPEG file a picture was."""
+    from .history import described
+
+    header = container.header
+    if header.tiles != 1:
+        raise CorruptPayloadError(f"a picture that was a JPEG file in {header.tiles} tiles")
+    return described(container.tile(0), (header.height, header.width, header.channels))
 
 
 def _exact(header: Header) -> str | None:

@@ -19,7 +19,7 @@ __all__ = ["Differences"]
 SIDE = 8
 COUNTERS = 16 + 16 * 3 * 4 + 16 * 3 + 3 * 9 + 9 * 9
 EVEN = 1 << 31
-# Bytes that a sample takes at most: a bit for zero, one for its sign, seven for its size, seven below, three bytes each.
+# Bytes that a sample takes at most: bits for zero and its sign, seven for its size, seven below, three bytes each.
 SAMPLE_BYTES = 48
 READ_AHEAD = 16
 
@@ -74,7 +74,9 @@ class Differences:
                 if used > self.data.size + READ_AHEAD:
                     raise CorruptPayloadError(f"differences that go on behind their {self.data.size} bytes")
             elif self.out.size < used + SAMPLE_BYTES * SIDE * width + rangecoder.FLUSH_BYTES:
-                self.out = np.concatenate([self.out, np.zeros(self.out.size + 2 * SAMPLE_BYTES * SIDE * width, np.uint8)])
+                self.out = np.concatenate(
+                    [self.out, np.zeros(self.out.size + 2 * SAMPLE_BYTES * SIDE * width, np.uint8)]
+                )
             _function()(
                 plane.ctypes.data,
                 classes.ctypes.data,

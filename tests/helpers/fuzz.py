@@ -14,11 +14,13 @@ import traceback
 import zlib
 from collections import Counter
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import densezip
 import numpy as np
+from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -72,6 +74,11 @@ def packed_files() -> list[bytes]:
         ]
         made += [densezip.compress(fade, effort=1) for fade in fades]
         made.append(densezip.compress(np.repeat(array(3, "u1", 9, 11), 3, axis=1), effort=1))
+        waves = 120 + 60 * np.sin(np.add.outer(np.arange(44), 2 * np.arange(57))[..., None] / (7, 11, 17))
+        for mode in ("L", "RGB"):
+            file = file_of(Image.fromarray(waves.astype(np.uint8)).convert(mode), "JPEG", quality=80)
+            made.append(densezip.compress(Image.open(BytesIO(file)).copy(), effort=1))
+            assert densezip.info(made[-1]).history
         model_only(patch)
         made += [
             densezip.compress(array(channels, depth, 9, 11), effort=1)

@@ -7,6 +7,7 @@ is found here can be reached by a file.
 from __future__ import annotations
 
 import sys
+from io import BytesIO
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "helpers"))
@@ -15,7 +16,8 @@ import densezip
 import numpy as np
 import pytest
 from fuzz import fuzz
-from samples import array, model_only
+from PIL import Image
+from samples import array, file_of, model_only
 
 
 def round_trips() -> int:
@@ -34,9 +36,24 @@ def round_trips() -> int:
     return count
 
 
+def histories() -> int:
+    """Decoded JPEG files of every sampling: what finds their coefficients, and what decodes them."""
+    count, waves = 0, 120 + 130 * np.sin(np.add.outer(np.arange(45), 2 * np.arange(59))[..., None] / (7, 11, 17))
+    picture = Image.fromarray(waves.clip(0, 255).astype(np.uint8))
+    for mode in ("L", "RGB"):
+        for subsampling in (0, 1, 2):
+            for quality in (30, 80, 97):
+                file = file_of(picture.convert(mode), "JPEG", quality=quality, subsampling=subsampling)
+                pixels = np.asarray(Image.open(BytesIO(file)))
+                packed = densezip.compress(pixels, effort=5 if quality == 80 else 1)
+                assert np.array_equal(np.asarray(densezip.decompress(packed)), pixels)
+                count += 1
+    return count
+
+
 def main() -> None:
     """The round trips, and as many mutations as the first argument says."""
-    trips = round_trips()
+    trips = round_trips() + histories()
     outcomes, wrong = fuzz(int(sys.argv[1]), int(sys.argv[2]))
     if wrong:
         raise SystemExit(wrong[0])

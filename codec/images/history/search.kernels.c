@@ -43,7 +43,26 @@ static inline int cost_at(const Chroma *c, int64_t row, int64_t column) {
     return cost;
 }
 
-/* Move coarse samples one by one while that makes the fine ones better; the number of moves in the last round. */
+/* Move a coarse sample and one beside it, where that makes the fine ones better that both have an influence on. */
+static inline int both(const Chroma *c, int64_t row, int64_t column) {
+    uint8_t *sample = c->coarse + row * c->columns + column;
+    for (int64_t y = row > 0 ? row - 1 : 0; y <= row + 1 && y < c->rows; y++)
+        for (int64_t x = column > 0 ? column - 1 : 0; x <= column + 1 && x < c->columns; x++) {
+            uint8_t *other = c->coarse + y * c->columns + x;
+            if (other == sample) continue;
+            const int before = cost_at(c, row, column) + cost_at(c, y, x), a = *sample, b = *other;
+            for (int step = 0; step < 4; step++) {
+                const int one = a + (step & 1 ? 1 : -1), two = b + (step & 2 ? 1 : -1);
+                if (one < 0 || one > 255 || two < 0 || two > 255) continue;
+                *sample = (uint8_t)one, *other = (uint8_t)two;
+                if (cost_at(c, row, column) + cost_at(c, y, x) < before) return 1;
+                *sample = (uint8_t)a, *other = (uint8_t)b;
+            }
+        }
+    return 0;
+}
+
+/* Move coarse samples one by one, or two at once, while that makes the fine ones better; the number of moves in the last round. */
 DZ_EXPORT int64_t DZ_KERNEL(dz_history_descend)(uint8_t *coarse, int64_t columns, int64_t rows, int64_t broad,
                                                 int64_t tall, const uint8_t *fine, const uint8_t *known, int64_t wide,
                                                 int64_t high, int64_t rounds) {
@@ -64,7 +83,7 @@ DZ_EXPORT int64_t DZ_KERNEL(dz_history_descend)(uint8_t *coarse, int64_t columns
                     if (cost < least) least = cost, best = value + step;
                 }
                 *sample = (uint8_t)best;
-                moves += best != value;
+                moves += best != value ? 1 : both(&c, row, column);
             }
     }
     return moves;

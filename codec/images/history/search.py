@@ -89,7 +89,7 @@ def mend(plane: NDArray[np.int16], steps: NDArray[np.int32], low: Floats, high: 
     return left
 
 
-def coarsen(fine: Bytes, known: Bytes, canvas: Canvas) -> Bytes:
+def coarsen(fine: Bytes, known: Bytes, canvas: Canvas, rounds: int = ROUNDS) -> Bytes:
     """Coarse chroma samples that give the fine ones where these are known, or nearly.
 
     The least squares of the triangle filter, rounded, then a descent.
@@ -98,6 +98,7 @@ def coarsen(fine: Bytes, known: Bytes, canvas: Canvas) -> Bytes:
         fine: [height, width] of the canvas.
         known: 1 where they are, likewise.
         canvas: says how coarse.
+        rounds: of the descent, at most.
     """
     solved = fine.astype(np.float32)
     if canvas.across == 2:
@@ -105,10 +106,10 @@ def coarsen(fine: Bytes, known: Bytes, canvas: Canvas) -> Bytes:
     if canvas.down == 2:
         solved = _solved(solved)
     coarse = np.ascontiguousarray(np.clip(np.rint(solved), 0, 255).astype(np.uint8))
-    return descend(coarse, fine, known, canvas)
+    return descend(coarse, fine, known, canvas, rounds)
 
 
-def descend(coarse: Bytes, fine: Bytes, known: Bytes, canvas: Canvas) -> Bytes:
+def descend(coarse: Bytes, fine: Bytes, known: Bytes, canvas: Canvas, rounds: int = ROUNDS) -> Bytes:
     """Move coarse chroma samples one by one while that brings the fine ones nearer, where these are known.
 
     Args:
@@ -116,6 +117,7 @@ def descend(coarse: Bytes, fine: Bytes, known: Bytes, canvas: Canvas) -> Bytes:
         fine: [height, width] of the canvas.
         known: 1 where they are, likewise.
         canvas: says how coarse.
+        rounds: of the descent, at most.
     """
     rows, columns = canvas.coarse()
     if coarse.shape != (rows, columns) or fine.shape != known.shape or fine.shape != (canvas.height, canvas.width):
@@ -135,13 +137,13 @@ def descend(coarse: Bytes, fine: Bytes, known: Bytes, canvas: Canvas) -> Bytes:
         known.ctypes.data,
         canvas.width,
         canvas.height,
-        ROUNDS,
+        rounds,
     )
     return coarse
 
 
 def _solved(fine: Floats) -> Floats:
-    """Least squares of the filter along the first axis: of fine samples 2i and 2i + 1, 3/4 of i and 1/4 of its neighbour.
+    """Least squares of the filter along the first axis: 2i and 2i + 1 have 3/4 of i and 1/4 of its neighbour.
 
     Source: the normal equations are tridiagonal; elimination by Thomas.
     """

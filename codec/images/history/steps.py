@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..jpeg.habits import CHROMA_STEPS, LUMA_STEPS
+from ..jpeg.habits import CHROMA_STEPS, LUMA_STEPS, standard_steps
 from .search import Floats
 
 __all__ = ["ZIGZAG", "find_steps"]
@@ -77,6 +77,10 @@ def find_steps(coefficients: Floats, *, chroma: bool) -> NDArray[np.int32]:
     best = scores.argmax(1)
     ordered = np.sort(scores, 1)
     sure = (counts >= 3) & (ordered[:, -1] > SURE) & (ordered[:, -1] - ordered[:, -2] > 1)
+    for quality in range(1, 101):
+        standard = _in_rows(standard_steps(quality, chroma=chroma))
+        if sure.any() and (standard[sure] == best[sure] + 1).all():
+            return standard.astype(np.int32)
     table = _in_rows(CHROMA_STEPS if chroma else LUMA_STEPS)
     steps = np.arange(1, LARGEST + 1)
     scale = float(np.median((best[sure] + 1) / table[sure])) if sure.any() else 1.0

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from .decoder import BLOCK, Bytes, Canvas, luma_range, on_lattice, samples_of, to_rgb, upsample
 from .search import Floats, coarsen, descend, mend, to_frequencies, to_samples
 from .steps import find_steps
+from .traces import grid_of
 
 __all__ = ["History", "decode", "undo"]
 
@@ -19,14 +20,20 @@ SAMPLINGS = ((2, 2), (2, 1), (1, 2))
 """(across, down) by which chroma may be coarser."""
 
 # Of fine chroma samples in the middle so many may not come of coarser ones: any number, or more if others fail clearly.
-MIDDLE = 640
-UNEXPLAINED, MOST_UNEXPLAINED, CLEARLY = 0.006, 0.06, 0.5
+MIDDLE = 384
+UNEXPLAINED, MOST_UNEXPLAINED, CLEARLY = 0.006, 0.03, 0.5
+REACH = 4
+OUTSIDE = 3
+# The share of blocks that do not fit from which on another sampling is tried, and what a wrong sample takes, in bits.
+MISFIT, WRONG_BITS = 0.5, 6
 # Blocks without which nothing can be said of steps.
 FEWEST_BLOCKS = 16
 LARGEST = 1023
 HALF = np.float32(0.5)
 ROUNDS = 6
-PROJECTIONS = 4
+PROJECTIONS = 3
+# Of descents to coarse chroma, which need not be the last word before the end.
+FEW_ROUNDS, ROUNDS_AT_END = 2, 12
 # Moves for each block: of few that are wrong, and of many.
 TRIES, FEW_TRIES = 60, 12
 MANY = 0.25
@@ -54,7 +61,7 @@ def decode(canvas: Canvas, samples: Sequence[Bytes], height: int, width: int) ->
     """The pixels [height, width, C] of corrected samples."""
     luma = samples[0][canvas.top : canvas.top + height, canvas.left : canvas.left + width]
     if len(samples) == 1:
-        return cast(Bytes, np.ascontiguousarray(luma)[:, :, None])
+        return np.ascontiguousarray(luma)[:, :, None]
     chroma = [fine_of(coarse, canvas, height, width) for coarse in samples[1:]]
     return to_rgb(np.ascontiguousarray(luma), chroma[0], chroma[1])
 
@@ -72,41 +79,79 @@ def undo(pixels: Bytes, *, thorough: bool = True) -> History | None:
         pixels: [h, w, 1 or 3].
         thorough: search for coefficients of blocks where rounding does not find them.
     """
-    height, width, channels = pixels.shape
-    if channels == 1:
-        grey = _Component(pixels[:, :, 0], pixels[:, :, 0], Canvas(height, width, 0, 0, 1, 1))
+    if pixels.shape[2] == 1:
+        top, left = _margins(pixels[:, :, 0])
+        canvas = Canvas(pixels.shape[0] + top, pixels.shape[1] + left, top, left, 1, 1)
+        grey = _Component(pixels[:, :, 0], pixels[:, :, 0], canvas)
         if not grey.find_steps([grey], chroma=False):
             return None
         grey.round_off()
         grey.finish(thorough=thorough)
         return History(grey.canvas, (grey.steps,), (grey.plane,), (grey.corrected(),))
+    top, left = _margins(on_lattice(pixels)[0])
+    return _undo_colour(pixels, top, left, thorough=thorough)
+
+
+def _margins(luma: Bytes) -> tuple[int, int]:
+    """Rows and columns that the first blocks lack of a picture that was cut out."""
+    top, left = grid_of(luma) or (0, 0)
+    return -top % BLOCK, -left % BLOCK
+
+
+def _undo_colour(pixels: Bytes, top: int, left: int, *, thorough: bool) -> History | None:
+    """The history of a picture, above and to the left of which there was more, which is not known."""
+    pixels = np.pad(pixels, ((top, 0), (left, 0), (0, 0)), "edge")
+    height, width, _ = pixels.shape
     luma, *fine, known = on_lattice(pixels)
+    known[:top], known[:, :left] = OUTSIDE, OUTSIDE
     sure = (known == 1).astype(np.uint8)
     canvas, coarse = _sampled(fine, sure, Canvas(height, width, 0, 0, 1, 1))
+    if canvas.across * canvas.down > 1:
+        # Blocks of chroma are twice as large, so that there may be eight more rows or columns of pixels.
+        small = grid_of(coarse[0]) or (0, 0)
+        more = [
+            BLOCK if factor == 2 and margin < BLOCK and at == BLOCK // 2 else 0
+            for factor, at, margin in zip((canvas.down, canvas.across), small, (top, left), strict=True)
+        ]
+        if any(more):
+            return _undo_colour(pixels[top:, left:], top + more[0], left + more[1], thorough=thorough)
     chroma = [_chroma(part, whole, sure, canvas) for part, whole in zip(coarse, fine, strict=True)]
     if not chroma[0].find_steps(chroma, chroma=True):
         return None
     for part in chroma:
         part.round_off()
+    if canvas.across * canvas.down > 1 and min((part.out > 0).mean() for part in chroma) > MISFIT:
+        # Where hardly a block fits, fine chroma may have been made of coarse one before it was coded as it was.
+        whole = canvas._replace(across=1, down=1)
+        others = [_chroma(each, each, sure, whole) for each in fine]
+        if others[0].find_steps(others, chroma=True):
+            for part in others:
+                part.round_off()
+            if sum(part.bits() for part in others) < sum(part.bits() for part in chroma):
+                canvas, chroma = whole, others
     own = _Component(luma, luma, canvas)
     unknown = np.flatnonzero(known.ravel() == 0)
     for number in range(PROJECTIONS + 1):
-        if number == PROJECTIONS or not len(unknown):
+        last = number == PROJECTIONS or not len(unknown)
+        if last:
             for part in chroma:
                 part.finish(thorough=thorough)
-        coarse = [_refined(part, whole, sure, canvas) for part, whole in zip(chroma, fine, strict=True)]
+        rounds = ROUNDS_AT_END if last else FEW_ROUNDS
+        coarse = [_refined(part, whole, sure, canvas, rounds) for part, whole in zip(chroma, fine, strict=True)]
         shown = [fine_of(part, canvas, height, width) for part in coarse]
-        own.bound(*luma_range(pixels, *shown))
+        low, high = luma_range(pixels, *shown)
+        low[known == OUTSIDE], high[known == OUTSIDE] = 255, 0
+        own.bound(low, high)
         if number == 0 and not own.find_steps([own], chroma=False):
             return None
         own.round_off()
-        if number == PROJECTIONS or not len(unknown):
+        if last:
             break
         _project(pixels, own, chroma, shown, unknown, canvas)
     own.finish(thorough=thorough)
     parts = own, *chroma
     return History(
-        canvas,
+        canvas._replace(top=top, left=left),
         tuple(part.steps for part in parts),
         tuple(part.plane for part in parts),
         (own.corrected(), *coarse),
@@ -119,13 +164,20 @@ def _sampled(fine: list[Bytes], sure: Bytes, canvas: Canvas) -> tuple[Canvas, li
     top, left = ((side - part) // 4 * 2 for side, part in zip(sure.shape, (height, width), strict=True))
     part = slice(top, top + height), slice(left, left + width)
     known = np.ascontiguousarray(sure[part])
+    away = np.pad(known == 1, REACH)  # near to what is unknown nothing is sure
+    for axis in (0, 1):
+        away = np.logical_and.reduce([np.roll(away, shift, axis) for shift in range(-REACH, REACH + 1)])
+    away = away[REACH:-REACH, REACH:-REACH]
+    if not away.any():
+        away = known == 1
     wrong = []
     for across, down in SAMPLINGS:
         middle = Canvas(height, width, 0, 0, across, down)
         bad = []
         for each in fine:
             whole = np.ascontiguousarray(each[part])
-            bad.append(((upsample(coarsen(whole, known, middle), middle) != whole) & (known == 1)).mean())
+            made = upsample(coarsen(whole, known, middle, FEW_ROUNDS), middle)
+            bad.append((made != whole)[away].mean())
         wrong.append(max(bad))
     order = sorted(range(len(SAMPLINGS)), key=lambda number: wrong[number])
     best, second = wrong[order[0]], wrong[order[1]]
@@ -135,7 +187,7 @@ def _sampled(fine: list[Bytes], sure: Bytes, canvas: Canvas) -> tuple[Canvas, li
     return canvas, [coarsen(each, sure, canvas) for each in fine]
 
 
-def _chroma(coarse: Bytes, fine: Bytes, sure: Bytes, canvas: Canvas) -> "_Component":
+def _chroma(coarse: Bytes, fine: Bytes, sure: Bytes, canvas: Canvas) -> _Component:
     """A component of coarse samples, which are known where the fine ones are that are made of them."""
     rows, columns = canvas.coarse()
     known = (sure == 1) & (upsample(coarse, canvas) == fine)
@@ -150,18 +202,18 @@ def _chroma(coarse: Bytes, fine: Bytes, sure: Bytes, canvas: Canvas) -> "_Compon
     return component
 
 
-def _refined(part: "_Component", fine: Bytes, sure: Bytes, canvas: Canvas) -> Bytes:
+def _refined(part: _Component, fine: Bytes, sure: Bytes, canvas: Canvas, rounds: int) -> Bytes:
     """The samples of coarse chroma, corrected so that they give the fine ones that are sure."""
     samples = part.corrected()
     rows, columns = canvas.coarse()
-    samples[:rows, :columns] = descend(np.ascontiguousarray(samples[:rows, :columns]), fine, sure, canvas)
+    samples[:rows, :columns] = descend(samples[:rows, :columns], fine, sure, canvas, rounds)
     return samples
 
 
 def _project(
     pixels: Bytes,
-    own: "_Component",
-    chroma: list["_Component"],
+    own: _Component,
+    chroma: list[_Component],
     shown: list[Bytes],
     unknown: NDArray[np.int64],
     canvas: Canvas,
@@ -206,7 +258,7 @@ class _Component:
         self.low, self.high = low, high
         self.least, self.most = _bounds(low, high, self.canvas)
 
-    def find_steps(self, alike: list["_Component"], *, chroma: bool) -> bool:
+    def find_steps(self, alike: list[_Component], *, chroma: bool) -> bool:
         """Find the steps of components that share them, by the blocks that are known; False where these are too few."""
         found = []
         for part in alike:
@@ -222,7 +274,7 @@ class _Component:
         return True
 
     def _samples(self, blocks: NDArray[np.int16]) -> Floats:
-        return to_samples(blocks * self.steps.astype(np.float32))
+        return to_samples(blocks.astype(np.float32) * self.steps.astype(np.float32))
 
     def _quantized(self, samples: Floats) -> NDArray[np.int16]:
         scaled = np.rint(to_frequencies(samples) / self.steps.astype(np.float32))
@@ -245,9 +297,16 @@ class _Component:
                 break
             self.blocks[bad[better]], self.out[bad[better]] = tried[better], after[better]
 
+    def bits(self) -> float:
+        """About what the coefficients take, and the samples that they make wrong."""
+        sizes = np.abs(self.blocks[self.blocks != 0].astype(np.float32))
+        samples = self._samples(self.blocks)
+        wrong = np.count_nonzero((samples < self.least) | (samples > self.most))
+        return float((2 * np.log2(1 + sizes) + 2).sum()) + WRONG_BITS * wrong
+
     def move(self, shift: Floats) -> None:
         """Move samples [h, w] from what the coefficients give, where they are open, and round again."""
-        moved = np.flatnonzero((_blocks(_whole(np.abs(shift), self.canvas)) > 0).any(1))
+        moved = np.flatnonzero(cast(Floats, _blocks(_whole(np.abs(shift), self.canvas))).any(1))
         if not len(moved):
             return
         change = cast(Floats, _blocks(_whole(shift, self.canvas)))[moved]
