@@ -62,6 +62,7 @@ setup(script_name="setup.py", distclass=WithLibrary, cmdclass={"bdist_wheel": Fo
 MANIFEST = """\
 include CHANGELOG.md
 graft native
+graft web
 recursive-include codec *.c *.h
 recursive-include models *.c *.h
 graft tests

@@ -178,4 +178,5 @@ def test_a_wheel_holds_the_library_and_leaves_nothing_behind(tmp_path: Path) -> 
         names = archive.namelist()
     assert f"densezip/{build.library_name()}" in names
     assert "densezip/codec/native.py" in names
+    assert {"densezip/web/core.wasm", "densezip/web/index.html", "densezip/web/page/main.js"} <= set(names)
     assert not [name for name in names if name.endswith(("gone.py", "setup.py", ".c", ".h", "build.py"))]

@@ -89,6 +89,7 @@ def every_payload() -> dict[str, bytes]:
     found["enlarged unevenly"] = densezip.compress(drawing(50, 20).resize((130, 71), Image.Resampling.NEAREST))
     found["palette"] = densezip.compress(drawing().quantize(8))
     found["palette of a png"] = densezip.compress(file_of(drawing().quantize(8), "PNG"))
+    found["palette of a gif"] = densezip.compress(file_of(drawing().quantize(8), "GIF", transparency=3))
     found["several tiles"] = _in_tiles(leaves)
     return found
 

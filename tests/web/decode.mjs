@@ -10,6 +10,7 @@ const load = (path) => import(pathToFileURL(join(site, "decoder", path)));
 const { Decoder } = await load("decode.js");
 const { DensezipError } = await load("errors.js");
 const { paletteOf } = await load("display.js");
+const { metadataRows } = await load("metadata.js");
 const decoder = new Decoder(async (path) => new Uint8Array(readFileSync(join(site, path))));
 
 for (const file of files) {
@@ -23,6 +24,7 @@ for (const file of files) {
             mode: header.mode, width: header.width, height: header.height, source: header.source, progress,
             sha256: createHash("sha256").update(bytes).digest("hex"),
             chunks: found.chunks.map(([name]) => name),
+            rows: metadataRows(found.chunks),
             palette: paletteOf(found.chunks)?.length ?? 0,
             detail: found.detail ?? "",
             bits: found.bits ? Array.from(found.bits) : null,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import random
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,10 @@ import densezip
 import numpy as np
 import pytest
 from densezip.web.site import write_site
-from dzfiles import GOLDEN_FILES, animation, every_payload, samples_of
+from dzfiles import GOLDEN_FILES, animation, drawing, every_payload, samples_of
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from PIL.TiffImagePlugin import IFDRational
 from samples import file_of, picture
 
 ROOT = Path(densezip.__file__).parent
@@ -29,6 +34,16 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
     write_site(folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def build() -> Iterator[Any]:
+    """native/build.py, which is in no package."""
+    sys.path.insert(0, str(ROOT / "native"))
+    try:
+        yield importlib.import_module("build")
+    finally:
+        sys.path.pop(0)
 
 
 def decode(site: Path, folder: Path, files: list[bytes], heat: bool = False) -> list[dict[str, Any]]:
@@ -89,6 +104,27 @@ def test_bits_are_those_that_python_measures(site: Path, tmp_path: Path) -> None
 
 
 @needs_node
+def test_metadata_are_told_in_words(site: Path, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x10F], exif[0x110], exif[0x13B] = "Maker", "Model 5", "A. Person"
+    exif.get_ifd(0x8769).update({0x829A: IFDRational(1, 200), 0x829D: 2.8, 0x8827: 200, 0x9003: "2024:05:06 07:08:09"})
+    text = PngInfo()
+    text.add_text("Title", "A drawing")
+    text.add_text("Long", "letters " * 20, zip=True)
+    text.add_itxt("Langue", "été", "fr")
+    png = file_of(drawing(), "PNG", exif=exif, pnginfo=text, dpi=(300, 300))
+    array = densezip.compress(np.asarray(drawing()))
+    jpeg = file_of(drawing(), "JPEG", exif=exif)
+    first, second, third = decode(site, tmp_path, [densezip.compress(png), array, densezip.compress(jpeg)])
+    rows = dict(first["rows"])
+    camera = {"Camera": "Maker Model 5", "Artist": "A. Person", "Taken": "2024-05-06 07:08:09"}
+    camera["Exposure"] = "1/200 s · f/2.8 · ISO 200"
+    assert rows == {**camera, "Title": "A drawing", "Long": ("letters " * 20), "Langue": "été", "Resolution": "300 dpi"}
+    assert second["rows"] == []
+    assert dict(third["rows"]) == camera
+
+
+@needs_node
 def test_damage_is_an_error_in_words(site: Path, tmp_path: Path) -> None:
     rng = random.Random(4)
     files = []
@@ -143,13 +179,19 @@ def test_a_file_of_a_density_model_says_what_it_needs(site: Path, tmp_path: Path
     assert "torch" in found["error"]
 
 
-def test_the_core_of_the_page_is_that_of_the_sources(tmp_path: Path) -> None:
+@needs_node
+def test_the_core_of_the_page_names_the_sources(build: Any) -> None:
+    assert NODE is not None
+    script = """
+        const module = new WebAssembly.Module(require("fs").readFileSync(process.argv[1]));
+        console.log(new WebAssembly.Instance(module).exports.dz_sources() >>> 0);
+    """
+    done = subprocess.run([NODE, "-e", script, str(ROOT / build.WASM_FILE)], capture_output=True, text=True, check=True)
+    assert int(done.stdout) == build.digest(ROOT, build.wasm_sources(ROOT)), "run `python native/build.py --wasm`"
+
+
+def test_the_core_of_the_page_is_compiled_from_the_sources(build: Any, tmp_path: Path) -> None:
     pytest.importorskip("ziglang")
-    sys.path.insert(0, str(ROOT / "native"))
-    try:
-        import build
-    finally:
-        sys.path.pop(0)
     assert build.compile_wasm(ROOT, tmp_path / "core.wasm").read_bytes() == (ROOT / build.WASM_FILE).read_bytes()
 
 

@@ -135,6 +135,7 @@ def test_files_are_listed_and_opened_and_failures_are_told(browser: Browser, tmp
         browser.wait(f"{STATE} == 'shown'")
         assert "kept whole" in browser.value("document.getElementById('details').innerText")
         assert browser.value("document.getElementById('canvas').width") == drawing().width
+        assert browser.value("document.getElementById('save').textContent") == "Save .gif"
 
 
 def test_a_dropped_file_is_opened_and_work_can_be_cancelled(browser: Browser) -> None:

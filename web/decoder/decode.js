@@ -18,6 +18,7 @@ import { RenderedCoder } from "./rendered.js";
 import { WEBP_CODER } from "./vp8l.js";
 
 export const MOST_PIXELS = 2 ** 28;
+const MOST_FILE = 2 ** 30;
 
 /** Decodes files, one after the other, with one core and with models that are loaded once. */
 export class Decoder {
@@ -65,11 +66,13 @@ export class Decoder {
     async keptFile(header, progress) {
         let file;
         if (header.kind === JPEG) {
+            check(header.length <= MOST_FILE, `a JPEG file of ${header.length} bytes`);
             const name = JpegModel.file(this.tables.jpeg, header);
             const model = await this.once(name, (weights) => new JpegModel(this.core, this.tables.jpeg, header.model, weights));
             file = model.decode(header, progress, MOST_PIXELS);
         } else {
             const tile = header.tile(0);
+            check(header.kind === STORED || header.packed.length <= MOST_FILE, `a file of ${header.packed?.length} bytes`);
             file = header.kind === FILE ? unpack(header.packed.method, tile, header.packed.length) : tile;
         }
         checkSum(file, header.checksum, "the file");

@@ -58,7 +58,7 @@ export class Reader {
         check(length > 0, `${what} in ${this.where} is empty`);
         const bytes = this.take(length, what);
         check(bytes.every((byte) => byte >= 32 && byte < 127), `${what} in ${this.where} is no plain text`);
-        return String.fromCharCode(...bytes);
+        return new TextDecoder("latin1").decode(bytes);
     }
 
     rest() {

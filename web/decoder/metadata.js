@@ -40,6 +40,8 @@ function readValue(view, exif, type, length, at, little) {
     if (type === 3) return view.getUint16(at, little);
     if (type === 4) return view.getUint32(at, little);
     if (type === 5) return view.getUint32(at, little) / view.getUint32(at + 4, little);
+    if (type === 11) return view.getFloat32(at, little);
+    if (type === 12) return view.getFloat64(at, little);
     return undefined;
 }
 
@@ -108,7 +110,7 @@ function row(name, data) {
     if (name === "pHYs" && data[8] === 1) return [["Resolution", `${Math.round(view.getUint32(0) * 0.0254)} dpi`]];
     if (name === "PLTE") return [["Palette", `${data.length / 3} colours`]];
     if (name === "eXIf") return exifRows(data);
-    if (/^[tzi]TXt$/.test(name)) return [textRow(name, data)];
+    if (/^(tEXt|zTXt|iTXt)$/.test(name)) return [textRow(name, data)];
     return name === "tRNS" || name === "cHRM" || name === "pHYs" ? [] : [[name, `${data.length} bytes`]];
 }
 

@@ -1,5 +1,7 @@
-/* What beside pixels is known of a picture that came from a file: of PNG files all chunks; of others, nothing yet is read. */
+/* What beside pixels is read of a picture that came from a file: all chunks of PNG files, the colours of GIF files, the
+   EXIF data of JPEG files. codec/REMAINDERS.md tells the rest. */
 
+import { check } from "./errors.js";
 import { Reader } from "./fields.js";
 
 const CHUNKS_FOLLOW = 32;
@@ -15,11 +17,55 @@ function chunkList(reader) {
     return chunks;
 }
 
-/** Metadata as PNG chunks: those of the header, or of the remainder of a PNG file. */
+/** Bytes that are mostly as expected. */
+function patched(reader, expected) {
+    const found = expected.slice();
+    const number = reader.varint("a patch");
+    if (number === 1) {
+        const length = reader.varint("the length of a patch");
+        check(length === found.length, `a patch of ${length} bytes for ${found.length}`);
+        reader.take(length, "a patch").forEach((byte, i) => (found[i] ^= byte));
+    }
+    for (let run = 1, at = 0; run < number; run++) {
+        at += reader.varint("a run of a patch");
+        const actual = reader.take(reader.varint("the length of a run"), "a run of a patch");
+        check(at + actual.length <= found.length, "a patch that is longer than what it changes");
+        found.set(actual, at);
+        at += actual.length;
+    }
+    return found;
+}
+
+/** The index that an extension in front of a GIF's picture calls transparent, or -1. */
+function transparentIndex(extensions) {
+    for (let at = 0; at + 8 <= extensions.length; at++) {
+        const control = extensions[at] === 0x21 && extensions[at + 1] === 0xf9 && extensions[at + 2] === 4;
+        if (control && extensions[at + 7] === 0) return extensions[at + 3] & 1 ? extensions[at + 6] : -1;
+    }
+    return -1;
+}
+
+/** Palette and transparency of a GIF file, as PNG has them. */
+function chunksOfGif(reader) {
+    const screen = reader.varint("the number of colours");
+    check(screen <= 256, `${screen} colours of a screen`);
+    patched(reader, new Uint8Array(13));
+    const common = reader.take(3 * screen, "the screen's colours");
+    const before = reader.take(reader.varint("what precedes the picture"), "what precedes the picture");
+    const flags = patched(reader, new Uint8Array(10))[9];
+    const own = flags & 128 ? reader.take(3 * (2 << (flags & 7)), "the picture's colours") : common;
+    if (!own.length) return [];
+    const index = transparentIndex(before);
+    if (index < 0) return [["PLTE", own]];
+    return [["PLTE", own], ["tRNS", Uint8Array.from({ length: index + 1 }, (_, i) => (i === index ? 0 : 255))]];
+}
+
+/** Metadata as PNG chunks: those of the header, or what is read of the remainder of the file that the picture came from. */
 export function chunksOf({ source, remainder, chunks }) {
-    if (!remainder || source !== "png") return chunks;
+    if (!remainder) return chunks;
     const reader = new Reader(remainder, "the remainder");
-    if (!(reader.byte("the kind of pixels") & CHUNKS_FOLLOW)) return [];
+    if (source === "gif") return chunksOfGif(reader);
+    if (source !== "png" || !(reader.byte("the kind of pixels") & CHUNKS_FOLLOW)) return [];
     return [...chunkList(reader), ...chunkList(reader)].filter(([name]) => /^([a-z][A-Za-z]{3}|PLTE)$/.test(name));
 }
 

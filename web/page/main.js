@@ -18,7 +18,8 @@ function state(name) {
     const picture = name === "shown" && shown?.image;
     for (const id of ["out", "fit", "in"]) part(id).disabled = !picture;
     part("heat").disabled = !picture || Boolean(shown.file);
-    part("save").disabled = name !== "shown" || !shown;
+    // A file that was kept can be saved even if it cannot be shown.
+    part("save").disabled = !shown || (name !== "shown" && !(name === "error" && shown.file));
     part("home").hidden = listed.length < 2 || name === "list";
     if (name !== "busy") progress(null);
 }
@@ -105,7 +106,7 @@ function present(image, width, height, orientation, factor) {
     part("save").textContent = shown.file ? `Save .${shown.extension}` : "Save PNG";
     describe(part("details"), shown);
     part("canvas").hidden = !image;
-    if (!image) return fail(`It holds a .${shown.extension} file of ${byteWords(shown.file.length)}, which was kept whole and which this browser cannot show. \`densezip decompress\` gives it back.`);
+    if (!image) return fail(`It holds a .${shown.extension} file of ${byteWords(shown.file.length)}, which was kept whole and which this browser cannot show. It can be saved.`);
     stage.draw(image, width, height, orientation, factor);
     stage.fit();
 }

@@ -45,7 +45,11 @@ async function open({ data }) {
     const { header } = found;
     const seconds = (performance.now() - started) / 1000;
     picture = found;
-    const result = { type: "opened", header: summary(header), seconds, rows: metadataRows(found.chunks), orientation: orientationOf(found.chunks) };
+    const rows = metadataRows(found.chunks);
+    if (header.mode === "P" && !paletteOf(found.chunks)) {
+        rows.push(["Palette", `in parts of a ${header.source.toUpperCase()} file that this page does not read: indices are shown as grey`]);
+    }
+    const result = { type: "opened", header: summary(header), seconds, rows, orientation: orientationOf(found.chunks) };
     if (found.file) {
         postMessage({ ...result, file: found.file, sha256: await sha256(found.file) });
         return;
