@@ -117,6 +117,9 @@ def main() -> None:
         if options.only in name:
             print(f"\r\x1b[K{name}", end="", file=sys.stderr, flush=True)
             rows.append(measure(name, pixels, options.efforts))
+            # The run takes long: what is known is said, in case that it does not come to its end.
+            ratios = ", ".join(f"{ratio:.3f} at effort {effort}" for effort, ratio in rows[-1]["ratios"].items())
+            print(f"\r\x1b[K{name}: {ratios}", file=sys.stderr, flush=True)
     print("\r\x1b[K", end="", file=sys.stderr, flush=True)
     if not rows:
         raise SystemExit(f"no picture's name holds {options.only!r}")

@@ -7,11 +7,13 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from densezip.models import indexed
 from densezip.models.jpeg import coder, engine
+from numpy.typing import NDArray
 from PIL import Image
 from recordings import coded_tile, recorded, room, session
 
@@ -62,7 +64,7 @@ def test_golden_pictures_are_coded_from_what_was_written(replay: Path, tmp_path:
 @pytest.mark.parametrize(("name", "runs"), [("entropy", 200), ("indexed", 40), ("rendered", 2), ("jpeg", 300)])
 def test_the_other_coders_read_only_what_was_written(tmp_path: Path, name: str, runs: int) -> None:
     program, tables = tmp_path / name, tmp_path / "tables"
-    arrays = [table.astype(np.int32) for table in (indexed.SQUASH, indexed.STRETCH, indexed.RATE)]
+    arrays: list[NDArray[Any]] = [table.astype(np.int32) for table in (indexed.SQUASH, indexed.STRETCH, indexed.RATE)]
     if name == "jpeg":
         found = engine.tables()
         arrays = [*(found[key] for key in ("stretch", "squash", "trust", "basis", "rate")), coder.taps()]
