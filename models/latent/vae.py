@@ -26,6 +26,9 @@ __all__ = ["Vae", "VaeConfig"]
 REDUCTION = 4
 """Of the side of an image, to that of the innermost features."""
 
+SIZES = ("channels", "levels", "side", "latents", "filters", "blocks", "components")
+"""Settings that give the weights their shapes."""
+
 
 @dataclass(frozen=True)
 class VaeConfig:
@@ -92,10 +95,9 @@ class Vae(LatentVariable):
         Raises:
             UsageError: another kind of model, or one of other sizes.
         """
-        own, given = self.state_dict(), other.state_dict()
-        if type(other) is not Vae or any(own[name].shape != value.shape for name, value in given.items()):
+        if type(other) is not Vae or any(getattr(self.config, n) != getattr(other.config, n) for n in SIZES):
             raise UsageError(f"a {type(other).__name__} to begin at; a Vae of the same sizes is needed")
-        self.load_state_dict({**own, **given})
+        self.load_state_dict({**self.state_dict(), **other.state_dict()})
 
     def inside(self, x: Tensor) -> Tensor:
         """Features of images, at a quarter of the side. [B, F, H / 4, W / 4]."""

@@ -92,7 +92,7 @@ def test_eval_prints_one_object(checkpoint: Path, tmp_path: Path, monkeypatch: p
         Image.fromarray(image.transpose(1, 2, 0)).save(folder / f"{number:02}.png")
     args = ["eval", str(checkpoint), "--data", str(folder), "--limit", "8", "--json", "-"]
     assert CliRunner().invoke(app, args).exit_code == 0
-    # So few samples do not make up for the head of the file, where that is not allowed for: said, and the exit code is 1.
+    # Where the head of a file is not allowed for, so few samples do not make up for it: said, and the exit code is 1.
     monkeypatch.setattr("densezip.models.evaluation.HEAD_BITS", 0)
     done = CliRunner().invoke(app, args)
     found = json.loads(done.stdout)

@@ -84,6 +84,6 @@ def test_gradients_are_finite_however_far_off_the_parameters_are(family: Family,
     x = torch.tensor([0, 1, family.levels // 2, family.levels - 1]).view(1, 1, 2, 2).expand(rows.shape[:-1])
     found = family.log_prob(rows, x)
     assert bool(found.isfinite().all())
-    found.sum().backward()
+    found.sum().backward()  # type: ignore[no-untyped-call]
     assert rows.grad is not None
     assert bool(rows.grad.isfinite().all())
