@@ -16,7 +16,7 @@ __all__ = ["BASIS", "coarsen", "descend", "mend", "to_frequencies", "to_samples"
 
 Floats = NDArray[np.float32]
 
-ROUNDS = 12
+ROUNDS = 6
 """Of the descent, at most."""
 
 

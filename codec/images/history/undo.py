@@ -31,9 +31,9 @@ FEWEST_BLOCKS = 16
 LARGEST = 1023
 HALF = np.float32(0.5)
 ROUNDS = 6
-PROJECTIONS = 3
+PROJECTIONS = 2
 # Of descents to coarse chroma, which need not be the last word before the end.
-FEW_ROUNDS, ROUNDS_AT_END = 2, 12
+FEW_ROUNDS, ROUNDS_AT_END = 2, 6
 # Moves for each block: of few that are wrong, and of many.
 TRIES, FEW_TRIES = 60, 12
 MANY = 0.25
@@ -136,7 +136,7 @@ def _undo_colour(pixels: Bytes, top: int, left: int, *, thorough: bool) -> Histo
         if last:
             for part in chroma:
                 part.finish(thorough=thorough)
-        rounds = ROUNDS_AT_END if last else FEW_ROUNDS
+        rounds = ROUNDS_AT_END if last else 1
         coarse = [_refined(part, whole, sure, canvas, rounds) for part, whole in zip(chroma, fine, strict=True)]
         shown = [fine_of(part, canvas, height, width) for part in coarse]
         low, high = luma_range(pixels, *shown)
