@@ -194,9 +194,7 @@ def compress(
     picture = taken.picture
     if is_sheet(picture):
         picture = grouped(picture, lambda part: len(encode_picture(part, *coders, threads, None)))
-    data = encode_picture(
-        picture, *coders, threads, progress, taken.source, history_coder=before if history else None
-    )
+    data = encode_picture(picture, *coders, threads, progress, taken.source, history_coder=before if history else None)
     if taken.data is not None and len(taken.data) < len(data):
         data = min(data, store(taken.picture, taken.data, taken.extension, lossy=False), key=len)
     if progress is not None:

@@ -69,8 +69,9 @@ def look(pixels: Array, bits_a_pixel: float) -> Look:
 
 def distinct(values: npt.NDArray[_T]) -> npt.NDArray[_T]:
     """The different values of an array of any shape, ascending. Takes a tenth of the time of `np.unique`."""
-    ordered = np.sort(values, axis=None)
-    return ordered[np.concatenate([[True], ordered[1:] != ordered[:-1]])[: ordered.size]]
+    ordered: npt.NDArray[_T] = np.sort(values, axis=None)
+    found: npt.NDArray[_T] = ordered[np.concatenate([[True], ordered[1:] != ordered[:-1]])[: ordered.size]]
+    return found
 
 
 def _packed(samples: Array) -> _Hashes:
