@@ -197,13 +197,13 @@ def _codes(array: npt.NDArray[Any], sheet: Sheet) -> npt.NDArray[Any]:
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
     kind = _code_type(sheet)
     if sheet.divisor:
-        return cast(npt.NDArray[Any], np.rint(array.astype(np.float64) * sheet.divisor).astype(kind))
-    codes = np.ascontiguousarray(array).view(kind)
+        return np.rint(array.astype(np.float64) * sheet.divisor).astype(kind)
+    codes: npt.NDArray[Any] = np.ascontiguousarray(array).view(kind)
     top = kind.type(1 << (8 * kind.itemsize - 1))
     if sheet.dtype[0] == "i":
-        return codes ^ top
+        codes = codes ^ top
     if sheet.dtype[0] == "f":  # negative ones count down
-        return np.where(codes & top, ~codes, codes | top)
+        codes = np.where(codes & top, ~codes, codes | top)
     return codes
 
 

@@ -61,7 +61,7 @@ def test_planes_that_are_alike_lie_side_by_side_and_others_do_not() -> None:
     data = densezip.compress(alike, effort=1)
     assert densezip.info(data).channels == 3
     assert len(data) < 0.45 * alike.nbytes
-    assert np.array_equal(densezip.decompress(data), alike)
+    assert np.array_equal(np.asarray(densezip.decompress(data)), alike)
     unlike = random.integers(0, 200, (5, 60, 70)).astype(np.uint8)
     assert densezip.info(densezip.compress(unlike, effort=1)).channels == 1
 
