@@ -42,6 +42,7 @@ function section(title, ...parts) {
 function modelWords({ kind, model, extension }) {
     if (kind === MODEL || kind === JPEG) {
         const effort = /-(\d)$/.exec(model)?.[1];
+        if (model === "history") return "history: the coefficients of a JPEG file";
         return EFFORTS[effort] ? `${model} (efforts ${EFFORTS[effort]})` : model;
     }
     if (kind === STORED || kind === FILE) return `kept whole, as .${extension}`;
