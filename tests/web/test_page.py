@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import densezip
 import numpy as np
@@ -90,7 +91,7 @@ def test_the_canvas_has_the_pixels(browser: Browser, tmp_path: Path) -> None:
             assert (shown[:, :, 3] == 255).all()
 
 
-def planes_of(kind: str) -> npt.NDArray[np.float32]:
+def planes_of(kind: str) -> Any:
     """Three planes with numbers of two signs, one above all others, and what is no number."""
     y, x = np.mgrid[:20, :24]
     planes = np.stack([np.sin(x / 5 + y / 9 + phase) for phase in range(3)]).astype(np.float32)
@@ -105,7 +106,8 @@ def shown_of(numbers: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
     scaled = (np.nan_to_num(numbers.astype(np.float64), posinf=np.inf, neginf=-np.inf, nan=-np.inf) - finite.min()) * (
         255 / np.ptp(finite)
     )
-    return np.rint(scaled.clip(0, 255)).astype(np.int64)
+    rounded: npt.NDArray[np.int64] = np.rint(scaled.clip(0, 255)).astype(np.int64)
+    return rounded
 
 
 @pytest.mark.parametrize("kind", ["planes", "colours"])
