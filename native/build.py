@@ -66,7 +66,13 @@ FLAGS = (
 
 WASM_FILE = "web/core.wasm"
 
-WASM_ROOMS = ("codec/*", "codec/entropy/range*", "codec/images/jpeg/*", "models/**/*")
+WASM_ROOMS = (
+    "codec/*",
+    "codec/entropy/range*",
+    "codec/images/jpeg/*",
+    "codec/images/history/decode*",
+    "models/**/*",
+)
 """Where the files lie that decode pixels and coefficients."""
 
 WASM_TARGET = (

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..codec.images.jpeg.habits import DICTIONARY
+from ..codec.file import history
+from ..codec.images.jpeg.habits import CHROMA_STEPS, DICTIONARY, LUMA_STEPS
 from ..models import indexed
 from ..models.jpeg import coder as jpegcoder
+from ..models.jpeg import differences
 from ..models.jpeg import engine as jpeg
 from ..models.photo import adaptive, weights
 from ..models.photo import engine as photo
@@ -30,7 +32,7 @@ _JPEG_SIZES = (
 
 def tables() -> dict[str, Any]:
     """All of it, as JSON can hold it: {part: {name: ...}}."""
-    return {"photo": _photo(), "indexed": _indexed(), "rendered": _rendered(), "jpeg": _jpeg()}
+    return {"photo": _photo(), "indexed": _indexed(), "rendered": _rendered(), "jpeg": _jpeg(), "history": _history()}
 
 
 def _packed(array: NDArray[Any]) -> dict[str, str]:
@@ -105,3 +107,8 @@ def _jpeg() -> dict[str, Any]:
         },
         "dictionary": base64.b64encode(DICTIONARY).decode(),
     }
+
+
+def _history() -> dict[str, Any]:
+    steps = {"luma_steps": list(LUMA_STEPS), "chroma_steps": list(CHROMA_STEPS)}
+    return {"name": history.NAME, "digest": history.DIGEST.hex(), "counters": differences.COUNTERS, **steps}

@@ -142,7 +142,7 @@ def test_shells_complete_commands_options_and_files() -> None:
 def test_version_is_the_packages(option: str) -> None:
     first, *others = run(option).output.splitlines()
     assert first == f"densezip {densezip.__version__}"
-    for fact in (platform.python_version(), np.__version__, "core: ", "versions 2 to 5"):
+    for fact in (platform.python_version(), np.__version__, "core: ", "versions 2 to 6"):
         assert any(fact in line for line in others)
 
 

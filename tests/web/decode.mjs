@@ -19,8 +19,9 @@ for (const file of files) {
         let progress = 0;
         const found = await decoder.decode(new Uint8Array(readFileSync(file)), (done) => (progress = done), { heat: heat === "heat" });
         const { header } = found;
-        const bytes = found.file ?? new Uint8Array(found.samples.buffer, found.samples.byteOffset, found.samples.byteLength);
+        const bytes = found.file ?? found.array?.bytes ?? new Uint8Array(found.samples.buffer, found.samples.byteOffset, found.samples.byteLength);
         answer = {
+            array: found.array ? { type: found.array.type, shape: found.array.shape } : null,
             mode: header.mode, width: header.width, height: header.height, source: header.source, progress,
             sha256: createHash("sha256").update(bytes).digest("hex"),
             chunks: found.chunks.map(([name]) => name),

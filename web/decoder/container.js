@@ -17,10 +17,11 @@ export const KINDS = ["model", "WebP", "PNG", "stored", "batch", "file", "JPEG",
 
 const MAGIC = [0x89, 0x44, 0x5a, 0x0a];
 const OLDEST_VERSION = 2;
-const NEWEST_VERSION = 5;
+const NEWEST_VERSION = 6;
 const MODES = ["1", "L", "LA", "RGB", "RGBA", "P", "I;16", "LA;16", "RGB;16", "RGBA;16"];
 const CHANNELS = [1, 1, 2, 3, 4, 1, 1, 2, 3, 4];
 const DEPTHS = [[0], [0, 2, 4], [0], [0], [0], [0, 1, 2, 4], [0], [0], [0], [0]];
+export const ARRAY_CHUNK = "arRy";
 const NO_MODE = 15;
 const SOURCES = ["", "png", "tif", "bmp", "gif", "webp", "pnm", "tga", "qoi"];
 const MOST_METADATA = 2 ** 26;
@@ -57,6 +58,11 @@ export function parse(data) {
     return header;
 }
 
+/** Whether the picture stands for an array of another kind. */
+export function isSheet({ array, chunks }) {
+    return Boolean(array) && chunks.some(([name]) => name === ARRAY_CHUNK);
+}
+
 /** A picture's tiles, row by row. */
 export function boxes({ height, width, tileHeight, tileWidth }) {
     const found = [];
@@ -82,17 +88,19 @@ function parseHeader(reader, version) {
     if (kind === FILE) parseFile(reader, header, flags);
     else if (kind === JPEG) count = parseJpeg(reader, header, flags);
     else count = parseImage(reader, header, flags);
-    check(version >= oldestVersion(header), `format version ${version} for what came with version ${oldestVersion(header)}`);
     check(count * LEAST_TILE_ENTRY <= reader.left, `${count} tiles announced in the last ${reader.left} bytes of a header`);
     header.entries = [];
     for (let i = 0; i < count; i++) header.entries.push([reader.varint("the length of a tile"), reader.uint32("a tile's CRC")]);
     if (kind !== FILE && kind !== JPEG && flags & 16) header.chunks = parseMetadata(reader);
     if (header.hasRemainder) header.remainder = unpackRemainder(reader);
     check(!reader.left, `${reader.left} bytes follow the header's last field`);
+    check(version >= oldestVersion(header), `format version ${version} for what came with version ${oldestVersion(header)}`);
     return header;
 }
 
-function oldestVersion({ kind, source, sampleBytes }) {
+function oldestVersion(header) {
+    const { kind, source, sampleBytes } = header;
+    if (isSheet(header)) return 6;
     if (kind === JPEG || kind === CHAINED) return 5;
     if (source || kind === FILE || (kind === PNG && sampleBytes === 1)) return 4;
     return kind === BATCH ? 3 : 2;

@@ -3,11 +3,12 @@
    Runs in a worker of the page and in Node. Nothing here touches a document. */
 
 import { blake2b } from "./blake2b.js";
-import { BATCH, boxes, FILE, JPEG, MODEL, parse, PNG, STORED, WEBP } from "./container.js";
+import { BATCH, boxes, FILE, isSheet, JPEG, MODEL, parse, PNG, STORED, WEBP } from "./container.js";
 import { Core } from "./core.js";
 import * as enlarging from "./enlarged.js";
 import { check, DensezipError, UnsupportedError } from "./errors.js";
 import { sameBytes } from "./fields.js";
+import { HistoryCoder } from "./history.js";
 import { IndexedCoder } from "./indexed.js";
 import { JpegModel } from "./jpeg.js";
 import { unpack } from "./packing.js";
@@ -15,6 +16,7 @@ import { PhotoModel } from "./phototile.js";
 import { pngCoder } from "./pngread.js";
 import { chunksOf, chunksOfJpeg } from "./remainders.js";
 import { RenderedCoder } from "./rendered.js";
+import { arrayOf } from "./sheets.js";
 import { WEBP_CODER } from "./vp8l.js";
 
 export const MOST_PIXELS = 2 ** 28;
@@ -39,7 +41,7 @@ export class Decoder {
      * @param {Uint8Array} data - a whole .dz file
      * @param {function(number)} progress - is told the fraction done
      * @param {{heat: boolean}} wanted - whether the bits of each sample are, too
-     * @returns {Promise<{header: object, samples: Uint8Array|Uint16Array, bits: ?Float32Array, detail: string}>}
+     * @returns {Promise<{header: object, samples: Uint8Array|Uint16Array, array: ?SheetArray, bits: ?Float32Array, detail: string}>}
      */
     async decode(data, progress, wanted = { heat: false }) {
         const header = parse(data);
@@ -59,7 +61,8 @@ export class Decoder {
         }
         const bytes = new Uint8Array(picture.samples.buffer, picture.samples.byteOffset, picture.samples.byteLength);
         checkSum(bytes, header.checksum, "the picture");
-        return { header, chunks: chunksOf(header), ...picture };
+        const array = isSheet(header) ? arrayOf(header, picture.samples) : null;
+        return { header, chunks: chunksOf(header), array, ...picture };
     }
 
     /** The bytes of a file that was kept whole, or of a JPEG file. */
@@ -67,9 +70,7 @@ export class Decoder {
         let file;
         if (header.kind === JPEG) {
             check(header.length <= MOST_FILE, `a JPEG file of ${header.length} bytes`);
-            const name = JpegModel.file(this.tables.jpeg, header);
-            const model = await this.once(name, (weights) => new JpegModel(this.core, this.tables.jpeg, header.model, weights));
-            file = model.decode(header, progress, MOST_PIXELS);
+            file = (await this.jpegModel(header)).decode(header, progress, MOST_PIXELS);
         } else {
             const tile = header.tile(0);
             check(header.kind === STORED || header.packed.length <= MOST_FILE, `a file of ${header.packed?.length} bytes`);
@@ -84,16 +85,23 @@ export class Decoder {
         if (header.kind === WEBP) return WEBP_CODER;
         if (header.kind === PNG) return pngCoder(header);
         if (header.kind === MODEL) {
-            const { indexed, rendered } = this.tables;
+            const { indexed, rendered, history } = this.tables;
             const named = ({ name, digest }) => header.model === name && header.digest === digest;
             if (named(indexed)) return new IndexedCoder(this.core, indexed);
             if (named(rendered)) return new RenderedCoder(this.core, this.tables);
+            if (named(history)) return HistoryCoder.of(this.core, history, (head) => this.jpegModel(head), header);
             return this.photoModel(header);
         }
         const many = header.kind === BATCH ? "several images" : "an image";
         throw new UnsupportedError(
             `${many} coded by the density model ${header.model}, which needs torch: \`densezip decompress\` decodes it`,
         );
+    }
+
+    async jpegModel({ model, digest }) {
+        const { core, tables } = this;
+        const file = JpegModel.file(tables.jpeg, { model, digest });
+        return this.once(file, (weights) => new JpegModel(core, tables.jpeg, model, weights));
     }
 
     async photoModel(header) {

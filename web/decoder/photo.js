@@ -80,6 +80,11 @@ export function flatWeights(group, name, tensors) {
     return { parameters: joined(parameters), square: joined(square).map((x) => x * x) };
 }
 
+/** Of a model; measurements, which were never stored as colours, have no phases. */
+function expertsOf({ experts }, channels, depth) {
+    return depth === 16 && channels === 1 ? experts.map((expert) => ({ ...expert, states: 1 })) : experts;
+}
+
 /** What codes one group of channels of one tile. It lives in the core's memory until that is released. */
 export class PhotoSession {
     /**
@@ -123,8 +128,9 @@ export class PhotoSession {
         };
         const values = {
             ...sizes,
-            ...this.experts(spec, channels, largest),
-            ...this.context(spec, sizes),
+            ...this.experts(expertsOf(spec, channels, depth), channels, largest),
+            neighbour: core.put(integers(spec.neighbours.flat())),
+            ...this.context(sizes),
             ...this.network(group, sizes, weights),
             ...this.alphabets(alphabet, symbols),
             ...this.stage(tables, channels, histories),
@@ -142,8 +148,7 @@ export class PhotoSession {
         return this.core.put(new Type(product(shape)).fill(value));
     }
 
-    experts(spec, channels, largest) {
-        const { experts } = spec;
+    experts(experts, channels, largest) {
         const used = experts.map((e) => e.neighbours * channels);
         const count = used.map((n) => padded(n));
         const start = [];
@@ -171,7 +176,6 @@ export class PhotoSession {
         }
         const states = experts.length * MOST_STATES;
         return {
-            neighbour: this.core.put(integers(spec.neighbours.flat())),
             count: this.core.put(integers(count)),
             used: this.core.put(integers(used)),
             start: this.core.put(integers(start)),
@@ -191,7 +195,7 @@ export class PhotoSession {
         };
     }
 
-    context(spec, { span, experts, channels, inputs }) {
+    context({ span, experts, channels, inputs }) {
         return {
             values: this.core.reserve(8 * ROWS * span * 4),
             variance: this.filled(Float64Array, 1, ROWS, span),

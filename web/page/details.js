@@ -42,6 +42,7 @@ function section(title, ...parts) {
 function modelWords({ kind, model, extension }) {
     if (kind === MODEL || kind === JPEG) {
         const effort = /-(\d)$/.exec(model)?.[1];
+        if (model === "history") return "history: the coefficients of a JPEG file";
         return EFFORTS[effort] ? `${model} (efforts ${EFFORTS[effort]})` : model;
     }
     if (kind === STORED || kind === FILE) return `kept whole, as .${extension}`;
@@ -49,11 +50,12 @@ function modelWords({ kind, model, extension }) {
 }
 
 function codingRows(header, seconds) {
-    const samples = header.width * header.height * (header.channels ?? 0);
+    const { sheet } = header;
+    const samples = sheet ? sheet.numbers : header.width * header.height * (header.channels ?? 0);
     const found = [["Coded by", modelWords(header)], ["Format", `version ${header.version}`]];
     if (samples) {
-        found.push(["Rate", `${((8 * header.size) / samples).toFixed(3)} bits a sample`]);
-        const plain = Math.ceil((samples * header.bits) / 8);
+        found.push(["Rate", `${((8 * header.size) / samples).toFixed(3)} bits a ${sheet ? "number" : "sample"}`]);
+        const plain = Math.ceil((samples * (sheet ?? header).bits) / 8);
         found.push(["Of plain", `${((100 * header.size) / plain).toFixed(1)} % of ${byteWords(plain)}`]);
     }
     if (header.kind === JPEG) found.push(["JPEG file", `${byteWords(header.length)}, comes back byte for byte`]);
@@ -66,10 +68,20 @@ function codingRows(header, seconds) {
     return found;
 }
 
+function numberWords(number) {
+    return String(Number(number.toPrecision(6)));
+}
+
+function arrayRows({ type, shape, planes, range }) {
+    const found = [["Type", type], ["Shape", shape.join(" × ")], ["Planes", String(planes)]];
+    if (range) found.push(["Numbers", `${numberWords(range[0])} to ${numberWords(range[1])}`]);
+    return [...found, ["Shown", type === "uint8" ? "as they are" : "from the least, black, to the greatest, white"]];
+}
+
 /** Fills the panel for an opened file. */
 export function describe(panel, { header, seconds, rows: metadata, sha256, view }) {
-    const picture = [];
-    if (header.width) {
+    const picture = header.sheet ? arrayRows(header.sheet) : [];
+    if (header.width && !header.sheet) {
         const pixels = (header.width * header.height) / 1e6;
         picture.push(["Size", `${header.width} × ${header.height}${pixels >= 0.1 ? ` · ${Number(pixels.toPrecision(2))} MP` : ""}`]);
         picture.push(["Pixels", `${MODES[header.mode]}, ${header.bits} ${header.bits === 1 ? "bit" : "bits"} a sample`]);
@@ -77,9 +89,9 @@ export function describe(panel, { header, seconds, rows: metadata, sha256, view 
     picture.push(["File", byteWords(header.size)]);
     if (view?.factor > 1) picture.push(["Shown at", `1 : ${view.factor}`]);
     const hash = sha256 && rows([["SHA-256", element("span", { className: "mono", id: "sha256" }, sha256)]]);
-    const checked = header.kind === STORED || header.kind === JPEG || header.kind === FILE ? "of the file" : "of the samples";
+    const checked = header.kind === STORED || header.kind === JPEG || header.kind === FILE ? "of the file" : header.sheet ? "of all planes" : "of the samples";
     panel.replaceChildren(
-        ...section("Picture", rows(picture)),
+        ...section(header.sheet ? "Array" : "Picture", rows(picture)),
         ...section("Coding", rows(codingRows(header, seconds))),
         ...(metadata.length ? section("Metadata", rows(metadata)) : []),
         element("div", { id: "rates" }),
@@ -125,17 +137,16 @@ function histogram(rates, names) {
 }
 
 /** Fills in where the bits went. */
-export function describeRates(panel, header, { view, detail, rates }) {
-    const names = CHANNELS[header.channels];
+export function describeRates(panel, { view, detail, pixels, rates }) {
+    const names = CHANNELS[rates.length];
     const total = rates.reduce((sum, rate) => sum + rate.total, 0);
-    const samples = header.width * header.height;
     const shares = element("div", { className: "share" });
     const keys = element("div", { className: "keys" });
     rates.forEach((rate, c) => {
         const part = element("div", { className: names[c] });
         part.style.width = `${(100 * rate.total) / (total || 1)}%`;
         shares.append(part);
-        const words = `${names[c]} ${(rate.total / samples).toFixed(2)}`;
+        const words = `${names[c]} ${(rate.total / pixels).toFixed(2)}`;
         keys.append(element("span", { className: names[c] }, element("b", {}, words)));
     });
     panel.querySelector("#rates").replaceChildren(

@@ -127,7 +127,7 @@ const ANSWERS = {
     heat: async (answer) => {
         shown.heat = { ...answer, image: await bitmap(answer.view) };
         state("shown");
-        describeRates(part("details"), shown.header, answer);
+        describeRates(part("details"), answer);
         showHeat(true);
     },
     png: ({ blob }) => {

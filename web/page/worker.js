@@ -1,5 +1,6 @@
 /* The worker: one file at a time, from its bytes to what the page shows. Ending the worker cancels the work. */
 
+import { ARRAY_CHUNK } from "../decoder/container.js";
 import { Decoder } from "../decoder/decode.js";
 import { heatShown, paletteOf, ratesByChannel, shown } from "../decoder/display.js";
 import { DensezipError } from "../decoder/errors.js";
@@ -30,8 +31,16 @@ function reporter() {
 }
 
 /** What of a header the page shows. */
-function summary({ tile, entries, remainder, checksum, chunks, ...rest }) {
-    return { ...rest, tiles: entries.length, checksum: hex(checksum), remainderBytes: remainder?.length ?? 0 };
+function summary({ tile, entries, remainder, checksum, chunks, ...rest }, array) {
+    const about = { ...rest, tiles: entries.length, checksum: hex(checksum), remainderBytes: remainder?.length ?? 0 };
+    if (!array) return about;
+    const { type, shape, planes, bits } = array;
+    return { ...about, sheet: { type, shape, planes, numbers: array.numbers.length, bits, range: array.range() } };
+}
+
+/** What is seen of a file: its picture, or that of an array's planes. */
+function visible({ header, samples, chunks, array }) {
+    return array ? { ...array.picture(), chunks: [] } : { header, samples, chunks };
 }
 
 async function sha256(bytes) {
@@ -45,17 +54,19 @@ async function open({ data }) {
     const { header } = found;
     const seconds = (performance.now() - started) / 1000;
     picture = found;
-    const rows = metadataRows(found.chunks);
+    const rows = metadataRows(found.chunks.filter(([name]) => !found.array || name !== ARRAY_CHUNK));
     if (header.mode === "P" && !paletteOf(found.chunks)) {
         rows.push(["Palette", `in parts of a ${header.source.toUpperCase()} file that this page does not read: indices are shown as grey`]);
     }
-    const result = { type: "opened", header: summary(header), seconds, rows, orientation: orientationOf(found.chunks) };
+    const result = { type: "opened", header: summary(header, found.array), seconds, rows, orientation: orientationOf(found.chunks) };
     if (found.file) {
         postMessage({ ...result, file: found.file, sha256: await sha256(found.file) });
         return;
     }
-    const view = shown(header, found.samples, paletteOf(found.chunks) ?? greys());
-    const samples = new Uint8Array(found.samples.buffer, found.samples.byteOffset, found.samples.byteLength);
+    const seen = visible(found);
+    const view = shown(seen.header, seen.samples, paletteOf(seen.chunks) ?? greys());
+    const { buffer, byteOffset, byteLength } = found.samples;
+    const samples = found.array?.bytes ?? new Uint8Array(buffer, byteOffset, byteLength);
     postMessage({ ...result, view, sha256: await sha256(samples) }, [view.rgba.buffer]);
 }
 
@@ -65,15 +76,20 @@ function greys() {
 }
 
 async function heat({ data }) {
-    const { header, bits, detail } = await decoder.decode(new Uint8Array(data), reporter(), { heat: true });
-    const view = heatShown(header, bits);
-    postMessage({ type: "heat", view, detail, rates: ratesByChannel(header.channels, bits) }, [view.rgba.buffer]);
+    const { header, array, bits, detail } = await decoder.decode(new Uint8Array(data), reporter(), { heat: true });
+    const each = array?.bitsOfNumbers(bits);
+    const spent = array ? array.laidOut(Float32Array, (place) => each[place]) : bits;
+    const { width, height, channels } = array ? array.layout() : header;
+    const view = heatShown({ width, height, channels }, spent);
+    const pixels = array ? array.numbers.length / channels : width * height;
+    postMessage({ type: "heat", view, detail, pixels, rates: ratesByChannel(channels, each ?? bits) }, [view.rgba.buffer]);
 }
 
 /** After a task that was cancelled, which ended the worker before, the picture has to be decoded again. */
 async function png({ data }) {
     picture ??= await decoder.decode(new Uint8Array(data), reporter());
-    postMessage({ type: "png", blob: await writePng(picture.header, picture.samples, picture.chunks) });
+    const { header, samples, chunks } = visible(picture);
+    postMessage({ type: "png", blob: await writePng(header, samples, chunks) });
 }
 
 const TASKS = { open, heat, png };

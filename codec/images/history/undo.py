@@ -105,6 +105,8 @@ def _undo_colour(pixels: Bytes, top: int, left: int, *, thorough: bool) -> Histo
     luma, *fine, known = on_lattice(pixels)
     known[:top], known[:, :left] = OUTSIDE, OUTSIDE
     sure = (known == 1).astype(np.uint8)
+    if not sure.any():
+        return None
     canvas, coarse = _sampled(fine, sure, Canvas(height, width, 0, 0, 1, 1))
     if canvas.across * canvas.down > 1:
         # Blocks of chroma are twice as large, so that there may be eight more rows or columns of pixels.
@@ -170,6 +172,8 @@ def _sampled(fine: list[Bytes], sure: Bytes, canvas: Canvas) -> tuple[Canvas, li
     away = away[REACH:-REACH, REACH:-REACH]
     if not away.any():
         away = known == 1
+    if not away.any():  # the middle tells nothing
+        return canvas, [coarsen(each, sure, canvas) for each in fine]
     wrong = []
     for across, down in SAMPLINGS:
         middle = Canvas(height, width, 0, 0, across, down)

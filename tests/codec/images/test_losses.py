@@ -278,7 +278,7 @@ def test_what_is_beside_the_pixels_is_held_or_named(name: str, stored: bool, mon
         if name.startswith(("JPEG", "WebP, lossy")):
             return
     else:
-        monkeypatch.setattr(coding, "encode_picture", lambda *_: bytes(LIMIT))
+        monkeypatch.setattr(coding, "encode_picture", lambda *_, **__: bytes(LIMIT))
     extra = EXTRAS[name][1]
     made = list(conversions(data))
     assert made
