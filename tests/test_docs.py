@@ -68,7 +68,18 @@ def test_the_thirty_lines_of_the_codec_are_thirty() -> None:
 def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     pytest.importorskip("furo")
     pytest.importorskip("myst_parser")
-    command: list[str | Path] = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", DOCS, tmp_path / "site"]
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-q",
+        "-W",
+        "--keep-going",
+        "-b",
+        "html",
+        DOCS,
+        tmp_path / "site",
+    ]
     found = subprocess.run([*command, "-d", tmp_path / "cache"], check=False, capture_output=True, text=True)
     assert found.returncode == 0, found.stderr
     pages = {path.relative_to(tmp_path / "site").as_posix() for path in (tmp_path / "site").rglob("*.html")}

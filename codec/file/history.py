@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ..images.history.decoder import Canvas
 
-__all__ = ["DIGEST", "NAME", "Head", "described", "frame_of", "pack_head", "take_head"]
+__all__ = ["DIGEST", "NAME", "Head", "described", "frame_of", "is_bounded", "pack_head", "take_head"]
 
 NAME = "history"
 DIGEST = b"\0\0\0\1"
@@ -29,6 +29,9 @@ BROAD, TALL, SINGLE = 1, 2, 4
 OWN_STEPS = 0
 LARGEST_QUALITY = 100
 MOST_MARGIN = 32
+MOST_SIDE = 2**16 - 1
+MOST_BESIDE = 2**16
+"""Samples that the canvas may have beyond four times those of the picture, so that a small file bounds the memory."""
 
 
 class Head(NamedTuple):
@@ -45,6 +48,12 @@ class Head(NamedTuple):
     steps: tuple[NDArray[np.int32], ...]
     model: str
     digest: bytes
+
+
+def is_bounded(canvas: Canvas, height: int, width: int) -> bool:
+    """Whether a canvas is that of a JPEG file, and not much larger than the picture in it."""
+    area = canvas.height * canvas.width
+    return max(canvas.height, canvas.width) <= MOST_SIDE and area <= 4 * height * width + MOST_BESIDE
 
 
 def frame_of(head: Head) -> Frame:
@@ -110,6 +119,8 @@ def take_head(reader: Reader, shape: tuple[int, int, int]) -> Head:
     if channels not in (1, 3) or (channels == 1 and flags) or (single and flags != SINGLE):
         raise HeaderError(f"flags {flags} of {channels} channels")
     canvas = Canvas(top + height + below, left + width + right, top, left, 1 + (flags & 1), 1 + (flags >> 1 & 1))
+    if not is_bounded(canvas, height, width):
+        raise HeaderError(f"a picture of {width}x{height} in a JPEG file of {canvas.width}x{canvas.height}")
     model, digest = reader.text("model name"), bytes(reader.take(DIGEST_BYTES, "model digest"))
     steps = [_take_steps(reader)]
     if channels == 3 and not single:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
@@ -170,3 +171,20 @@ def test_differences_of_every_size_come_back() -> None:
     short = Differences(data[:40])
     with pytest.raises(CorruptPayloadError):
         short.code(np.zeros((400, 400), np.int16), np.zeros((400, 400), np.uint8))
+
+
+def test_a_small_picture_takes_no_memory_for_a_large_canvas() -> None:
+    container = parse(densezip.compress(decoded(quality=50)[1], effort=1))
+    tile = bytes(container.tile(0))
+    margins = bytes([tile[0], 31, 31, 31, 31]) + tile[5:]
+    thin = replace(container.header, width=1, tile_width=1, height=60_000, tile_height=60_000)
+    with pytest.raises(CorruptPayloadError, match="1x60000 in a JPEG file of 63x60062"):
+        densezip.decompress(serialise(thin, [margins]))
+
+
+def test_colours_of_which_none_is_sure_are_no_history() -> None:
+    y, x = np.mgrid[:128, :128]
+    values = np.clip(x + y, 0, 255)
+    false = np.stack([np.clip(3 * values - 256 * k, 0, 255) for k in range(3)], -1).astype(np.uint8)
+    data = densezip.compress(false)
+    assert np.array_equal(np.asarray(densezip.decompress(data)), false)
