@@ -25,7 +25,7 @@ INLINE int length_of(int x) { return x ? 32 - __builtin_clz((unsigned)x) : 0; }
 
 /* Code a number by its decisions. Returns it. */
 INLINE int code_value(Engine *e, int decoding, int inputs, const Symbol *s, int may_be_zero, int most,
-                      uint32_t *tail, int value) {
+                      uint32_t *tail, int expected, int value) {
     if (may_be_zero && !code_bit(e, decoding, inputs, s, 0, ZERO, value != 0)) return 0;
     const int size = value < 0 ? -value : value;
     int length = 1;
@@ -36,11 +36,12 @@ INLINE int code_value(Engine *e, int decoding, int inputs, const Symbol *s, int 
         length++;
     }
     const int by_size = length < 3 ? length - 1 : 2;
-    const int negative = code_bit(e, decoding, inputs, s, SIGN_AT + by_size, SIGN, value < 0);
+    const int negative = inputs == FAST ? code_directly(e, decoding, tail + expected + 16 + 32 * (length > 1), value < 0)
+                                        : code_bit(e, decoding, inputs, s, SIGN_AT + by_size, SIGN, value < 0);
     int found = 1;
     for (int bit = length - 2; bit >= 0; bit--) {
         const int own = size >> bit & 1;
-        if (bit == length - 2)
+        if (bit == length - 2 && inputs != FAST)
             found = 2 + code_bit(e, decoding, inputs, s, TOP_AT + (length < 4 ? length - 2 : 2), TOP_BIT, own);
         else
             found = found * 2 + code_directly(e, decoding, tail + length * TAIL + (found < TAIL ? found : bit), own);
@@ -147,7 +148,7 @@ INLINE int code_coefficient(Engine *e, int decoding, int inputs, const Place *p,
     s.correction[0] = e->correction[0] + (class * 64 + at) * NODES * KNOTS;
     s.correction[1] = e->correction[1] + ((class * 32 + mean + 16) * 12 + level / 4) * NODES * KNOTS;
     uint32_t *tail = e->tail + (class * 64 + at) * 16 * TAIL;
-    const int value = code_value(e, decoding, inputs, &s, g->left < g->places, 11, tail, block[at]);
+    const int value = code_value(e, decoding, inputs, &s, g->left < g->places, 11, tail, mean, block[at]);
     if (decoding) block[at] = (int16_t)value;
     p->own->number[at] = (int16_t)value;
     const int size = value < 0 ? -value : value;
@@ -331,7 +332,7 @@ INLINE void code_direct(Engine *e, int decoding, int inputs, const Place *p, int
     s.correction[0] = e->correction[0] + (class * 64) * NODES * KNOTS;
     s.correction[1] = e->correction[1] + ((class * 32) * 12 + width / 4) * NODES * KNOTS;
     uint32_t *tail = e->tail + class * 64 * 16 * TAIL;
-    const int error = code_value(e, decoding, inputs, &s, 1, 12, tail, block[0] - expected);
+    const int error = code_value(e, decoding, inputs, &s, 1, 12, tail, (int)differ - 16, block[0] - expected);
     own->error = error;
     if (decoding) block[0] = (int16_t)clip(expected + error, LARGEST);
     own->dc = (float)block[0] * e->step[0];

@@ -16,7 +16,6 @@ typedef struct {
 INLINE Eight load8(const float *p) { return *(const EightAt *)p; }
 
 INLINE Eight size8(Eight x) {
-    typedef uint32_t Bits __attribute__((vector_size(32)));
     return (Eight)((Bits)x & 0x7FFFFFFFu);
 }
 
