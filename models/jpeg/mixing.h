@@ -76,8 +76,10 @@ INLINE void count_bit(const Engine *e, uint32_t *counter, int bit) {
 }
 
 /* Code one decision with a counter of its own. */
-INLINE int code_directly(Engine *e, int decoding, uint32_t *counter, int bit) {
-    bit = code_chance(e, decoding, bit, (float)((*counter ^ FRESH) >> COUNT_BITS) * (1.0f / (1 << 22)));
+INLINE int code_directly(Engine *e, int decoding, int inputs, uint32_t *counter, int bit) {
+    const uint32_t old = *counter ^ FRESH;
+    bit = inputs == FAST ? code_part(e, decoding, bit, old >> (32 - BIT_PRECISION))
+                         : code_chance(e, decoding, bit, (float)(old >> COUNT_BITS) * (1.0f / (1 << 22)));
     count_bit(e, counter, bit);
     return bit;
 }

@@ -5,12 +5,18 @@
 
 #include "mixing.h"
 
+/* Numbers of coefficients that are not zero: interior ones, and those of the first row and column. */
+typedef struct {
+    int inner, edges[2];
+} Filled;
+
 /* Blocks beside, above, above to the left and to the right, two to the left and two above; and this one. */
 typedef struct {
     const Seen *left, *above, *corner, *ahead, *left2, *above2;
     Seen *own;
     const int16_t *luma, *chroma; /* blocks of earlier components at this place, or NULL */
     int fine_across, fine_down;   /* whether luma has twice as many blocks or more */
+    Filled filled[2];             /* of luma and chroma; zeros where they are absent */
 } Place;
 
 INLINE Eight load8(const float *p) { return *(const EightAt *)p; }
