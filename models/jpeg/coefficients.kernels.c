@@ -21,16 +21,6 @@ static const uint8_t INNER[49] = { /* in zigzag order, row * 8 + column */
 
 INLINE int least(int a, int b) { return a < b ? a : b; }
 INLINE int clip(int x, int limit) { return x < -limit ? -limit : x > limit ? limit : x; }
-/* How many coefficients of a block are not zero: of the first row and column without DC, and of all others. */
-INLINE void count_filled(const int16_t *block, int *inner, int *edges) {
-    int all = 0, down = 0, across = 0;
-    for (int i = 0; i < 64; i++) all += block[i] != 0;
-    for (int i = 1; i < 8; i++) across += block[i] != 0, down += block[i * 8] != 0;
-    *inner = all - across - down - (block[0] != 0);
-    edges[0] = across;
-    edges[1] = down;
-}
-
 INLINE int length_of(int x) { return x ? 32 - __builtin_clz((unsigned)x) : 0; }
 
 /* Code a number by its decisions. Returns it. */
@@ -341,11 +331,12 @@ INLINE void code_direct(Engine *e, int decoding, int inputs, const Place *p, int
 /* Code one block. */
 INLINE void code_block(Engine *e, int decoding, int inputs, const Place *p, int16_t *block) {
     Seen *own = p->own;
-    int count = 0, edges[2] = {0};
+    Filled filled = {0};
     for (int i = 0; i < 64; i++) own->value[i] = own->turned[i] = 0.0f, own->number[i] = 0;
-    if (!decoding) count_filled(block, &count, edges);
+    if (!decoding) filled = count_filled(block);
     own->present = 1;
-    own->count = count = code_interior_count(e, decoding, inputs, p, count);
+    const int count = code_interior_count(e, decoding, inputs, p, filled.inner);
+    own->count = count;
     Progress g = {count, 49, 0, {0}, 0, count, p->left->count + p->above->count};
     int reach[2] = {0}; /* the last column and row of the interior that hold anything */
     for (int i = 0; i < 49 && g.left; i++) {
@@ -355,8 +346,9 @@ INLINE void code_block(Engine *e, int decoding, int inputs, const Place *p, int1
         if (row > reach[1]) reach[1] = row;
     }
     for (int edge = 0; edge < 2; edge++) {
-        own->edges[edge] = edges[edge] = code_edge_count(e, decoding, inputs, p, edge, (uint32_t)reach[edge], edges[edge]);
-        g.left = edges[edge];
+        const int known = filled.edges[edge];
+        g.left = code_edge_count(e, decoding, inputs, p, edge, (uint32_t)reach[edge], known);
+        own->edges[edge] = g.left;
         g.places = 7;
         g.last[0] = g.last[1] = g.last[2] = 0;
         for (int i = 1; i < 8 && g.left; i++)
@@ -382,13 +374,13 @@ INLINE void code_rows(Engine *e, int decoding, int inputs) {
                 ly = ly < e->luma_rows ? ly : e->luma_rows - 1;
                 lx = lx < e->luma_columns ? lx : e->luma_columns - 1;
                 p.luma = e->luma + (ly * e->luma_columns + lx) * 64;
-                count_filled(p.luma, &p.filled[0].inner, p.filled[0].edges);
+                p.filled[0] = count_filled(p.luma);
                 p.fine_across = e->luma_across >= 2 * e->across;
                 p.fine_down = e->luma_down >= 2 * e->down;
             }
             if (e->chroma) {
                 p.chroma = e->chroma + (y * e->columns + x) * 64;
-                count_filled(p.chroma, &p.filled[1].inner, p.filled[1].edges);
+                p.filled[1] = count_filled(p.chroma);
             }
             code_block(e, decoding, inputs, &p, block);
         }

@@ -10,6 +10,13 @@ typedef struct {
     int inner, edges[2];
 } Filled;
 
+INLINE Filled count_filled(const int16_t *block) {
+    int all = 0, across = 0, down = 0;
+    for (int i = 0; i < 64; i++) all += block[i] != 0;
+    for (int i = 1; i < 8; i++) across += block[i] != 0, down += block[i * 8] != 0;
+    return (Filled){all - across - down - (block[0] != 0), {across, down}};
+}
+
 /* Blocks beside, above, above to the left and to the right, two to the left and two above; and this one. */
 typedef struct {
     const Seen *left, *above, *corner, *ahead, *left2, *above2;
