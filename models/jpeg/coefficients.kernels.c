@@ -25,7 +25,7 @@ INLINE int length_of(int x) { return x ? 32 - __builtin_clz((unsigned)x) : 0; }
 
 /* Code a number by its decisions. Returns it. */
 INLINE int code_value(Engine *e, int decoding, int inputs, const Symbol *s, int may_be_zero, int most,
-                      uint32_t *tail, int value) {
+                      uint32_t *tail, int expected, int value) {
     if (may_be_zero && !code_bit(e, decoding, inputs, s, 0, ZERO, value != 0)) return 0;
     const int size = value < 0 ? -value : value;
     int length = 1;
@@ -36,14 +36,15 @@ INLINE int code_value(Engine *e, int decoding, int inputs, const Symbol *s, int 
         length++;
     }
     const int by_size = length < 3 ? length - 1 : 2;
-    const int negative = code_bit(e, decoding, inputs, s, SIGN_AT + by_size, SIGN, value < 0);
+    const int negative = inputs == FAST ? code_directly(e, decoding, inputs, tail + expected + 16 + 32 * (length > 1), value < 0)
+                                        : code_bit(e, decoding, inputs, s, SIGN_AT + by_size, SIGN, value < 0);
     int found = 1;
     for (int bit = length - 2; bit >= 0; bit--) {
         const int own = size >> bit & 1;
-        if (bit == length - 2)
+        if (bit == length - 2 && inputs != FAST)
             found = 2 + code_bit(e, decoding, inputs, s, TOP_AT + (length < 4 ? length - 2 : 2), TOP_BIT, own);
         else
-            found = found * 2 + code_directly(e, decoding, tail + length * TAIL + (found < TAIL ? found : bit), own);
+            found = found * 2 + code_directly(e, decoding, inputs, tail + length * TAIL + (found < TAIL ? found : bit), own);
     }
     return negative ? -found : found;
 }
@@ -147,7 +148,7 @@ INLINE int code_coefficient(Engine *e, int decoding, int inputs, const Place *p,
     s.correction[0] = e->correction[0] + (class * 64 + at) * NODES * KNOTS;
     s.correction[1] = e->correction[1] + ((class * 32 + mean + 16) * 12 + level / 4) * NODES * KNOTS;
     uint32_t *tail = e->tail + (class * 64 + at) * 16 * TAIL;
-    const int value = code_value(e, decoding, inputs, &s, g->left < g->places, 11, tail, block[at]);
+    const int value = code_value(e, decoding, inputs, &s, g->left < g->places, 11, tail, mean, block[at]);
     if (decoding) block[at] = (int16_t)value;
     p->own->number[at] = (int16_t)value;
     const int size = value < 0 ? -value : value;
@@ -168,11 +169,7 @@ INLINE int code_coefficient(Engine *e, int decoding, int inputs, const Place *p,
 INLINE int code_interior_count(Engine *e, int decoding, int inputs, const Place *p, int count) {
     const uint32_t class = e->component < 2 ? (uint32_t)e->component : 2;
     const int west = p->left->count, north = p->above->count, corner = p->corner->count, ahead = p->ahead->count;
-    int luma = 0, chroma = 0;
-    for (int i = 0; i < 49; i++) {
-        luma += p->luma && p->luma[INNER[i]];
-        chroma += p->chroma && p->chroma[INNER[i]];
-    }
+    const int luma = p->filled[0].inner, chroma = p->filled[1].inner;
     const uint32_t kind = class << 1 | (uint32_t)(p->chroma != 0);
     const uint32_t all = (uint32_t)(2 * west + 2 * north + corner + ahead);
     uint32_t key[MOST_INPUTS] = {0};
@@ -206,22 +203,13 @@ INLINE int code_interior_count(Engine *e, int decoding, int inputs, const Place 
     return found > 49 ? 49 : found;
 }
 
-INLINE int code_edge_count(Engine *e, int decoding, int inputs, const Place *p, int edge, int count) {
+INLINE int code_edge_count(Engine *e, int decoding, int inputs, const Place *p, int edge, uint32_t reach,
+                            int count) {
     const uint32_t class = e->component < 2 ? (uint32_t)e->component : 2, kind = class << 1 | (uint32_t)edge;
     const Seen *own = p->own;
-    int luma = 0, chroma = 0;
-    for (int i = 1; i < 8; i++) {
-        const int at = edge ? i * 8 : i;
-        luma += p->luma && p->luma[at];
-        chroma += p->chroma && p->chroma[at];
-    }
+    const int luma = p->filled[0].edges[edge], chroma = p->filled[1].edges[edge];
     const uint32_t inner = (uint32_t)own->count, west = (uint32_t)p->left->edges[edge], north = (uint32_t)p->above->edges[edge];
     const uint32_t other = edge ? (uint32_t)own->edges[0] : 8;
-    /* The last row or column of the interior that holds anything. */
-    uint32_t reach = 0;
-    for (uint32_t i = 1; i < 8; i++)
-        for (int j = 1; j < 8; j++)
-            if (own->value[edge ? i * 8 + (uint32_t)j : (uint32_t)j * 8 + i] != 0.0f) reach = i;
     uint32_t key[MOST_INPUTS] = {0};
     key[0] = (kind << 6 | inner) << 4 | reach;
     key[1] = ((kind << 3 | west) << 3 | north) << 4 | other;
@@ -331,7 +319,7 @@ INLINE void code_direct(Engine *e, int decoding, int inputs, const Place *p, int
     s.correction[0] = e->correction[0] + (class * 64) * NODES * KNOTS;
     s.correction[1] = e->correction[1] + ((class * 32) * 12 + width / 4) * NODES * KNOTS;
     uint32_t *tail = e->tail + class * 64 * 16 * TAIL;
-    const int error = code_value(e, decoding, inputs, &s, 1, 12, tail, block[0] - expected);
+    const int error = code_value(e, decoding, inputs, &s, 1, 12, tail, (int)differ - 16, block[0] - expected);
     own->error = error;
     if (decoding) block[0] = (int16_t)clip(expected + error, LARGEST);
     own->dc = (float)block[0] * e->step[0];
@@ -343,20 +331,24 @@ INLINE void code_direct(Engine *e, int decoding, int inputs, const Place *p, int
 /* Code one block. */
 INLINE void code_block(Engine *e, int decoding, int inputs, const Place *p, int16_t *block) {
     Seen *own = p->own;
-    int count = 0, edges[2] = {0};
+    Filled filled = {0};
     for (int i = 0; i < 64; i++) own->value[i] = own->turned[i] = 0.0f, own->number[i] = 0;
-    if (!decoding) {
-        for (int i = 0; i < 49; i++) count += block[INNER[i]] != 0;
-        for (int i = 1; i < 8; i++) edges[0] += block[i] != 0, edges[1] += block[i * 8] != 0;
-    }
+    if (!decoding) filled = count_filled(block);
     own->present = 1;
-    own->count = count = code_interior_count(e, decoding, inputs, p, count);
+    const int count = code_interior_count(e, decoding, inputs, p, filled.inner);
+    own->count = count;
     Progress g = {count, 49, 0, {0}, 0, count, p->left->count + p->above->count};
-    for (int i = 0; i < 49 && g.left; i++)
-        code_coefficient(e, decoding, inputs, p, block, INTERIOR, INNER[i] >> 3, INNER[i] & 7, &g);
+    int reach[2] = {0}; /* the last column and row of the interior that hold anything */
+    for (int i = 0; i < 49 && g.left; i++) {
+        const int row = INNER[i] >> 3, column = INNER[i] & 7;
+        if (!code_coefficient(e, decoding, inputs, p, block, INTERIOR, row, column, &g)) continue;
+        if (column > reach[0]) reach[0] = column;
+        if (row > reach[1]) reach[1] = row;
+    }
     for (int edge = 0; edge < 2; edge++) {
-        own->edges[edge] = edges[edge] = code_edge_count(e, decoding, inputs, p, edge, edges[edge]);
-        g.left = edges[edge];
+        const int known = filled.edges[edge];
+        g.left = code_edge_count(e, decoding, inputs, p, edge, (uint32_t)reach[edge], known);
+        own->edges[edge] = g.left;
         g.places = 7;
         g.last[0] = g.last[1] = g.last[2] = 0;
         for (int i = 1; i < 8 && g.left; i++)
@@ -376,16 +368,20 @@ INLINE void code_rows(Engine *e, int decoding, int inputs) {
             const int64_t x = e->next;
             if (!decoding && e->coder->position + BLOCK_BYTES > e->capacity) return;
             int16_t *block = e->plane + (y * e->columns + x) * 64;
-            Place p = {row + x - 1, above + x, above + x - 1, above + x + 1, row + x - 2, above2 + x, row + x, 0, 0, 0, 0};
+            Place p = {row + x - 1, above + x, above + x - 1, above + x + 1, row + x - 2, above2 + x, row + x, 0, 0, 0, 0, {{0}}};
             if (e->luma) {
                 int64_t ly = y * e->luma_down / e->down, lx = x * e->luma_across / e->across;
                 ly = ly < e->luma_rows ? ly : e->luma_rows - 1;
                 lx = lx < e->luma_columns ? lx : e->luma_columns - 1;
                 p.luma = e->luma + (ly * e->luma_columns + lx) * 64;
+                p.filled[0] = count_filled(p.luma);
                 p.fine_across = e->luma_across >= 2 * e->across;
                 p.fine_down = e->luma_down >= 2 * e->down;
             }
-            if (e->chroma) p.chroma = e->chroma + (y * e->columns + x) * 64;
+            if (e->chroma) {
+                p.chroma = e->chroma + (y * e->columns + x) * 64;
+                p.filled[1] = count_filled(p.chroma);
+            }
             code_block(e, decoding, inputs, &p, block);
         }
     }

@@ -16,6 +16,7 @@ enum {
     NODES = 16,        /* binary decisions that share a line of counters */
     GROUPS = 6,        /* kinds of decisions that share weights */
     MOST_INPUTS = 24,
+    FAST = 8,          /* inputs of the fast model */
     SETS = 3,          /* sets of weights, one of which each of three contexts selects */
     PRECISION = 28,    /* bits of a probability as it is coded */
     COUNT_BITS = 10,   /* of a counter; above them stands its probability of a 1, of 22 bits */

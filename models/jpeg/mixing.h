@@ -9,6 +9,11 @@
 #define LOGIT_LIMIT 11.99f
 #define CORRECTING 0.02f /* how fast final corrections learn */
 
+#define ONES (float)((1 << 22) - 1) /* the chance of a counter that is sure of a 1 */
+
+typedef int32_t Whole __attribute__((vector_size(32)));
+typedef uint32_t Bits __attribute__((vector_size(32)));
+
 /* Where the decisions of one symbol find their counters and weights. */
 typedef struct {
     uint32_t *line[MOST_INPUTS];
@@ -55,6 +60,14 @@ INLINE int code_chance(Engine *e, int decoding, int bit, float chance) {
     return bit;
 }
 
+/* The same by a chance in 2^16, in the coarser steps of the fast model. */
+INLINE int code_part(Engine *e, int decoding, int bit, uint64_t part) {
+    part = part < 1 ? 1 : part < (1 << BIT_PRECISION) - 1 ? part : (1 << BIT_PRECISION) - 1;
+    if (decoding) return (int)range_decode_bit(e->coder, e->data, e->size, part);
+    range_encode_bit(e->coder, e->out, bit, part);
+    return bit;
+}
+
 INLINE void count_bit(const Engine *e, uint32_t *counter, int bit) {
     const uint32_t old = *counter ^ FRESH, events = old & ((1u << COUNT_BITS) - 1);
     int64_t chance = old >> COUNT_BITS;
@@ -63,8 +76,10 @@ INLINE void count_bit(const Engine *e, uint32_t *counter, int bit) {
 }
 
 /* Code one decision with a counter of its own. */
-INLINE int code_directly(Engine *e, int decoding, uint32_t *counter, int bit) {
-    bit = code_chance(e, decoding, bit, (float)((*counter ^ FRESH) >> COUNT_BITS) * (1.0f / (1 << 22)));
+INLINE int code_directly(Engine *e, int decoding, int inputs, uint32_t *counter, int bit) {
+    const uint32_t old = *counter ^ FRESH;
+    bit = inputs == FAST ? code_part(e, decoding, bit, old >> (32 - BIT_PRECISION))
+                         : code_chance(e, decoding, bit, (float)(old >> COUNT_BITS) * (1.0f / (1 << 22)));
     count_bit(e, counter, bit);
     return bit;
 }
@@ -79,45 +94,69 @@ INLINE int mix_bit(Engine *e, int decoding, int inputs, const Symbol *s, int nod
     }
     input[(inputs - 1) / 8][7] = 0.3f;
     const float truth_of[2] = {0.0f, 1.0f};
-    if (inputs == 8) { /* the fast model: one set of weights, and no more */
-        float *weight = s->set[1] + group * inputs;
-        const float chance = squash(e, sum_of(input[0] * *(const EightAt *)weight));
-        bit = code_chance(e, decoding, bit, chance);
-        *(EightAt *)weight += (truth_of[bit] - chance) * e->pace * input[0];
-    } else {
-        float logit[SETS], chance[SETS], total = 0.0f;
-        float *second = s->second + node * SETS;
-        UNROLL for (int i = 0; i < SETS; i++) {
-            const float *weight = s->set[i] + group * inputs;
-            Eight sum = input[0] * *(const EightAt *)weight;
-            for (int j = 1; j < inputs / 8; j++) sum += input[j] * *(const EightAt *)(weight + 8 * j);
-            logit[i] = limited(sum_of(sum));
-            chance[i] = squash(e, logit[i]);
-            total += logit[i] * second[i];
-        }
-        total = limited(total);
-        const float mixed = squash(e, total), place = total + 12.0f;
-        const int knot = (int)place;
-        const float part = place - (float)knot;
-        float *corrected[2], final = 0.5f * mixed;
-        UNROLL for (int i = 0; i < 2; i++) {
-            corrected[i] = s->correction[i] + node * KNOTS + knot;
-            final += 0.25f * (corrected[i][0] * (1.0f - part) + corrected[i][1] * part);
-        }
-        bit = code_chance(e, decoding, bit, final);
-        const float truth = truth_of[bit], step2 = (truth - mixed) * e->second_pace;
-        UNROLL for (int i = 0; i < SETS; i++) {
-            float *weight = s->set[i] + group * inputs;
-            const float step = (truth - chance[i]) * e->pace;
-            for (int j = 0; j < inputs / 8; j++) *(EightAt *)(weight + 8 * j) += step * input[j];
-            second[i] += step2 * logit[i];
-        }
-        UNROLL for (int i = 0; i < 2; i++) {
-            corrected[i][0] += (truth - corrected[i][0]) * (CORRECTING * (1.0f - part));
-            corrected[i][1] += (truth - corrected[i][1]) * (CORRECTING * part);
-        }
+    float logit[SETS], chance[SETS], total = 0.0f;
+    float *second = s->second + node * SETS;
+    UNROLL for (int i = 0; i < SETS; i++) {
+        const float *weight = s->set[i] + group * inputs;
+        Eight sum = input[0] * *(const EightAt *)weight;
+        for (int j = 1; j < inputs / 8; j++) sum += input[j] * *(const EightAt *)(weight + 8 * j);
+        logit[i] = limited(sum_of(sum));
+        chance[i] = squash(e, logit[i]);
+        total += logit[i] * second[i];
+    }
+    total = limited(total);
+    const float mixed = squash(e, total), place = total + 12.0f;
+    const int knot = (int)place;
+    const float part = place - (float)knot;
+    float *corrected[2], final = 0.5f * mixed;
+    UNROLL for (int i = 0; i < 2; i++) {
+        corrected[i] = s->correction[i] + node * KNOTS + knot;
+        final += 0.25f * (corrected[i][0] * (1.0f - part) + corrected[i][1] * part);
+    }
+    bit = code_chance(e, decoding, bit, final);
+    const float truth = truth_of[bit], step2 = (truth - mixed) * e->second_pace;
+    UNROLL for (int i = 0; i < SETS; i++) {
+        float *weight = s->set[i] + group * inputs;
+        const float step = (truth - chance[i]) * e->pace;
+        for (int j = 0; j < inputs / 8; j++) *(EightAt *)(weight + 8 * j) += step * input[j];
+        second[i] += step2 * logit[i];
+    }
+    UNROLL for (int i = 0; i < 2; i++) {
+        corrected[i][0] += (truth - corrected[i][0]) * (CORRECTING * (1.0f - part));
+        corrected[i][1] += (truth - corrected[i][1]) * (CORRECTING * part);
     }
     UNROLL for (int i = 0; i < inputs - 1; i++) count_bit(e, s->line[i] + node, bit);
+    return bit;
+}
+
+/* The exponent of floats of 0.5 and more, with a parabola between powers of two: near the logarithm to the base 2. */
+INLINE Eight rough_log2(Eight x) {
+    const Whole bits = (Whole)x, exponent = (bits >> 23) - 127;
+    const Eight part = (Eight)((bits & 0x7FFFFF) | 0x3F800000);
+    return __builtin_convertvector(exponent, Eight) + part * (2.0f - part * (1.0f / 3.0f));
+}
+
+/* The same for the fast model: eight lanes at once, one set of weights, and no more. */
+INLINE int mix_fast(Engine *e, int decoding, const Symbol *s, int node, int group, int bit) {
+    Whole counter = {0};
+    UNROLL for (int i = 0; i < FAST - 1; i++) counter[i] = (int32_t)s->line[i][node];
+    counter ^= (int32_t)FRESH;
+    const Whole events = counter & ((1 << COUNT_BITS) - 1);
+    const Whole chances = (Whole)((Bits)counter >> COUNT_BITS);
+    const Eight number = __builtin_convertvector(events, Eight), rate = 1.0f / (number + 1.6f);
+    const Eight ones = __builtin_convertvector(chances, Eight);
+    Eight input = (rough_log2(ones + 0.5f) - rough_log2(ONES + 0.5f - ones)) * (number * rate * 0.6931472f);
+    input[FAST - 1] = 0.3f;
+    float *weight = s->set[1] + group * FAST;
+    const float chance = squash(e, sum_of(input * *(const EightAt *)weight));
+    const uint64_t part = (uint64_t)(int64_t)(chance * (float)(1 << BIT_PRECISION));
+    bit = code_part(e, decoding, bit, part);
+    const float truth = (float)bit;
+    *(EightAt *)weight += (truth - chance) * e->pace * input;
+    const Eight moved = ones + (truth * ONES - ones) * rate;
+    const Whole after = events - (events < (int32_t)e->limit);
+    counter = (Whole)((Bits)__builtin_convertvector(moved, Whole) << COUNT_BITS | (Bits)after) ^ (int32_t)FRESH;
+    UNROLL for (int i = 0; i < FAST - 1; i++) s->line[i][node] = (uint32_t)counter[i];
     return bit;
 }
 
@@ -125,7 +164,8 @@ INLINE int mix_bit(Engine *e, int decoding, int inputs, const Symbol *s, int nod
 #define VARIANT(inputs, decoding)                                                                                    \
     static __attribute__((noinline)) int code_bit_##inputs##_##decoding(Engine *e, const Symbol *s, int node,         \
                                                                         int group, int bit) {                         \
-        return mix_bit(e, decoding, inputs, s, node, group, bit);                                                     \
+        return inputs == FAST ? mix_fast(e, decoding, s, node, group, bit)                                            \
+                              : mix_bit(e, decoding, inputs, s, node, group, bit);                                                     \
     }
 VARIANT(8, 0)
 VARIANT(8, 1)

@@ -5,18 +5,30 @@
 
 #include "mixing.h"
 
+/* Numbers of coefficients that are not zero: interior ones, and those of the first row and column. */
+typedef struct {
+    int inner, edges[2];
+} Filled;
+
+INLINE Filled count_filled(const int16_t *block) {
+    int all = 0, across = 0, down = 0;
+    for (int i = 0; i < 64; i++) all += block[i] != 0;
+    for (int i = 1; i < 8; i++) across += block[i] != 0, down += block[i * 8] != 0;
+    return (Filled){all - across - down - (block[0] != 0), {across, down}};
+}
+
 /* Blocks beside, above, above to the left and to the right, two to the left and two above; and this one. */
 typedef struct {
     const Seen *left, *above, *corner, *ahead, *left2, *above2;
     Seen *own;
     const int16_t *luma, *chroma; /* blocks of earlier components at this place, or NULL */
     int fine_across, fine_down;   /* whether luma has twice as many blocks or more */
+    Filled filled[2];             /* of luma and chroma; zeros where they are absent */
 } Place;
 
 INLINE Eight load8(const float *p) { return *(const EightAt *)p; }
 
 INLINE Eight size8(Eight x) {
-    typedef uint32_t Bits __attribute__((vector_size(32)));
     return (Eight)((Bits)x & 0x7FFFFFFFu);
 }
 
