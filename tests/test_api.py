@@ -331,14 +331,11 @@ def test_arguments_out_of_range_are_usage_errors(options: dict[str, Any]) -> Non
 @pytest.mark.parametrize(
     "samples",
     [
-        np.zeros((2, 2), "f4"),
-        np.zeros((2, 2), "i2"),
-        np.zeros((2, 2), bool),
-        np.zeros((2, 2, 5), "u1"),
+        np.zeros((2, 2), complex),
+        np.zeros((2, 2), "datetime64[s]"),
         np.zeros(4, "u1"),
         np.zeros((0, 4), "u1"),
         np.zeros((2, 3, 0), "u1"),
-        np.zeros((1, 2, 2, 3), "u1"),
     ],
 )
 def test_other_arrays_are_refused(samples: npt.NDArray[Any]) -> None:

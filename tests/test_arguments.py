@@ -33,7 +33,7 @@ NO_SOURCES = [
     b"x",
 ]
 NO_SOURCES += [io.StringIO("x"), io.BytesIO(), Path("no such file"), np.zeros(3), np.zeros((2, 2), "U1"), np.float64(3)]
-NO_SOURCES += [np.zeros((0, 3), np.uint8), np.zeros((2, 2, 5), np.uint8), iter([]), range(3), Exception("x")]
+NO_SOURCES += [np.zeros((0, 3), np.uint8), np.zeros((2, 2, 5), complex), iter([]), range(3), Exception("x")]
 NO_NUMBERS = [None, "5", 1.5, True, [], {}, object(), int, np.zeros(3), np.float64(5), b"5", -1, np.int8(-1)]
 NO_FUNCTIONS = [0, 1.5, True, "print", [], {}, object(), np.zeros(3)]
 ODD: dict[str, list[Any]] = {

@@ -73,8 +73,9 @@ USUAL_RATIO = 0.88
 USUAL_GAIN, GAIN_PIXELS, GAIN_COLUMNS, GAIN_ROWS = 0.93, 2**14, 2**9, 32
 # The best PNG of 16-bit samples, over the fast one.
 PNG_RATIO, PNG_TRIAL_PIXELS = 0.75, 2**17
-# No model of photographs, and no WebP, gets below this fraction of the fast WebP's size where a picture's history does.
-FAR_SMALLER = 0.45
+# No model of photographs, and no WebP, gets below this fraction of the fast WebP's size where a picture's history does,
+# unless the picture is so small that heads count.
+FAR_SMALLER, SMALL_PIXELS = 0.45, 2**14
 # Below so many bits a sample, 16-bit samples are smoother than a camera's are.
 SMOOTH_DEEP_BPSP = 2.0
 # What is of photographic kind: colours are named again by their entropy at this multiple of the model's bits a pixel,
@@ -121,8 +122,10 @@ def choose(
     bpsp = 8 * estimate / pixels.size
     if history_coder is not None and picture.mode in ("L", "RGB"):
         history = history_coder(pixels)
-        if history is not None and search.attempt(history) < FAR_SMALLER * estimate:
-            return search.best()
+        if history is not None:
+            size = search.attempt(history)
+            if size < FAR_SMALLER * estimate and height * width > SMALL_PIXELS:
+                return search.best()
     few, photograph = True, None
     if picture.mode not in ("1", "P"):
         colours = count_colours(pixels)

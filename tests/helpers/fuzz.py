@@ -74,7 +74,7 @@ def packed_files() -> list[bytes]:
         ]
         made += [densezip.compress(fade, effort=1) for fade in fades]
         made.append(densezip.compress(np.repeat(array(3, "u1", 9, 11), 3, axis=1), effort=1))
-        waves = 120 + 60 * np.sin(np.add.outer(np.arange(44), 2 * np.arange(57))[..., None] / (7, 11, 17))
+        waves = 120 + 60 * np.sin(np.add.outer(np.arange(88), 2 * np.arange(114))[..., None] / (7, 11, 17))
         for mode in ("L", "RGB"):
             file = file_of(Image.fromarray(waves.astype(np.uint8)).convert(mode), "JPEG", quality=80)
             made.append(densezip.compress(Image.open(BytesIO(file)).copy(), effort=1))
