@@ -75,7 +75,7 @@ USUAL_GAIN, GAIN_PIXELS, GAIN_COLUMNS, GAIN_ROWS = 0.93, 2**14, 2**9, 32
 PNG_RATIO, PNG_TRIAL_PIXELS = 0.75, 2**17
 # No model of photographs, and no WebP, gets below this fraction of the fast WebP's size where a picture's history does,
 # unless the picture is so small that heads count.
-FAR_SMALLER, SMALL_PIXELS = 0.45, 2**14
+FAR_SMALLER, SMALL_PIXELS = 0.45, 2**16
 # Below so many bits a sample, 16-bit samples are smoother than a camera's are.
 SMOOTH_DEEP_BPSP = 2.0
 # What is of photographic kind: colours are named again by their entropy at this multiple of the model's bits a pixel,
