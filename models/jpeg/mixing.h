@@ -12,7 +12,7 @@
 #define ONES (float)((1 << 22) - 1) /* the chance of a counter that is sure of a 1 */
 
 typedef int32_t Whole __attribute__((vector_size(32)));
-typedef uint32_t Bits __attribute__((vector_size(32)));
+typedef uint32_t Unsigned __attribute__((vector_size(32)));
 
 /* Where the decisions of one symbol find their counters and weights. */
 typedef struct {
@@ -142,7 +142,7 @@ INLINE int mix_fast(Engine *e, int decoding, const Symbol *s, int node, int grou
     UNROLL for (int i = 0; i < FAST - 1; i++) counter[i] = (int32_t)s->line[i][node];
     counter ^= (int32_t)FRESH;
     const Whole events = counter & ((1 << COUNT_BITS) - 1);
-    const Whole chances = (Whole)((Bits)counter >> COUNT_BITS);
+    const Whole chances = (Whole)((Unsigned)counter >> COUNT_BITS);
     const Eight number = __builtin_convertvector(events, Eight), rate = 1.0f / (number + 1.6f);
     const Eight ones = __builtin_convertvector(chances, Eight);
     Eight input = (rough_log2(ones + 0.5f) - rough_log2(ONES + 0.5f - ones)) * (number * rate * 0.6931472f);
@@ -155,7 +155,7 @@ INLINE int mix_fast(Engine *e, int decoding, const Symbol *s, int node, int grou
     *(EightAt *)weight += (truth - chance) * e->pace * input;
     const Eight moved = ones + (truth * ONES - ones) * rate;
     const Whole after = events - (events < (int32_t)e->limit);
-    counter = (Whole)((Bits)__builtin_convertvector(moved, Whole) << COUNT_BITS | (Bits)after) ^ (int32_t)FRESH;
+    counter = (Whole)((Unsigned)__builtin_convertvector(moved, Whole) << COUNT_BITS | (Unsigned)after) ^ (int32_t)FRESH;
     UNROLL for (int i = 0; i < FAST - 1; i++) s->line[i][node] = (uint32_t)counter[i];
     return bit;
 }
