@@ -29,7 +29,7 @@ typedef struct {
 INLINE Eight load8(const float *p) { return *(const EightAt *)p; }
 
 INLINE Eight size8(Eight x) {
-    return (Eight)((Bits)x & 0x7FFFFFFFu);
+    return (Eight)((Unsigned)x & 0x7FFFFFFFu);
 }
 
 INLINE float size_of(float x) { return x < 0.0f ? -x : x; }
