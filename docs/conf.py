@@ -5,7 +5,6 @@ from __future__ import annotations
 import os.path
 import posixpath
 import re
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,8 +32,6 @@ autodoc_class_signature = "separated"
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 PAGES = {
     "README.md": "index.md",
