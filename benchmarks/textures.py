@@ -3,9 +3,10 @@
     python benchmarks/textures.py FOLDER --json textures.json --plot textures.png
 
 FOLDER has pictures of one texture each, of 512 x 512 pixels or so: `skimage/data` has brick, grass and gravel, for
-example. The left part of a picture is for training, in crops; in the middle of the right part,
+example. The left part of a picture is for training, in crops and their mirror images; in the middle of the right part,
 which no model has seen, a hole of 71 x 71 pixels is filled: drawn in the model's order first, then by Metropolis within
-Gibbs. What lies above and below that chooses the weights: so little is overfitted soon.
+Gibbs. What lies above and below that chooses the weights: so little is overfitted soon. The RIDE goes on from the MCGSM,
+with small steps: at those of the MCGSM its state learns the picture by heart before it learns the texture.
 
 Source: Theis and Bethge, *Generative image modeling using spatial LSTMs* (2015), and its poster, on Brodatz textures.
 """
@@ -38,12 +39,13 @@ APART = 4
 
 
 def crops(picture: np.ndarray[Any, Any], side: int, count: int, seed: int) -> Tensor:
-    """Squares of a picture at random places, [count, 1, side, side]."""
+    """Squares of a picture at random places and their mirror images, [2 count, 1, side, side]."""
     random = np.random.default_rng(seed)
     height, width = picture.shape
     rows, columns = random.integers(0, height - side + 1, count), random.integers(0, width - side + 1, count)
     found = [picture[y : y + side, x : x + side] for y, x in zip(rows, columns, strict=True)]
-    return torch.from_numpy(np.stack(found)[:, None]).long()
+    squares = torch.from_numpy(np.stack(found)[:, None]).long()
+    return torch.cat([squares, squares.flip(-1)])
 
 
 def measure(path: Path, args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
@@ -71,8 +73,8 @@ def measure(path: Path, args: argparse.Namespace) -> tuple[dict[str, Any], dict[
     for name, model in models:
         if name == "ride":
             ride.start_from(mcgsm)
-        rate = args.rate if name == "mcgsm" else args.rate / 4
-        trained = train(model, images, validation, args.steps, args.batch, rate, seed=3)
+        steps, rate = (args.steps, args.rate) if name == "mcgsm" else (args.ride_steps, args.ride_rate)
+        trained = train(model, images, validation, steps, args.batch, rate, seed=3)
         model.eval()
         row[name] = {"bpd": bits(model, window.long()), "kept_at": trained["kept_at"], "train_s": trained["seconds"]}
         began = time.process_time()
@@ -116,14 +118,16 @@ def draw(found: list[dict[str, np.ndarray[Any, Any]]], path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="pictures of a texture each")
-    parser.add_argument("--side", type=int, default=96, help="of the crops to train on")
+    parser.add_argument("--side", type=int, default=64, help="of the crops to train on")
     parser.add_argument("--crops", type=int, default=1000)
     parser.add_argument("--hole", type=int, default=71, help="side of the hole")
     parser.add_argument("--radius", type=int, default=5, help="of the neighbourhoods")
     parser.add_argument("--hidden", type=int, default=32, help="units of the spatial LSTM")
-    parser.add_argument("--steps", type=int, default=400, help="of training of each model")
-    parser.add_argument("--batch", type=int, default=2)
-    parser.add_argument("--rate", type=float, default=1e-2)
+    parser.add_argument("--steps", type=int, default=400, help="of training of the MCGSM")
+    parser.add_argument("--ride-steps", type=int, default=1200, help="of the RIDE after it")
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--rate", type=float, default=1e-2, help="of learning of the MCGSM")
+    parser.add_argument("--ride-rate", type=float, default=1.5e-3, help="of the RIDE after it")
     parser.add_argument("--sweeps", type=int, default=5, help="of Metropolis within Gibbs")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path)
