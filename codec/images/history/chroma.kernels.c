@@ -150,8 +150,8 @@ static inline void add(Chroma *c, int64_t row, int64_t column, int step) {
 static inline int both(Chroma *c, int64_t row, int64_t column, const View *view) {
     const Window(*own)[3] = weights_of(c, row, column);
     const int value = c->coarse[row * c->columns + column];
-    for (int64_t dy = c->tall ? -1 : 0; dy <= (c->tall ? 1 : 0); dy++)
-        for (int64_t dx = c->broad ? -1 : 0; dx <= (c->broad ? 1 : 0); dx++) {
+    for (int64_t dy = -1; dy <= 1; dy++)
+        for (int64_t dx = -1; dx <= 1; dx++) {
             const int64_t y = row + dy, x = column + dx;
             if ((!dy && !dx) || y < 0 || y >= c->rows || x < 0 || x >= c->columns) continue;
             const Window(*others)[3] = weights_of(c, y, x);
