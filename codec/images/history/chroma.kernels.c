@@ -6,7 +6,6 @@
 typedef int16_t Four __attribute__((vector_size(8)));
 typedef int16_t Eight __attribute__((vector_size(16)));
 typedef int16_t Window __attribute__((vector_size(32)));
-typedef int32_t Wide __attribute__((vector_size(64)));
 
 enum { SPAN = 4 /* sides of the window of fine samples on which a coarse one has an influence */ };
 
@@ -79,9 +78,10 @@ static inline void put_window(int16_t *plane, int64_t stride, Window x) {
 }
 
 static inline int cost_of(Window error) {
-    const Wide wide = __builtin_convertvector(error, Wide), square = wide * wide;
+    int16_t flat[SPAN * SPAN];
+    __builtin_memcpy(flat, &error, sizeof flat);
     int sum = 0;
-    for (int i = 0; i < SPAN * SPAN; i++) sum += square[i];
+    for (int i = 0; i < SPAN * SPAN; i++) sum += flat[i] * flat[i];
     return sum;
 }
 
@@ -150,8 +150,8 @@ static inline void add(Chroma *c, int64_t row, int64_t column, int step) {
 static inline int both(Chroma *c, int64_t row, int64_t column, const View *view) {
     const Window(*own)[3] = weights_of(c, row, column);
     const int value = c->coarse[row * c->columns + column];
-    for (int64_t dy = -1; dy <= 1; dy++)
-        for (int64_t dx = -1; dx <= 1; dx++) {
+    for (int64_t dy = c->tall ? -1 : 0; dy <= (c->tall ? 1 : 0); dy++)
+        for (int64_t dx = c->broad ? -1 : 0; dx <= (c->broad ? 1 : 0); dx++) {
             const int64_t y = row + dy, x = column + dx;
             if ((!dy && !dx) || y < 0 || y >= c->rows || x < 0 || x >= c->columns) continue;
             const Window(*others)[3] = weights_of(c, y, x);
@@ -162,8 +162,8 @@ static inline int both(Chroma *c, int64_t row, int64_t column, const View *view)
                 if (value + one < 0 || value + one > 255 || other + two < 0 || other + two > 255) continue;
                 const Window here_change = own[1][1] * (int16_t)one + others[1 - dy][1 - dx] * (int16_t)two;
                 const Window there_change = own[1 + dy][1 + dx] * (int16_t)one + others[1][1] * (int16_t)two;
-                if (cost_of(error_after(view, here_change)) + cost_of(error_after(&there, there_change)) >= before)
-                    continue;
+                const int left = before - cost_of(error_after(view, here_change));
+                if (left <= 0 || cost_of(error_after(&there, there_change)) >= left) continue;
                 add(c, row, column, one);
                 add(c, y, x, two);
                 return 1;
@@ -172,20 +172,26 @@ static inline int both(Chroma *c, int64_t row, int64_t column, const View *view)
     return 0;
 }
 
-/* Move a coarse sample, if that helps, or with one beside it if `pairs`. */
-static inline int move(Chroma *c, int64_t row, int64_t column, int64_t pairs) {
+/* Move a coarse sample, if that helps, or with one beside it if `pairs`; else, if `ties`, where it does no harm: from
+   there others may be better. Returns whether it helped. */
+static inline int move(Chroma *c, int64_t row, int64_t column, int64_t pairs, int64_t ties) {
     const View view = view_of(c, place_of(c, row, column));
     const Window own = weights_of(c, row, column)[1][1];
     const int value = c->coarse[row * c->columns + column];
-    int least = cost_of(view.error), best = 0;
+    int least = cost_of(view.error), best = 0, even = 0;
     if (!least) return 0;
     for (int step = -2; step <= 2; step++) {
         if (!step || value + step < 0 || value + step > 255) continue;
         const int cost = cost_of(error_after(&view, own * (int16_t)step));
-        if (cost < least) least = cost, best = step;
+        if (cost < least)
+            least = cost, best = step;
+        else if (cost == least && !best)
+            even = step;
     }
     if (best) add(c, row, column, best);
-    return best || (pairs && both(c, row, column, &view));
+    if (best || (pairs && both(c, row, column, &view))) return 1;
+    if (ties && even) add(c, row, column, even);
+    return 0;
 }
 
 /* 16 times the fine samples of `coarse`, and what is added before they are rounded down, as in dz_history_upsample. */
@@ -210,11 +216,12 @@ static inline void make(const Chroma *c, int64_t wide, int64_t high) {
 /* Move coarse samples one by one, or two at once, while that makes the fine ones better.
 
    Args: coarse [rows, columns], which is changed; whether it has half the columns, half the rows; the fine samples that
-   it is to give, and which of them are known (1), [high, wide]; rounds at most, and whether two at once are moved;
-   space: three planes [high + 3, wide + 3] of 0, and one of bytes [rows, columns]. */
+   it is to give, and which of them are known (1), [high, wide]; rounds at most; whether two at once are moved, and
+   whether one is that makes no difference; space: three planes [high + 3, wide + 3] of 0, and one of bytes [rows, columns]. */
 DZ_EXPORT void DZ_KERNEL(dz_history_descend)(uint8_t *coarse, int64_t columns, int64_t rows, int64_t broad, int64_t tall,
                                              const uint8_t *fine, const uint8_t *known, int64_t wide, int64_t high,
-                                             int64_t rounds, int64_t pairs, int16_t *space, uint8_t *fresh) {
+                                             int64_t rounds, int64_t pairs, int64_t ties, int16_t *space,
+                                             uint8_t *fresh) {
     Chroma c = {.coarse = coarse, .fresh = fresh, .columns = columns, .rows = rows, .broad = broad, .tall = tall};
     const int64_t plane = (high + 3) * (wide + 3);
     c.made = space, c.error = space + plane, c.mask = space + 2 * plane, c.stride = wide + 3;
@@ -241,7 +248,7 @@ DZ_EXPORT void DZ_KERNEL(dz_history_descend)(uint8_t *coarse, int64_t columns, i
                 }
                 if (!any || !fresh[row * columns + column]) continue;
                 fresh[row * columns + column] = 0;
-                moves += move(&c, row, column, pairs);
+                moves += move(&c, row, column, pairs, ties);
             }
     }
 }

@@ -1,6 +1,6 @@
 /* Searches of the encoder among colours: for luma and chroma that give pixels. Python has checked every size. */
 
-#include "colours.h"
+#include "decode.h"
 
 enum { UNKNOWN = 0, KNOWN = 1, NOWHERE = 2, LANES = 16, TRIES = 5 };
 

@@ -21,7 +21,9 @@ def _functions() -> dict[str, Any]:
     return {
         "luma": kernel("dz_history_luma", None, *(pointer,) * 3, number, pointer, pointer),
         "lattice": kernel("dz_history_lattice", None, pointer, number, *(pointer,) * 4),
-        "lacks": kernel("dz_history_lacks", None, *(pointer,) * 3, number, *(pointer,) * 2, *(number,) * 5, *(pointer,) * 3),
+        "lacks": kernel(
+            "dz_history_lacks", None, *(pointer,) * 3, number, *(pointer,) * 2, *(number,) * 5, *(pointer,) * 3
+        ),
     }
 
 
@@ -30,7 +32,9 @@ def luma_range(rgb: Bytes, blue: Bytes, red: Bytes) -> tuple[Bytes, Bytes]:
     low, high = np.empty(blue.shape, np.uint8), np.empty(blue.shape, np.uint8)
     if not (rgb.shape == (*blue.shape, 3) and blue.shape == red.shape):
         raise ValueError(f"planes of {rgb.shape}, {blue.shape}, {red.shape}")
-    _functions()["luma"](address_of(rgb), address_of(blue), address_of(red), blue.size, low.ctypes.data, high.ctypes.data)
+    _functions()["luma"](
+        address_of(rgb), address_of(blue), address_of(red), blue.size, low.ctypes.data, high.ctypes.data
+    )
     return low, high
 
 
@@ -48,7 +52,7 @@ def on_lattice(rgb: Bytes) -> tuple[Bytes, Bytes, Bytes, Bytes]:
 def lacks(
     pixels: Bytes, known: Bytes, luma: Bytes, chroma: tuple[Bytes, Bytes], canvas: Canvas, shape: tuple[int, int]
 ) -> NDArray[np.float32]:
-    """By how much samples of both chromas have to be moved for pixels to be what they are that reach an end of a channel.
+    """By how much samples of both chromas have to be moved so that pixels that reach an end of a channel are right.
 
     Args:
         pixels: [h, w, 3].

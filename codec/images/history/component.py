@@ -95,7 +95,7 @@ class Component:
 
 def find_common_steps(alike: Sequence[Component], *, chroma: bool) -> bool:
     """Find the steps of components that share them, by the blocks that are known; False where these are too few."""
-    steps = find_steps([(part.planes, part.guess) for part in alike], chroma=chroma)
+    steps = find_steps([part.planes for part in alike], chroma=chroma)
     for part in alike:
         part.steps = part.steps if steps is None else steps
     return steps is not None

@@ -1,7 +1,7 @@
 /* The exact decoder: coefficients to samples, coarse chroma to fine, and colours, as libjpeg-turbo computes them by
    default. FORMAT.md says what it does; Python has checked every size. */
 
-#include "colours.h"
+#include "decode.h"
 
 typedef int32_t Eight __attribute__((vector_size(32)));
 typedef uint32_t Bits __attribute__((vector_size(32)));

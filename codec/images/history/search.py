@@ -1,4 +1,4 @@
-"""Searches of the encoder, in fit.kernels.c and chroma.kernels.c: whatever they find is checked by the exact decoder."""
+"""Searches of the encoder, in fit.kernels.c and chroma.kernels.c: the exact decoder checks whatever they find."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _functions() -> dict[str, Any]:
         "down": kernel("dz_history_solve_down", None, pointer, number, number, *(pointer,) * 4),
         "along": kernel("dz_history_solve_along", None, pointer, number, number, *(pointer,) * 4),
         "descend": kernel(
-            "dz_history_descend", None, pointer, *(number,) * 4, pointer, pointer, *(number,) * 4, pointer, pointer
+            "dz_history_descend", None, pointer, *(number,) * 4, pointer, pointer, *(number,) * 5, pointer, pointer
         ),
     }
 
@@ -93,7 +93,7 @@ def round_off(planes: Planes, guess: Bytes, steps: NDArray[np.int32]) -> None:
 
 
 def shift(planes: Planes, change: Floats, steps: NDArray[np.int32]) -> None:
-    """Move samples by a change [8 * rows, 8 * columns] from what the coefficients give, where they are open, and round."""
+    """Move samples by a change [8 * rows, 8 * columns] from what the coefficients give, within bounds, and round."""
     if change.dtype != np.float32 or change.shape != planes.shape or not change.flags.c_contiguous:
         raise ValueError(f"a change {change.dtype} {change.shape} of {planes.shape}")
     steps = _steps(steps)
@@ -146,11 +146,18 @@ def coarsen(fine: Bytes, known: Bytes, canvas: Canvas, rounds: int = ROUNDS, *, 
     if canvas.down == 2:
         solved = _solved(solved, "down")
     coarse = np.clip(np.rint(solved), 0, 255).astype(np.uint8)
-    return descend(coarse, fine, known, canvas, rounds, pairs=pairs)
+    return descend(coarse, fine, known, canvas, rounds, pairs=pairs, ties=True)
 
 
 def descend(
-    coarse: Bytes, fine: Bytes, known: Bytes, canvas: Canvas, rounds: int = ROUNDS, *, pairs: bool = True
+    coarse: Bytes,
+    fine: Bytes,
+    known: Bytes,
+    canvas: Canvas,
+    rounds: int = ROUNDS,
+    *,
+    pairs: bool = True,
+    ties: bool = False,
 ) -> Bytes:
     """Move coarse chroma samples while that brings the fine ones nearer, where these are known.
 
@@ -161,6 +168,7 @@ def descend(
         canvas: says how coarse.
         rounds: of the descent, at most.
         pairs: move two at once where one does not help.
+        ties: move one where that makes no difference, if nothing helps: from there others may get nearer.
     """
     rows, columns = canvas.coarse()
     if coarse.shape != (rows, columns) or fine.shape != known.shape or fine.shape != (canvas.height, canvas.width):
@@ -184,6 +192,7 @@ def descend(
         canvas.height,
         rounds,
         int(pairs),
+        int(ties),
         space.ctypes.data,
         fresh.ctypes.data,
     )

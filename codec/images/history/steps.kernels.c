@@ -9,14 +9,13 @@ static inline int any_of(Mask x) { return (x[0] | x[1] | x[2] | x[3] | x[4] | x[
 /* Collect magnitudes above `faint` of the coefficients of blocks all of whose samples are known, up to `most` of each
    frequency and `alike` that round to the same integer.
 
-   Args: bounds and samples [8 * rows, 8 * columns]; whether only those blocks count that have such a coefficient beside
+   Args: bounds of samples [8 * rows, 8 * columns]; whether only those blocks count that have such a coefficient beside
    the first row and column; found magnitudes [64, most], how many there are [64], and how many round to each integer
    [64, SIZES], which are added to; blocks that are known, and those of them that have such a coefficient [2], likewise.
    Blocks are looked at in an order in which the first are from everywhere. */
-DZ_EXPORT void DZ_KERNEL(dz_history_sizes)(const uint8_t *low, const uint8_t *high, const uint8_t *guess, int64_t rows,
-                                           int64_t columns, int64_t stride, float faint, int64_t inner, int64_t most,
-                                           int64_t alike, float *found, int64_t *count, uint8_t *seen,
-                                           int64_t *blocks) {
+DZ_EXPORT void DZ_KERNEL(dz_history_sizes)(const uint8_t *low, const uint8_t *high, int64_t rows, int64_t columns,
+                                           int64_t stride, float faint, int64_t inner, int64_t most, int64_t alike,
+                                           float *found, int64_t *count, uint8_t *seen, int64_t *blocks) {
     const int64_t total = rows * columns, wide = SIDE * columns;
     int64_t b = 0;
     for (int64_t number = 0; number < total; number++, b = (b + stride) % total) {
@@ -26,7 +25,7 @@ DZ_EXPORT void DZ_KERNEL(dz_history_sizes)(const uint8_t *low, const uint8_t *hi
         for (int i = 0; i < 8; i++) {
             const Eight least = bytes_at(low + at + i * wide), above = bytes_at(high + at + i * wide);
             open |= (least != above) | (least == 0.0f) | (above == 255.0f);
-            x[i] = bytes_at(guess + at + i * wide) - 128.0f;
+            x[i] = least - 128.0f;
         }
         if (any_of(open)) continue;
         to_frequencies(x);

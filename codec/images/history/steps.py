@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from ...native import kernel
 from ..jpeg.habits import CHROMA_STEPS, LUMA_STEPS, standard_steps
-from .decoder import Bytes
 from .search import Planes
 
 __all__ = ["ZIGZAG", "find_steps"]
@@ -72,13 +71,12 @@ class Sizes:
         self.seen = np.zeros((64, SIZES), np.uint8)
         self.blocks = np.zeros(2, np.int64)
 
-    def add(self, planes: Planes, guess: Bytes) -> None:
-        """Look at the blocks whose samples are all known, and which are those of a guess of the same shape."""
-        if guess.dtype != np.uint8 or guess.shape != planes.shape or not guess.flags.c_contiguous:
-            raise ValueError(f"a guess {guess.dtype} {guess.shape} within {planes.shape}")
+    def add(self, planes: Planes) -> None:
+        """Look at the blocks whose samples are all known."""
         total = planes.rows * planes.columns
         _functions()["sizes"](
-            *(plane.ctypes.data for plane in (planes.least, planes.most, guess)),
+            planes.least.ctypes.data,
+            planes.most.ctypes.data,
             planes.rows,
             planes.columns,
             _stride(total),
@@ -116,7 +114,7 @@ def _functions() -> dict[str, Any]:
         "sizes": kernel(
             "dz_history_sizes",
             None,
-            *(*(pointer,) * 3, *(number,) * 3, real, *(number,) * 3, *(pointer,) * 4),
+            *(pointer, pointer, *(number,) * 3, real, *(number,) * 3, *(pointer,) * 4),
         ),
         "scores": kernel("dz_history_scores", None, pointer, number, real, real, number, pointer, pointer),
     }
@@ -130,18 +128,18 @@ def _stride(blocks: int) -> int:
     return stride
 
 
-def find_steps(parts: Sequence[tuple[Planes, Bytes]], *, chroma: bool) -> NDArray[np.int32] | None:
+def find_steps(parts: Sequence[Planes], *, chroma: bool) -> NDArray[np.int32] | None:
     """The steps of quantization of components that share them, in rows [64]; None where too few blocks are known.
 
     Args:
-        parts: bounds of samples of each, and a guess at them.
+        parts: bounds of samples of each.
         chroma: which standard table is likely.
     """
     # In a block without detail all rows are rounded alike, and noise piles up in the first row and column.
     for inner in (True, False):
         sizes = Sizes(inner=inner)
-        for planes, guess in parts:
-            sizes.add(planes, guess)
+        for planes in parts:
+            sizes.add(planes)
         known, detailed = sizes.blocks
         if known < FEWEST_BLOCKS:
             return None

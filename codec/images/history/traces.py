@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ...native import kernel
-from .decoder import BLOCK, Bytes
 from .colours import on_lattice
+from .decoder import BLOCK, Bytes
 
 __all__ = ["grid_of", "may_be_decoded"]
 

@@ -214,5 +214,6 @@ def _refined(part: Component, fine: Bytes, sure: Bytes, canvas: Canvas, rounds: 
     """The samples of coarse chroma, corrected so that they give the fine ones that are sure."""
     samples = part.corrected()
     rows, columns = canvas.coarse()
-    samples[:rows, :columns] = descend(samples[:rows, :columns], fine, sure, canvas, rounds)
+    pairs = rounds == ROUNDS_AT_END
+    samples[:rows, :columns] = descend(samples[:rows, :columns], fine, sure, canvas, rounds, pairs=pairs)
     return samples

@@ -101,14 +101,14 @@ def test_steps_are_found_from_rounded_samples(quality: int, chroma: bool) -> Non
     steps = in_rows(standard_steps(quality, chroma=chroma))
     plane = np.rint(rng.laplace(0, 12, (20, 20, 64)) * 8 / (1 + np.arange(64)) / steps).astype(np.int16)
     samples, _ = samples_of(plane, steps)
-    found = find_steps([(Planes(samples, samples), samples)], chroma=chroma)
+    found = find_steps([Planes(samples, samples)], chroma=chroma)
     assert found is not None
     assert np.array_equal(found, steps)
 
 
 def test_of_too_few_blocks_no_steps_are_found() -> None:
     samples = np.full((24, 40), 9, np.uint8)
-    assert find_steps([(Planes(samples, samples), samples)], chroma=False) is None
+    assert find_steps([Planes(samples, samples)], chroma=False) is None
 
 
 def drawn(steps: Any, seed: int) -> tuple[Any, Any]:

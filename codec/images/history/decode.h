@@ -1,7 +1,7 @@
-/* What chroma adds to luma, as libjpeg-turbo computes it. */
+/* What chroma adds to luma, as libjpeg-turbo computes it: for the decoder and for searches of the encoder. */
 
-#ifndef DZ_HISTORY_COLOURS_H
-#define DZ_HISTORY_COLOURS_H
+#ifndef DZ_HISTORY_DECODE_H
+#define DZ_HISTORY_DECODE_H
 
 #include "../../native.h"
 
