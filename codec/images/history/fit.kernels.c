@@ -8,7 +8,9 @@
 enum {
     LARGEST = 1023,
     LATER = 6,  /* moves until a coefficient may be moved again */
-    CHOSEN = 6, /* moves looked at closely, of those that look best */
+    /* Moves looked at closely, of those that look best: all where steps are as coarse as these, in sum. */
+    CHOSEN = 8,
+    COARSE = 1024,
 };
 #define OPEN 1e4f
 #define CENTRE 128.0f
@@ -180,6 +182,9 @@ static inline int take_best(Mask *key) {
 DZ_EXPORT void DZ_KERNEL(dz_history_mend)(const uint8_t *low, const uint8_t *high, int64_t rows, int64_t columns,
                                           const int32_t *step, int16_t *plane, float *out, int64_t tries) {
     const Plane p = plane_of(low, high, rows, columns, step);
+    int32_t sum_of_steps = 0;
+    for (int k = 0; k < AREA; k++) sum_of_steps += step[k];
+    const int looks = sum_of_steps < COARSE ? CHOSEN : AREA;
     Eight wave[AREA][8]; /* what one more of each coefficient adds to the samples */
     for (int k = 0; k < AREA; k++) {
         for (int i = 0; i < 8; i++) wave[k][i] = all(0.0f);
@@ -207,7 +212,7 @@ DZ_EXPORT void DZ_KERNEL(dz_history_mend)(const uint8_t *low, const uint8_t *hig
             promises(&p, slope, free_again, move, key);
             int chosen = -1, direction = 0;
             float smallest = 1e30f;
-            for (int count = 0; count < CHOSEN; count++) {
+            for (int count = 0; count < looks; count++) {
                 const int k = take_best(key);
                 if (k < 0) break;
                 const int way = gradient[k] > 0 ? -1 : 1;
