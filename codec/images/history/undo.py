@@ -64,13 +64,8 @@ def fine_of(coarse: Bytes, canvas: Canvas, height: int, width: int) -> Bytes:
     return cast(Bytes, np.ascontiguousarray(fine))
 
 
-def undo(pixels: Bytes, *, thorough: bool = True) -> History | None:
-    """The history of a picture; None where it has none.
-
-    Args:
-        pixels: [h, w, 1 or 3].
-        thorough: search for coefficients of blocks where rounding does not find them.
-    """
+def undo(pixels: Bytes) -> History | None:
+    """The history of a picture [h, w, 1 or 3]; None where it has none."""
     if pixels.shape[2] == 1:
         grey = np.ascontiguousarray(pixels[:, :, 0])
         top, left = _margins(grey)
@@ -79,11 +74,10 @@ def undo(pixels: Bytes, *, thorough: bool = True) -> History | None:
         if not find_common_steps([only], chroma=False):
             return None
         only.round_off()
-        if thorough:
-            only.finish()
+        only.finish()
         return History(canvas, (only.steps,), (only.plane,), (only.corrected(),))
     planes = on_lattice(pixels)
-    return _undo_colour(pixels, planes, *_margins(planes[0]), thorough=thorough)
+    return _undo_colour(pixels, planes, *_margins(planes[0]))
 
 
 def _margins(luma: Bytes) -> tuple[int, int]:
@@ -92,7 +86,7 @@ def _margins(luma: Bytes) -> tuple[int, int]:
     return -top % BLOCK, -left % BLOCK
 
 
-def _undo_colour(pixels: Bytes, planes: Sequence[Bytes], top: int, left: int, *, thorough: bool) -> History | None:
+def _undo_colour(pixels: Bytes, planes: Sequence[Bytes], top: int, left: int) -> History | None:
     """The history of a picture, above and to the left of which there was more, which is not known.
 
     Args:
@@ -100,7 +94,6 @@ def _undo_colour(pixels: Bytes, planes: Sequence[Bytes], top: int, left: int, *,
         planes: what `on_lattice` says of them.
         top: rows above.
         left: columns to the left.
-        thorough: search where rounding does not find coefficients.
     """
     luma, *fine, known = (np.pad(plane, ((top, 0), (left, 0)), "edge") for plane in planes)
     known[:top], known[:, :left] = OUTSIDE, OUTSIDE
@@ -117,7 +110,7 @@ def _undo_colour(pixels: Bytes, planes: Sequence[Bytes], top: int, left: int, *,
             for factor, at, margin in zip((canvas.down, canvas.across), small, (top, left), strict=True)
         ]
         if any(more):
-            return _undo_colour(pixels, planes, top + more[0], left + more[1], thorough=thorough)
+            return _undo_colour(pixels, planes, top + more[0], left + more[1])
     chroma = [_chroma(part, whole, sure, canvas) for part, whole in zip(coarse, fine, strict=True)]
     if not find_common_steps(chroma, chroma=True):
         return None
@@ -137,7 +130,7 @@ def _undo_colour(pixels: Bytes, planes: Sequence[Bytes], top: int, left: int, *,
     open_pixels = bool((known == 0).any())
     for number in range(PROJECTIONS + 1):
         last = number == PROJECTIONS or not open_pixels
-        if last and thorough:
+        if last:
             for part in chroma:
                 part.finish()
         rounds = ROUNDS_AT_END if last else 1
@@ -155,8 +148,7 @@ def _undo_colour(pixels: Bytes, planes: Sequence[Bytes], top: int, left: int, *,
         changes = lacks(pixels, known, own.corrected(), (shown[0], shown[1]), canvas, chroma[0].planes.shape)
         for part, change in zip(chroma, changes, strict=True):
             part.move(change)
-    if thorough:
-        own.finish()
+    own.finish()
     parts = own, *chroma
     return History(
         canvas._replace(top=top, left=left),
