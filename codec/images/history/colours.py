@@ -84,4 +84,5 @@ def lacks(
         shape[1],
         *(address_of(plane) for plane in sums),
     )
-    return sums[:2] / np.maximum(sums[2], 1)
+    means: NDArray[np.float32] = sums[:2] / np.maximum(sums[2], 1)
+    return means

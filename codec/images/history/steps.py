@@ -6,7 +6,7 @@ import ctypes
 from collections.abc import Sequence
 from functools import lru_cache
 from math import gcd
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -153,7 +153,7 @@ def find_steps(parts: Sequence[Planes], *, chroma: bool) -> NDArray[np.int32] | 
     if sure.any():
         alike = np.flatnonzero((standard[:, sure] == best[sure] + 1).all(1))
         if len(alike):
-            return standard[alike[0]]
+            return cast("NDArray[np.int32]", standard[alike[0]])
     table = _in_rows(CHROMA_STEPS if chroma else LUMA_STEPS)
     steps = np.arange(1, LARGEST + 1)
     scale = float(np.median((best[sure] + 1) / table[sure])) if sure.any() else 1.0
