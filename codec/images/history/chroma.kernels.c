@@ -11,8 +11,6 @@ enum { SPAN = 4 /* sides of the window of fine samples on which a coarse one has
 
 static inline float solved_at(float value, float factor, float before) { return value - factor * before; }
 
-static inline uint8_t byte_of(float x) { return x < 0 ? 0 : x > 255 ? 255 : (uint8_t)(x + 0.5f); }
-
 /* Weighted sums of fine samples 2i and 2i + 1, which are made of 3/4 of coarse sample i, and of those beside them, which
    have 1/4 of it; at the ends they have all. `at` says how far apart they are. */
 static inline float weighted(const float *fine, int64_t i, int64_t n, int64_t at) {
