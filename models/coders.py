@@ -31,9 +31,6 @@ __all__ = [
     "rendered_coder",
 ]
 
-QUICK_EFFORT = 1
-"""Up to this effort searches that take long are left out."""
-
 Report = Callable[[float], None] | None
 
 
@@ -108,7 +105,7 @@ def history_coder(effort: int) -> "Callable[[Array], Coder | None]":
             shown = shown[:, :, :1].copy()
         if not may_be_decoded(shown):
             return None
-        history = undo(shown, thorough=effort > QUICK_EFFORT)
+        history = undo(shown)
         if history is None or not is_bounded(history.canvas, *pixels.shape[:2]):
             return None
         from .jpeg import coder as coefficients

@@ -74,8 +74,8 @@ USUAL_GAIN, GAIN_PIXELS, GAIN_COLUMNS, GAIN_ROWS = 0.93, 2**14, 2**9, 32
 # The best PNG of 16-bit samples, over the fast one.
 PNG_RATIO, PNG_TRIAL_PIXELS = 0.75, 2**17
 # No model of photographs, and no WebP, gets below this fraction of the fast WebP's size where a picture's history does,
-# unless the picture is so small that heads count.
-FAR_SMALLER, SMALL_PIXELS = 0.45, 2**16
+# unless the picture is so small that heads count. On pictures decoded from JPEG files the former were at 0.57 or more.
+FAR_SMALLER, SMALL_PIXELS = 0.5, 2**14
 # Below so many bits a sample, 16-bit samples are smoother than a camera's are.
 SMOOTH_DEEP_BPSP = 2.0
 # What is of photographic kind: colours are named again by their entropy at this multiple of the model's bits a pixel,

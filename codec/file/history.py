@@ -8,7 +8,7 @@ from ..errors import CorruptPayloadError, HeaderError
 from ..fields import Reader, text
 from ..images.jpeg.describe import quality, sampling
 from ..images.jpeg.frame import Component, Frame
-from ..images.jpeg.habits import standard_steps
+from ..images.jpeg.habits import standard_quality, standard_steps
 from .container import DIGEST_BYTES
 
 if TYPE_CHECKING:
@@ -81,10 +81,9 @@ def _packed_steps(table: NDArray[np.int32]) -> bytes:
     from ..images.history.steps import ZIGZAG
 
     listed = bytes(int(step) for step in table[ZIGZAG])
-    for each in range(1, LARGEST_QUALITY + 1):
-        for chroma in (False, True):
-            if standard_steps(each, chroma=chroma) == listed:
-                return bytes([2 * each + chroma])
+    for chroma in (False, True):
+        if found := standard_quality(listed, chroma=chroma):
+            return bytes([2 * found + chroma])
     return bytes([OWN_STEPS]) + listed
 
 

@@ -1,7 +1,7 @@
 /* The exact decoder: coefficients to samples, coarse chroma to fine, and colours, as libjpeg-turbo computes them by
    default. FORMAT.md says what it does; Python has checked every size. */
 
-#include "../../native.h"
+#include "decode.h"
 
 typedef int32_t Eight __attribute__((vector_size(32)));
 typedef uint32_t Bits __attribute__((vector_size(32)));
@@ -9,7 +9,6 @@ typedef uint32_t Bits __attribute__((vector_size(32)));
 enum {
     CONSTANT = 13, /* bits behind the point of the transform's constants */
     FIRST = 2,     /* bits kept between its two passes */
-    CENTRE = 128,
     LOWEST = -32768,
     HIGHEST = 32767
 };
@@ -112,16 +111,6 @@ DZ_EXPORT void DZ_KERNEL(dz_history_upsample)(const uint8_t *coarse, int64_t str
     }
 }
 
-static inline int kept(int value) { return value < 0 ? 0 : value > 255 ? 255 : value; }
-
-/* What a pixel's chroma adds to its luma: in red, green and blue. */
-static inline void chroma_of(int cb, int cr, int *shift) {
-    const int b = cb - CENTRE, r = cr - CENTRE;
-    shift[0] = (91881 * r + 32768) >> 16;
-    shift[1] = (-22554 * b - 46802 * r + 32768) >> 16;
-    shift[2] = (116130 * b + 32768) >> 16;
-}
-
 /* Luma and chroma of n pixels, each one of which has its own, to RGB. */
 DZ_EXPORT void DZ_KERNEL(dz_history_colours)(const uint8_t *luma, const uint8_t *cb, const uint8_t *cr, int64_t n,
                                              uint8_t *rgb) {
@@ -130,56 +119,4 @@ DZ_EXPORT void DZ_KERNEL(dz_history_colours)(const uint8_t *luma, const uint8_t 
         chroma_of(cb[i], cr[i], shift);
         for (int c = 0; c < 3; c++) rgb[3 * i + c] = (uint8_t)kept(luma[i] + shift[c]);
     }
-}
-
-/* Of n pixels the lowest and the highest luma that gives them with their chroma; low above high where none does. */
-DZ_EXPORT void DZ_KERNEL(dz_history_luma)(const uint8_t *rgb, const uint8_t *cb, const uint8_t *cr, int64_t n,
-                                          uint8_t *low, uint8_t *high) {
-    for (int64_t i = 0; i < n; i++) {
-        int shift[3], least = 0, most = 255;
-        chroma_of(cb[i], cr[i], shift);
-        for (int c = 0; c < 3; c++) {
-            const int value = rgb[3 * i + c], from = value == 0 ? 0 : value - shift[c];
-            const int to = value == 255 ? 255 : value - shift[c];
-            least = from > least ? from : least;
-            most = to < most ? to : most;
-        }
-        if (least > most) least = 255, most = 0;
-        low[i] = (uint8_t)least;
-        high[i] = (uint8_t)most;
-    }
-}
-
-enum { UNKNOWN = 0, KNOWN = 1, NOWHERE = 2 };
-
-/* Of n pixels luma and chroma, and whether they are known: those of one that reaches the end of a channel are a guess.
-   Returns how many are nowhere on the lattice. */
-DZ_EXPORT int64_t DZ_KERNEL(dz_history_lattice)(const uint8_t *rgb, int64_t n, uint8_t *luma, uint8_t *cb, uint8_t *cr,
-                                                uint8_t *known) {
-    int64_t nowhere = 0;
-    for (int64_t i = 0; i < n; i++) {
-        const int r = rgb[3 * i], g = rgb[3 * i + 1], b = rgb[3 * i + 2];
-        const int y = (19595 * r + 38470 * g + 7471 * b + 32768) >> 16;
-        const int guess = kept(((b - y) * 36984 + (CENTRE << 16) + 32768) >> 16);
-        const int other = kept(((r - y) * 46745 + (CENTRE << 16) + 32768) >> 16);
-        const int open = r == 0 || g == 0 || b == 0 || r == 255 || g == 255 || b == 255;
-        int found = 0;
-        luma[i] = (uint8_t)y, cb[i] = (uint8_t)guess, cr[i] = (uint8_t)other;
-        for (int k = 0; k < 5 && !found; k++) {
-            const int try = y + (k & 1 ? (k + 1) >> 1 : -(k >> 1));
-            if (try < 0 || try > 255) continue;
-            const int tb = ((b - try) * 36984 + (CENTRE << 16) + 32768) >> 16;
-            const int tr = ((r - try) * 46745 + (CENTRE << 16) + 32768) >> 16;
-            if (tb < 0 || tb > 255 || tr < 0 || tr > 255) continue;
-            int shift[3];
-            chroma_of(tb, tr, shift);
-            if (try + shift[0] == r && try + shift[1] == g && try + shift[2] == b) {
-                found = 1;
-                luma[i] = (uint8_t)try, cb[i] = (uint8_t)tb, cr[i] = (uint8_t)tr;
-            }
-        }
-        known[i] = open ? UNKNOWN : found ? KNOWN : NOWHERE;
-        nowhere += known[i] == NOWHERE;
-    }
-    return nowhere;
 }

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ...native import kernel
 
-__all__ = ["Bytes", "Canvas", "luma_range", "on_lattice", "samples_of", "to_rgb", "upsample"]
+__all__ = ["Bytes", "Canvas", "address_of", "samples_of", "to_rgb", "upsample"]
 
 Bytes = NDArray[np.uint8]
 
@@ -52,12 +52,11 @@ def _functions() -> dict[str, Any]:
         "samples": kernel("dz_history_samples", None, pointer, pointer, *(number,) * 3, pointer, pointer),
         "upsample": kernel("dz_history_upsample", None, pointer, *(number,) * 5, pointer, number, number),
         "colours": kernel("dz_history_colours", None, *(pointer,) * 3, number, pointer),
-        "luma": kernel("dz_history_luma", None, *(pointer,) * 3, number, pointer, pointer),
-        "lattice": kernel("dz_history_lattice", number, pointer, number, *(pointer,) * 4),
     }
 
 
-def _address(array: NDArray[Any]) -> int:
+def address_of(array: NDArray[Any]) -> int:
+    """Where an array begins; raises ValueError for one with gaps."""
     if not array.flags.c_contiguous:
         raise ValueError("an array with gaps")
     return int(array.ctypes.data)
@@ -80,7 +79,7 @@ def samples_of(plane: NDArray[np.int16], steps: NDArray[np.int32]) -> tuple[Byte
     if plane.dtype != np.int16 or plane.shape[2:] != (64,) or steps.shape != (64,):
         raise ValueError(f"coefficients {plane.dtype} {plane.shape} and steps {steps.shape}")
     _functions()["samples"](
-        _address(plane), _address(steps), columns, 0, rows, samples.ctypes.data, fraction.ctypes.data
+        address_of(plane), address_of(steps), columns, 0, rows, samples.ctypes.data, fraction.ctypes.data
     )
     return samples, fraction
 
@@ -92,7 +91,7 @@ def upsample(coarse: Bytes, canvas: Canvas) -> Bytes:
         raise ValueError(f"{coarse.shape} samples for a canvas of {canvas}")
     fine = np.empty((canvas.height, canvas.width), np.uint8)
     _functions()["upsample"](
-        _address(coarse),
+        address_of(coarse),
         coarse.shape[1],
         columns,
         rows,
@@ -110,25 +109,5 @@ def to_rgb(luma: Bytes, blue: Bytes, red: Bytes) -> Bytes:
     rgb = np.empty((*luma.shape, 3), np.uint8)
     if not luma.shape == blue.shape == red.shape:
         raise ValueError(f"planes of {luma.shape}, {blue.shape}, {red.shape}")
-    _functions()["colours"](_address(luma), _address(blue), _address(red), luma.size, rgb.ctypes.data)
+    _functions()["colours"](address_of(luma), address_of(blue), address_of(red), luma.size, rgb.ctypes.data)
     return rgb
-
-
-def luma_range(rgb: Bytes, blue: Bytes, red: Bytes) -> tuple[Bytes, Bytes]:
-    """The lowest and the highest luma [h, w] that give pixels [h, w, 3] with their chroma; 255, 0 where none does."""
-    low, high = np.empty(blue.shape, np.uint8), np.empty(blue.shape, np.uint8)
-    if not (rgb.shape == (*blue.shape, 3) and blue.shape == red.shape):
-        raise ValueError(f"planes of {rgb.shape}, {blue.shape}, {red.shape}")
-    _functions()["luma"](_address(rgb), _address(blue), _address(red), blue.size, low.ctypes.data, high.ctypes.data)
-    return low, high
-
-
-def on_lattice(rgb: Bytes) -> tuple[Bytes, Bytes, Bytes, Bytes]:
-    """Luma and chroma of pixels [h, w, 3], and whether they are sure, [h, w] each.
-
-    Of the last, 1: they are known. 0: a channel ends at 0 or 255, and the three are a guess. 2: the pixel is nowhere
-    on the lattice of colours that such integers give.
-    """
-    planes = [np.empty(rgb.shape[:2], np.uint8) for _ in range(4)]
-    _functions()["lattice"](_address(rgb), planes[0].size, *(plane.ctypes.data for plane in planes))
-    return planes[0], planes[1], planes[2], planes[3]

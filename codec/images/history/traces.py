@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
+from functools import lru_cache
+from typing import Any
+
 import numpy as np
 
-from .decoder import BLOCK, Bytes, on_lattice
-from .search import to_frequencies
+from ...native import kernel
+from .colours import on_lattice
+from .decoder import BLOCK, Bytes
 
 __all__ = ["grid_of", "may_be_decoded"]
 
@@ -13,7 +18,7 @@ __all__ = ["grid_of", "may_be_decoded"]
 COLOURS, MOST_NOWHERE = 2**14, 0.005
 # Blocks whose frequencies are looked at; the share of small ones is so much greater on the grid than off it.
 BLOCKS, SMALL, MORE_SMALL = 400, 0.9, 0.02
-LIVELY = 4
+LIVELY, FEWEST_LIVELY = 4, 16
 SMALLEST_SIDE = 32
 
 
@@ -33,24 +38,18 @@ def may_be_decoded(pixels: Bytes) -> bool:
 
 def grid_of(grey: Bytes) -> tuple[int, int] | None:
     """Where the first row and column of a grid of blocks are, 0 to 7, by their small frequencies; None for no grid."""
-    offsets = [(y, x) for y in range(BLOCK) for x in range(BLOCK)]
-    shares = np.array([_small(grey, *offset) for offset in offsets])
+    grey = np.ascontiguousarray(grey)
+    found = np.zeros((BLOCK * BLOCK, 2), np.int64)
+    _function()(grey.ctypes.data, *grey.shape, BLOCKS, SMALL, LIVELY, found.ctypes.data)
+    # In a block all frequencies but the mean count.
+    shares = np.where(found[:, 1] >= FEWEST_LIVELY, found[:, 0] / np.maximum(63 * found[:, 1], 1), 0.0)
     best = int(shares.argmax())
     if shares[best] <= shares[0] + MORE_SMALL:
         best = 0  # most pictures were not cut; of fine steps the grid hardly shows
-    return offsets[best] if shares[best] > np.median(shares) + MORE_SMALL else None
+    return divmod(best, BLOCK) if shares[best] > np.median(shares) + MORE_SMALL else None
 
 
-def _small(grey: Bytes, top: int, left: int) -> float:
-    """The share of small frequencies in blocks of a grid that begins at some row and column, where there is detail."""
-    rows, columns = (grey.shape[0] - top) // BLOCK, (grey.shape[1] - left) // BLOCK
-    count = min(BLOCKS, rows * columns)
-    if not count:
-        return 0.0
-    chosen = np.arange(count) * (rows * columns) // count
-    inside = np.arange(BLOCK)
-    y = top + BLOCK * (chosen // columns)[:, None, None] + inside[:, None]
-    x = left + BLOCK * (chosen % columns)[:, None, None] + inside
-    found = np.abs(to_frequencies(grey[y, x].reshape(count, 64).astype(np.float32)))[:, 1:]
-    lively = found.max(1) > LIVELY
-    return float((found[lively] < SMALL).mean()) if lively.sum() >= min(16, count) else 0.0
+@lru_cache(maxsize=1)
+def _function() -> Any:
+    pointer, number, real = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
+    return kernel("dz_history_grids", None, pointer, number, number, number, real, real, pointer)

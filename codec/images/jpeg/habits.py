@@ -3,7 +3,7 @@
 Source: ITU-T T.81, annex K: tables K.1 to K.6; JFIF 1.02.
 """
 
-__all__ = ["CHROMA_STEPS", "DICTIONARY", "LUMA_STEPS", "standard_steps"]
+__all__ = ["CHROMA_STEPS", "DICTIONARY", "LUMA_STEPS", "standard_quality", "standard_steps"]
 
 # Quantization steps of quality 50, in zigzag order.
 LUMA_STEPS = bytes((
@@ -30,11 +30,21 @@ _CHROMA_AC = bytes.fromhex(
 )
 
 
+def _scaled(step: int, quality: int) -> int:
+    scale = 5000 // quality if quality < 50 else 200 - 2 * quality
+    return min(255, max(1, (step * scale + 50) // 100))
+
+
 def standard_steps(quality: int, *, chroma: bool) -> bytes:
     """The steps of luma or chroma as libjpeg scales them, in zigzag order."""
-    table = CHROMA_STEPS if chroma else LUMA_STEPS
-    scale = 5000 // quality if quality < 50 else 200 - 2 * quality
-    return bytes(min(255, max(1, (step * scale + 50) // 100)) for step in table)
+    return bytes(_scaled(step, quality) for step in (CHROMA_STEPS if chroma else LUMA_STEPS))
+
+
+def standard_quality(steps: bytes, *, chroma: bool) -> int | None:
+    """The lowest quality, 1 to 100, for which libjpeg has steps of luma or chroma, in zigzag order; None for none."""
+    first = (CHROMA_STEPS if chroma else LUMA_STEPS)[0]
+    alike = (each for each in range(1, 101) if _scaled(first, each) == steps[0])
+    return next((each for each in alike if standard_steps(each, chroma=chroma) == steps), None)
 
 
 def _head(quality: int) -> bytes:

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from densezip.codec.images.history.decoder import Canvas, luma_range, on_lattice, samples_of, to_rgb, upsample
-from densezip.codec.images.history.search import BASIS, coarsen, mend, to_frequencies
+from densezip.codec.images.history.colours import lacks, luma_range, on_lattice
+from densezip.codec.images.history.decoder import Canvas, samples_of, to_rgb, upsample
+from densezip.codec.images.history.search import Planes, coarsen, descend, mend, round_off, shift
 from densezip.codec.images.history.steps import ZIGZAG, find_steps
 from densezip.codec.images.jpeg.apart import take_apart
 from densezip.codec.images.jpeg.habits import standard_steps
@@ -100,20 +101,100 @@ def test_steps_are_found_from_rounded_samples(quality: int, chroma: bool) -> Non
     steps = in_rows(standard_steps(quality, chroma=chroma))
     plane = np.rint(rng.laplace(0, 12, (20, 20, 64)) * 8 / (1 + np.arange(64)) / steps).astype(np.int16)
     samples, _ = samples_of(plane, steps)
-    blocks = samples.reshape(20, 8, 20, 8).swapaxes(1, 2).reshape(-1, 64).astype(np.float32)
-    assert np.array_equal(find_steps(to_frequencies(blocks), chroma=chroma), steps)
+    found = find_steps([Planes(samples, samples)], chroma=chroma)
+    assert found is not None
+    assert np.array_equal(found, steps)
+
+
+def test_of_too_few_blocks_no_steps_are_found() -> None:
+    samples = np.full((24, 40), 9, np.uint8)
+    assert find_steps([Planes(samples, samples)], chroma=False) is None
+
+
+def drawn(steps: Any, seed: int) -> tuple[Any, Any]:
+    """Coefficients of 5 x 10 blocks, and their samples, none of which reaches an end."""
+    plane = np.rint(np.random.default_rng(seed).laplace(0, 2, (5, 10, 64))).astype(np.int16)
+    samples, _ = samples_of(plane, steps)
+    assert samples.min() > 0
+    assert samples.max() < 255
+    return plane.reshape(-1, 64), samples
+
+
+def test_coefficients_are_found_by_rounding_samples_of_coarse_steps() -> None:
+    steps = np.full(64, 8, np.int32)
+    true, samples = drawn(steps, 6)
+    planes = Planes(samples, samples)
+    round_off(planes, samples, steps)
+    assert np.array_equal(planes.blocks, true)
+    assert (planes.out < 0.1).all()
+
+
+def test_what_is_open_is_rounded_to_what_fits() -> None:
+    steps = np.full(64, 8, np.int32)
+    true, samples = drawn(steps, 7)
+    least, most = samples.copy(), samples.copy()
+    least[3::8, 2::8], most[3::8, 2::8] = 0, 255
+    guess = samples.copy()
+    guess[3::8, 2::8] += 9
+    planes = Planes(least, most)
+    round_off(planes, guess, steps)
+    assert (planes.blocks == true).all(1).mean() > 0.8
+
+
+def test_a_shift_is_rounded_to_coefficients() -> None:
+    steps = np.full(64, 8, np.int32)
+    true, samples = drawn(steps, 8)
+    planes = Planes(np.zeros_like(samples), np.full_like(samples, 255))
+    round_off(planes, samples, steps)
+    change = np.zeros(samples.shape, np.float32)
+    change[:8, :8] = 16
+    shift(planes, change, steps)
+    true[0, 0] += 16
+    assert np.array_equal(planes.blocks, true)
 
 
 def test_mending_finds_coefficients_that_give_the_samples() -> None:
-    rng = np.random.default_rng(5)
-    steps = np.full(64, 12, np.int32)
-    true = np.rint(rng.laplace(0, 3, (50, 64))).astype(np.int16)
-    samples = np.rint((true * steps).astype(np.float32) @ BASIS + 128)
-    wrong = true.copy()
-    wrong[np.arange(50), rng.integers(0, 64, 50)] += 1
-    left = mend(wrong, steps, samples - np.float32(0.5), samples + np.float32(0.5), 40)
-    assert (left == 0).mean() > 0.9
-    assert (wrong == true).all(1).mean() > 0.9
+    steps = np.full(64, 8, np.int32)
+    true, samples = drawn(steps, 5)
+    planes = Planes(samples, samples)
+    round_off(planes, samples, steps)
+    planes.blocks[np.arange(50), np.random.default_rng(5).integers(0, 64, 50)] += 1
+    planes.out[:] = 1
+    mend(planes, steps, 40)
+    assert (planes.out < 0.1).mean() > 0.9
+    assert (planes.blocks == true).all(1).mean() > 0.9
+
+
+@pytest.mark.parametrize("sampling", ["4:2:2", "4:2:0", "4:4:0"])
+@pytest.mark.parametrize("size", [(7, 9), (8, 6), (1, 12), (12, 5)])
+def test_a_descent_brings_fine_chroma_nearer(sampling: str, size: tuple[int, int]) -> None:
+    canvas = Canvas(*size, 0, 0, *{**SAMPLINGS, "4:4:0": (1, 2)}[sampling])
+    rng = np.random.default_rng(9)
+    true = rng.integers(0, 256, canvas.coarse()).astype(np.uint8)
+    fine = upsample(true, canvas)
+    known = (rng.random(size) < 0.9).astype(np.uint8)
+    start = np.clip(true.astype(int) + rng.integers(-1, 2, true.shape), 0, 255).astype(np.uint8)
+    before = start.copy()
+
+    def cost(coarse: Any) -> int:
+        return int((((upsample(coarse, canvas).astype(int) - fine) ** 2) * known).sum())
+
+    found = descend(start, fine, known, canvas)
+    assert np.array_equal(start, before)
+    assert cost(found) <= cost(start) / 2
+
+
+def test_what_clipped_pixels_lack_moves_chroma_towards_it() -> None:
+    canvas = Canvas(4, 6, 0, 0, 2, 2)
+    pixels = np.zeros((4, 6, 3), np.uint8)
+    pixels[..., 2] = 255
+    luma, chroma = np.full((8, 8), 20, np.uint8), np.full((4, 6), 128, np.uint8)
+    known = np.zeros((4, 6), np.uint8)
+    blue, red = lacks(pixels, known, luma, (chroma, chroma), canvas, (8, 8))
+    assert (blue[:2, :3] > 100).all()
+    assert not blue[2:].any()
+    assert not lacks(pixels, known + 1, luma, (chroma, chroma), canvas, (8, 8)).any()
+    assert red.shape == (8, 8)
 
 
 def test_arrays_that_do_not_fit_are_refused() -> None:
