@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from .. import DensezipError
 from ..codec.file.container import Container, Payload, parse
@@ -29,8 +29,7 @@ class Standing(Enum):
     OTHER = 3
 
 
-@dataclass(frozen=True)
-class Made:
+class Made(NamedTuple):
     """The file that an output seems to be made of.
 
     Attributes:

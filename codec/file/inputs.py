@@ -4,10 +4,9 @@ import io
 import os
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from ..errors import LimitError, UnreadableImageError, UnsupportedImageError, UsageError
 
@@ -22,8 +21,7 @@ FILE = "a .dz file: its path, its bytes or a file object"
 IMAGE = "a path, bytes, a file object, an array or an image"
 
 
-@dataclass(frozen=True)
-class Input:
+class Input(NamedTuple):
     """What to compress.
 
     Attributes:
@@ -203,13 +201,13 @@ def take_in(image: object, strip: bool | str, max_pixels: int) -> Input:
 def _unread(whole: Input, name: str, reason: str, strip: bool | str) -> Input:
     """A sound file whose pixels are not coded."""
     if not strip:
-        return replace(whole, reason=reason)
+        return whole._replace(reason=reason)
     from ..images.strip import strip as strip_file
 
     data = strip_file(whole.data or b"", name, look=strip is True)
     if data is None:
         raise UnsupportedImageError(f"{reason}; and its metadata cannot be dropped")
-    return replace(whole, data=data, reason=reason)
+    return whole._replace(data=data, reason=reason)
 
 
 def _with_pixels(whole: Input, found: Any, strip: bool | str) -> Input:
@@ -224,10 +222,10 @@ def _with_pixels(whole: Input, found: Any, strip: bool | str) -> Input:
         if data is None and found.lossy:
             raise UnsupportedImageError(f"a lossy {found.format} file whose metadata cannot be dropped")
         picture, name = found.picture.stripped(look=look), format_name(found.format)
-        return replace(whole, picture=picture, data=data, lossy=found.lossy, source=Source(name) if name else None)
+        return whole._replace(picture=picture, data=data, lossy=found.lossy, source=Source(name) if name else None)
     if found.lossy:
-        return replace(whole, picture=found.picture, lossy=True)
+        return whole._replace(picture=found.picture, lossy=True)
     source = take_apart(whole.data or b"", found)
     if source is None:
-        return replace(whole, picture=found.picture, reason=f"a {found.format} file that cannot be put together again")
-    return replace(whole, picture=found.picture, source=source)
+        return whole._replace(picture=found.picture, reason=f"a {found.format} file that cannot be put together again")
+    return whole._replace(picture=found.picture, source=source)

@@ -5,10 +5,11 @@ pixels are decoded. A file that is sound but not coded is unsupported: it can st
 is unreadable.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import import_module
 from io import BytesIO
 from types import ModuleType
+from typing import NamedTuple
 
 from PIL import Image
 
@@ -71,8 +72,7 @@ MAGIC = (
 NOT_IMAGES = ((b"%!PS", "PostScript"), (b"%PDF", "PDF"))
 
 
-@dataclass(frozen=True)
-class InputImage:
+class InputImage(NamedTuple):
     """An image file that was read.
 
     Attributes:
