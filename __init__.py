@@ -162,6 +162,7 @@ def compress(
         recoded = recode_jpeg(taken.data, taken.extension, effort, threads, max_pixels, progress, notice)
         if recoded is not None and len(recoded) < len(taken.data):
             return recoded
+        taken = taken.with_pixels()
         if taken.picture is None:
             return keep(taken.data, taken.extension, lossy=taken.lossy)
         kept = store(taken.picture, taken.data, taken.extension, lossy=taken.lossy)

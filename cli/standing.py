@@ -102,6 +102,8 @@ def _matches(container: Container, source: bytes, strip: bool | str, max_pixels:
     """Whether a file holds what is taken in of a source with this option."""
     try:
         taken: Input = take_in(source, strip, max_pixels)
+        if not _is_stored(container):
+            taken = taken.with_pixels()
     except DensezipError:
         return False  # metadata that cannot be dropped
     header = container.header

@@ -32,6 +32,8 @@ class Input(NamedTuple):
         source: the file without its pixels; None for images, arrays and files that are kept whole.
         reason: why there is nothing to do but to keep the file whole; empty if there is.
         left_out: the entries of a PIL image's `info` that are not kept.
+        later: looks at the pixels of a JPEG file, which are wanted only where its coefficients are not coded; None
+            where there is nothing to look at any more.
     """
 
     picture: Any = None
@@ -41,6 +43,11 @@ class Input(NamedTuple):
     source: Any = None
     reason: str = ""
     left_out: tuple[str, ...] = ()
+    later: Callable[[], "Input"] | None = None
+
+    def with_pixels(self) -> "Input":
+        """The same after a look at the pixels; raises as `take_in`."""
+        return self if self.later is None else self.later()
 
 
 def most_bytes(max_pixels: int) -> int:
@@ -191,11 +198,21 @@ def take_in(image: object, strip: bool | str, max_pixels: int) -> Input:
     fitting = imagefile.extensions() if kind.opaque else kind.extensions
     extension = suffix if suffix in fitting else kind.extensions[0]
     whole = Input(None, data, extension, kind.lossy)
+
+    def look() -> Input:
+        try:
+            found = imagefile.read(data, max_pixels)
+        except UnsupportedImageError as error:
+            return _unread(whole, kind.name, str(error), strip)
+        return _with_pixels(whole, found, strip)
+
+    if strip or not (kind.name == "JPEG" and kind.lossy):
+        return look()
     try:
-        found = imagefile.read(data, max_pixels)
+        imagefile.check_jpeg(data, max_pixels)
     except UnsupportedImageError as error:
         return _unread(whole, kind.name, str(error), strip)
-    return _with_pixels(whole, found, strip)
+    return whole._replace(later=look)
 
 
 def _unread(whole: Input, name: str, reason: str, strip: bool | str) -> Input:
