@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from .. import (
     DEFAULT_MAX_PIXELS,
@@ -39,8 +39,7 @@ MODEL_BYTES = 2**30
 PIXELS_PER_BYTE = 4
 
 
-@dataclass(frozen=True)
-class Converted:
+class Converted(NamedTuple):
     """What became of an input.
 
     Attributes:

@@ -7,8 +7,9 @@ import os
 import stat
 import time
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from .. import OutputError, UsageError
 from ..codec.file.inputs import most_bytes
@@ -32,8 +33,7 @@ CLOCKS = (1, 100, 1000, 10**9, 2 * 10**9)
 SKIPPED, FAILED = "skipped", "failed"
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(NamedTuple):
     """How a command converts.
 
     Attributes:
@@ -166,7 +166,7 @@ class Job:
             return Outcome(SKIPPED, target, f"skipped: {target.name} exists", _size(status), target.existing.st_size)
         standing = self._standing(source, status, target, loaded)
         if standing is Standing.OUTDATED:
-            return replace(target, outdated=True)
+            return target._replace(outdated=True)
         if standing is Standing.OTHER:
             raise OutputError(f"{target.name} exists: give -f to overwrite it, or --skip-existing")
         if options.remove and not options.dry_run:
@@ -226,7 +226,7 @@ class Job:
         sizes = sizes_text(len(loaded.data), len(result.data))
         text = f"{sizes}, {target.name}{conversion.remark(result.header)}"
         after = len(result.data)
-        light = replace(result, data=b"")
+        light = result._replace(data=b"")
         return Outcome(status, target, text, len(loaded.data), after, light, seconds, removed=remove)
 
 

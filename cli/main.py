@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -216,6 +217,8 @@ def main() -> NoReturn:
             with contextlib.suppress(OSError, ValueError, AttributeError):
                 stream.flush()
         os._exit(code)
+    # The interpreter would look for garbage in all that there is, a moment before everything ends.
+    gc.freeze()
     sys.exit(code)
 
 

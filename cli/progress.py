@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
 from collections.abc import Collection
@@ -91,6 +90,8 @@ class Meter:
     def _draw(self, name: str, fraction: float, left: float | None) -> None:
         bar = "#" * round(fraction * BAR_WIDTH)
         text = f"{fraction:4.0%} [{bar:<{BAR_WIDTH}}] " + ("" if left is None else f"{left:.0f} s left")
+        import shutil
+
         room = shutil.get_terminal_size().columns - len(text) - 2
         self._console.draw(f"{_shorten(name, room)} {text}")
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Iterable
 
 from .. import Info
@@ -26,12 +24,17 @@ def sizes_text(before: int, after: int) -> str:
 
 def as_json(name: str, info: Info) -> str:
     """One line of JSON: the name of the file and every field of `info`."""
+    import dataclasses
+    import json
+
     fields = {**dataclasses.asdict(info), "metadata": dict(info.metadata)}
     return json.dumps({"file": name, **fields})
 
 
 def result_as_json(fields: dict[str, object], error: str | None, code: int) -> str:
     """One line of JSON: what was done to a file, or why not."""
+    import json
+
     return json.dumps({**fields, "error": error, "exit_code": code})
 
 

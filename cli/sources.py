@@ -8,9 +8,8 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from .. import InputError, UsageError
 from ..codec.file.inputs import HEAD_BYTES, read_file, read_stream
@@ -36,8 +35,7 @@ DENSEZIP_SUFFIX = ".dz"
 STDIN = "-"
 
 
-@dataclass(frozen=True)
-class Loaded:
+class Loaded(NamedTuple):
     """The content of an input.
 
     Attributes:
@@ -49,8 +47,7 @@ class Loaded:
     status: os.stat_result | None
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """One input.
 
     Attributes:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from .. import DensezipError
 from ..codec.file.container import Container, Payload, parse
@@ -29,8 +29,7 @@ class Standing(Enum):
     OTHER = 3
 
 
-@dataclass(frozen=True)
-class Made:
+class Made(NamedTuple):
     """The file that an output seems to be made of.
 
     Attributes:
@@ -103,6 +102,8 @@ def _matches(container: Container, source: bytes, strip: bool | str, max_pixels:
     """Whether a file holds what is taken in of a source with this option."""
     try:
         taken: Input = take_in(source, strip, max_pixels)
+        if not _is_stored(container):
+            taken = taken.with_pixels()
     except DensezipError:
         return False  # metadata that cannot be dropped
     header = container.header

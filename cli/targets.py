@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from .. import OutputError
 from .console import shown
@@ -24,8 +25,7 @@ STDOUT_FILES = frozenset([STDOUT, "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"]
 OPEN_FILES = ("/dev/fd/", "/dev/stderr", "/proc/self/fd/")
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """One output.
 
     Attributes:

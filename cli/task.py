@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -98,6 +97,8 @@ class Task:
         try:
             self.result = job(self)
         except BaseException as error:  # handed over to the main thread
+            import traceback
+
             self.error = error
             self.trace = traceback.format_exc()
         finally:

@@ -34,10 +34,15 @@ def _digest() -> int | None:
     """The number of the C sources, as in native/build.py, or None for an installed package, which has none."""
     if not (_ROOT / "native" / "build.py").exists():
         return None
-    files = [file for room in ("codec", "models") for file in (_ROOT / room).rglob("*.[ch]")]
+    files = {}
+    for room in ("codec", "models"):
+        for folder, _, names in os.walk(_ROOT / room):
+            paths = [os.path.join(folder, name) for name in names if name.endswith((".c", ".h"))]
+            files.update((os.path.relpath(path, _ROOT).replace(os.sep, "/"), path) for path in paths)
     number = 0
-    for file in sorted(files, key=lambda file: file.relative_to(_ROOT).as_posix()):
-        number = zlib.crc32(file.relative_to(_ROOT).as_posix().encode() + b"\0" + file.read_bytes(), number)
+    for name, path in sorted(files.items()):
+        with open(path, "rb") as file:
+            number = zlib.crc32(name.encode() + b"\0" + file.read(), number)
     return number
 
 

@@ -93,9 +93,7 @@ def history_coder(effort: int) -> "Callable[[Array], Coder | None]":
     """What looks at a picture [H, W, C] of 8 bits and gives the coder of the JPEG file that it was, if it was one."""
 
     def look(pixels: "Array") -> Coder | None:
-        from ..codec.file.history import is_bounded
         from ..codec.images.history.traces import may_be_decoded
-        from ..codec.images.history.undo import undo
 
         channels = pixels.shape[2]
         if channels not in (1, 3) or pixels.dtype != "uint8":
@@ -105,6 +103,9 @@ def history_coder(effort: int) -> "Callable[[Array], Coder | None]":
             shown = shown[:, :, :1].copy()
         if not may_be_decoded(shown):
             return None
+        from ..codec.file.history import is_bounded
+        from ..codec.images.history.undo import undo
+
         history = undo(shown)
         if history is None or not is_bounded(history.canvas, *pixels.shape[:2]):
             return None

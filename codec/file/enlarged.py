@@ -6,8 +6,8 @@ columns are missing.
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import cast
+from dataclasses import replace
+from typing import NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -34,8 +34,7 @@ LONGEST_SIDE = 2**24
 Mask = npt.NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
-class Shrunk:
+class Shrunk(NamedTuple):
     """A picture without what repeats.
 
     Attributes:

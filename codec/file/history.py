@@ -6,9 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import CorruptPayloadError, HeaderError
 from ..fields import Reader, text
-from ..images.jpeg.describe import quality, sampling
-from ..images.jpeg.frame import Component, Frame
-from ..images.jpeg.habits import standard_quality, standard_steps
 from .container import DIGEST_BYTES
 
 if TYPE_CHECKING:
@@ -16,6 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..images.history.decoder import Canvas
+    from ..images.jpeg.frame import Frame
 
 __all__ = ["DIGEST", "NAME", "Head", "described", "frame_of", "is_bounded", "pack_head", "take_head"]
 
@@ -59,6 +57,7 @@ def is_bounded(canvas: Canvas, height: int, width: int) -> bool:
 def frame_of(head: Head) -> Frame:
     """What the model of coefficients has to know."""
     from ..images.history.steps import ZIGZAG
+    from ..images.jpeg.frame import Component, Frame
 
     canvas, steps = head.canvas, head.steps
     parts = [Component(0, canvas.across, canvas.down, 0), *(Component(i, 1, 1, 1) for i in range(1, len(steps)))]
@@ -79,6 +78,7 @@ def pack_head(head: Head, shape: tuple[int, ...]) -> bytes:
 def _packed_steps(table: NDArray[np.int32]) -> bytes:
     """A table of steps: the quality by which libjpeg has it, or all of it."""
     from ..images.history.steps import ZIGZAG
+    from ..images.jpeg.habits import standard_quality
 
     listed = bytes(int(step) for step in table[ZIGZAG])
     for chroma in (False, True):
@@ -91,6 +91,7 @@ def _take_steps(reader: Reader) -> NDArray[np.int32]:
     import numpy as np
 
     from ..images.history.steps import ZIGZAG
+    from ..images.jpeg.habits import standard_steps
 
     code = reader.take(1, "steps")[0]
     if code == OWN_STEPS:
@@ -129,6 +130,8 @@ def take_head(reader: Reader, shape: tuple[int, int, int]) -> Head:
 
 def described(data: bytes | memoryview, shape: tuple[int, int, int]) -> str:
     """`quality 92, 4:2:0`: what a tile says that the picture was; raises CorruptPayloadError."""
+    from ..images.jpeg.describe import quality, sampling
+
     try:
         head = take_head(Reader(memoryview(data), 0, HeaderError), shape)
     except HeaderError as error:

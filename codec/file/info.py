@@ -7,7 +7,6 @@ from typing import NamedTuple
 from ..errors import CorruptPayloadError, DensezipError, TruncatedError
 from ..fields import Reader
 from ..images.modes import Chunk
-from .chainparts import split_chain
 from .container import Container, Header, Payload
 from .history import DIGEST as HISTORY_DIGEST
 from .history import NAME as HISTORY
@@ -120,6 +119,8 @@ def describe(container: Container) -> Info:
     images, exceptions = _batch(container) if header.payload is Payload.BATCH else (1, 0)
     tiles, tile_size = header.tiles, (header.tile_width, header.tile_height)
     if header.payload is Payload.CHAINED:
+        from .chainparts import split_chain
+
         parts = split_chain(container)
         (tall, wide), exceptions = parts.tile, len(parts.side)
         tiles, tile_size = -(-header.width // wide) * -(-header.height // tall), (wide, tall)

@@ -4,10 +4,9 @@ import io
 import os
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from ..errors import LimitError, UnreadableImageError, UnsupportedImageError, UsageError
 
@@ -22,8 +21,7 @@ FILE = "a .dz file: its path, its bytes or a file object"
 IMAGE = "a path, bytes, a file object, an array or an image"
 
 
-@dataclass(frozen=True)
-class Input:
+class Input(NamedTuple):
     """What to compress.
 
     Attributes:
@@ -34,6 +32,8 @@ class Input:
         source: the file without its pixels; None for images, arrays and files that are kept whole.
         reason: why there is nothing to do but to keep the file whole; empty if there is.
         left_out: the entries of a PIL image's `info` that are not kept.
+        later: looks at the pixels of a JPEG file, which are wanted only where its coefficients are not coded; None
+            where there is nothing to look at any more.
     """
 
     picture: Any = None
@@ -43,6 +43,11 @@ class Input:
     source: Any = None
     reason: str = ""
     left_out: tuple[str, ...] = ()
+    later: Callable[[], "Input"] | None = None
+
+    def with_pixels(self) -> "Input":
+        """The same after a look at the pixels; raises as `take_in`."""
+        return self if self.later is None else self.later()
 
 
 def most_bytes(max_pixels: int) -> int:
@@ -193,23 +198,33 @@ def take_in(image: object, strip: bool | str, max_pixels: int) -> Input:
     fitting = imagefile.extensions() if kind.opaque else kind.extensions
     extension = suffix if suffix in fitting else kind.extensions[0]
     whole = Input(None, data, extension, kind.lossy)
+
+    def look() -> Input:
+        try:
+            found = imagefile.read(data, max_pixels)
+        except UnsupportedImageError as error:
+            return _unread(whole, kind.name, str(error), strip)
+        return _with_pixels(whole, found, strip)
+
+    if strip or not (kind.name == "JPEG" and kind.lossy):
+        return look()
     try:
-        found = imagefile.read(data, max_pixels)
+        imagefile.check_jpeg(data, max_pixels)
     except UnsupportedImageError as error:
         return _unread(whole, kind.name, str(error), strip)
-    return _with_pixels(whole, found, strip)
+    return whole._replace(later=look)
 
 
 def _unread(whole: Input, name: str, reason: str, strip: bool | str) -> Input:
     """A sound file whose pixels are not coded."""
     if not strip:
-        return replace(whole, reason=reason)
+        return whole._replace(reason=reason)
     from ..images.strip import strip as strip_file
 
     data = strip_file(whole.data or b"", name, look=strip is True)
     if data is None:
         raise UnsupportedImageError(f"{reason}; and its metadata cannot be dropped")
-    return replace(whole, data=data, reason=reason)
+    return whole._replace(data=data, reason=reason)
 
 
 def _with_pixels(whole: Input, found: Any, strip: bool | str) -> Input:
@@ -224,10 +239,10 @@ def _with_pixels(whole: Input, found: Any, strip: bool | str) -> Input:
         if data is None and found.lossy:
             raise UnsupportedImageError(f"a lossy {found.format} file whose metadata cannot be dropped")
         picture, name = found.picture.stripped(look=look), format_name(found.format)
-        return replace(whole, picture=picture, data=data, lossy=found.lossy, source=Source(name) if name else None)
+        return whole._replace(picture=picture, data=data, lossy=found.lossy, source=Source(name) if name else None)
     if found.lossy:
-        return replace(whole, picture=found.picture, lossy=True)
+        return whole._replace(picture=found.picture, lossy=True)
     source = take_apart(whole.data or b"", found)
     if source is None:
-        return replace(whole, picture=found.picture, reason=f"a {found.format} file that cannot be put together again")
-    return replace(whole, picture=found.picture, source=source)
+        return whole._replace(picture=found.picture, reason=f"a {found.format} file that cannot be put together again")
+    return whole._replace(picture=found.picture, source=source)

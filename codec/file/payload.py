@@ -8,7 +8,6 @@ A model's coder has the same shape, so that every way to code an image is one ca
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
 from typing import TypeVar, cast
@@ -208,6 +207,8 @@ def run_jobs(work: Callable[[T], R], jobs: Sequence[T], threads: int, progress: 
     if workers <= 1:
         yield from map(work, jobs)
         return
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(workers) as pool:
         futures = [pool.submit(work, job) for job in jobs]
         try:

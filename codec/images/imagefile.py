@@ -5,10 +5,11 @@ pixels are decoded. A file that is sound but not coded is unsupported: it can st
 is unreadable.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import import_module
 from io import BytesIO
 from types import ModuleType
+from typing import NamedTuple
 
 from PIL import Image
 
@@ -25,6 +26,7 @@ __all__ = [
     "InputImage",
     "Kind",
     "check_head",
+    "check_jpeg",
     "check_pixels",
     "extensions",
     "module_of",
@@ -71,8 +73,7 @@ MAGIC = (
 NOT_IMAGES = ((b"%!PS", "PostScript"), (b"%PDF", "PDF"))
 
 
-@dataclass(frozen=True)
-class InputImage:
+class InputImage(NamedTuple):
     """An image file that was read.
 
     Attributes:
@@ -207,14 +208,26 @@ def _jpeg_frame(data: bytes) -> int:
         return 0
 
 
-def _read_jpeg(data: bytes, max_pixels: int) -> InputImage:
-    """Decode an ordinary JPEG file; what Pillow cannot decode is kept whole, if only its markers are all there."""
-    from .formats.chunks import text_chunk
+def check_jpeg(data: bytes, max_pixels: int) -> jpegscan.JpegFile:
+    """Look at a JPEG file, but not at its pixels.
 
+    Raises:
+        UnreadableImageError: damaged or cut short.
+        UnsupportedImageError: of an uncommon kind, which is not decoded.
+        LimitError: more than `max_pixels` pixels.
+    """
     file = jpegscan.scan(data)
     if file.uncommon:
         raise UnsupportedImageError(f"{file.uncommon}: not decoded")
     check_pixels(file.width, file.height, max_pixels)
+    return file
+
+
+def _read_jpeg(data: bytes, max_pixels: int) -> InputImage:
+    """Decode an ordinary JPEG file; what Pillow cannot decode is kept whole, if only its markers are all there."""
+    from .formats.chunks import text_chunk
+
+    file = check_jpeg(data, max_pixels)
     try:
         with _open(data, "JPEG", max_pixels) as image:
             picture = from_pil(image)

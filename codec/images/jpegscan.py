@@ -5,7 +5,7 @@ Standard library only.
 """
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..errors import UnreadableImageError
 from .split import BEHIND
@@ -29,8 +29,7 @@ JFIF = b"JFIF\0"
 HELD = ((APP1, b"Exif\0\0"), (APP1, b"http://ns.adobe.com/xap/1.0/\0"), (APP2, b"ICC_PROFILE\0"), (APP14, b"Adobe"))
 
 
-@dataclass(frozen=True)
-class JpegFile:
+class JpegFile(NamedTuple):
     """What the markers of a file say.
 
     Attributes:

@@ -4,13 +4,12 @@ Their first bytes say what they are; that is no proof that they are sound, and n
 """
 
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 __all__ = ["OPAQUE", "Kind", "recognise"]
 
 
-@dataclass(frozen=True)
-class Kind:
+class Kind(NamedTuple):
     """What a file is, by its first bytes.
 
     Attributes:

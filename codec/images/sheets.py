@@ -8,8 +8,7 @@ chunk `arRy`; `FORMAT.md` has its fields.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -36,8 +35,7 @@ DIGIT = 16
 MOST_DIMENSIONS = 16
 
 
-@dataclass(frozen=True)
-class Sheet:
+class Sheet(NamedTuple):
     """What an array was.
 
     Attributes:
@@ -106,7 +104,7 @@ def _description(array: npt.NDArray[Any]) -> Sheet:
     last = array.ndim > 2 and array.shape[-1] < min(array.shape[-3:-1])
     divisor = _divisor(array) if array.dtype.kind == "f" else 0
     sheet = Sheet(dtype, array.shape, last, divisor, narrow=False, group=1)
-    return replace(sheet, narrow=sheet.digits == 1 and int(_codes(array, sheet).max()) < 256)
+    return sheet._replace(narrow=sheet.digits == 1 and int(_codes(array, sheet).max()) < 256)
 
 
 def _planes(array: npt.NDArray[Any], sheet: Sheet) -> Array:
@@ -141,7 +139,7 @@ def grouped(picture: Picture, cost: Callable[[Picture], int]) -> Picture:
         picture: a sheet of planes by themselves.
         cost: bytes that a picture takes.
     """
-    sheet = replace(_read(dict(picture.chunks)[ARRAY_CHUNK]), group=max(GROUPS))
+    sheet = _read(dict(picture.chunks)[ARRAY_CHUNK])._replace(group=max(GROUPS))
     if sheet.planes < sheet.group:
         return picture
     height, width = sheet.size
@@ -150,7 +148,7 @@ def grouped(picture: Picture, cost: Callable[[Picture], int]) -> Picture:
     part = planes[:1, first : first + sheet.group, top : top + PART, left : left + PART]
     tall, wide = part.shape[2:]
     small = Sheet("u1" if sheet.narrow else "u2", (sheet.group, tall, wide), False, 0, sheet.narrow, sheet.group)
-    if cost(_laid_out(part, small)) < cost(_laid_out(part, replace(small, group=1))):
+    if cost(_laid_out(part, small)) < cost(_laid_out(part, small._replace(group=1))):
         return _laid_out(planes, sheet)
     return picture
 

@@ -3,7 +3,8 @@
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -41,8 +42,7 @@ _FORMATS = {
 MAX_SKELETON = 2**16
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """An image file without its pixels.
 
     Attributes:

@@ -1,6 +1,6 @@
 """What a format gives when an image file is taken apart. Standard library only."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 __all__ = ["BEFORE", "BEHIND", "PADDING", "Split"]
 
@@ -10,8 +10,7 @@ BEFORE = "bytes before the pixels"
 PADDING = "bits that belong to no channel"
 
 
-@dataclass(frozen=True)
-class Split:
+class Split(NamedTuple):
     """An image file without its pixels.
 
     Attributes:

@@ -32,7 +32,9 @@ INLINE int code_value(Engine *e, int decoding, int inputs, const Symbol *s, int 
     const int known = length_of(size);
     while (length < most) {
         const int node = MORE_AT + length - 1 < LAST_MORE ? MORE_AT + length - 1 : LAST_MORE;
-        if (!code_bit(e, decoding, inputs, s, node, length == 1 ? MORE : MUCH_MORE, known > length)) break;
+        if (!(inputs == FAST && length > 1
+                  ? code_directly(e, decoding, inputs, s->line[0] + node, known > length)
+                  : code_bit(e, decoding, inputs, s, node, length == 1 ? MORE : MUCH_MORE, known > length))) break;
         length++;
     }
     const int by_size = length < 3 ? length - 1 : 2;
@@ -49,16 +51,22 @@ INLINE int code_value(Engine *e, int decoding, int inputs, const Symbol *s, int 
     return negative ? -found : found;
 }
 
+/* Contexts of a count. */
+INLINE int lines_of_count(int inputs) { return inputs == FAST ? 2 : inputs - 1; }
+
 /* Code a number of `bits` bits from the top, at most four of them in a line. */
 INLINE int code_count(Engine *e, int decoding, int inputs, Symbol *s, uint32_t *key, uint32_t kind, int bits, int value) {
+    const int lines = lines_of_count(inputs);
     int node = 1, found = 0;
     for (int bit = bits - 1; bit >= 0; bit--) {
         if (bit == 3 && bits > 4) {
-            for (int i = 0; i < inputs - 1; i++) key[i] = (key[i] + (uint32_t)found + 1) * 0x2545F491u;
-            find_lines(e, inputs, key, kind, s);
+            for (int i = 0; i < lines; i++) key[i] = (key[i] + (uint32_t)found + 1) * 0x2545F491u;
+            find_lines(e, lines, key, kind, s);
             node = 1;
         }
-        const int own = code_bit(e, decoding, inputs, s, node, BITS_OF_COUNT, value >> bit & 1);
+        const int known = value >> bit & 1;
+        const int own = inputs == FAST ? code_by_two(e, decoding, s->line[0] + node, s->line[1] + node, known)
+                                       : code_bit(e, decoding, inputs, s, node, BITS_OF_COUNT, known);
         node = node * 2 + own;
         found = found * 2 + own;
     }
@@ -91,13 +99,17 @@ INLINE void keys_of(const Engine *e, int inputs, const Place *p, int kind, int r
     const int west_size = west < 0 ? -west : west, north_size = north < 0 ? -north : north;
     const uint32_t big = (uint32_t)least(length_of(g->largest), 4);
     key[0] = k << 6 | scale;
+    if (inputs == FAST) {
+        key[1] = (k << 6 | left) << 3 | big;
+        key[2] = (k << 6 | (uint32_t)least(2 * (west_size + north_size), 31)) << 5 | left / 2;
+        return;
+    }
     key[1] = ((kinds << 6 | scale) << 6 | left) << 6 | places;
     key[2] = (k << 5 | mean) << 4 | scale >> 2;
     key[3] = (k << 6 | left) << 3 | big;
     key[4] = (k << 5 | (uint32_t)(clip(west, 7) + 8)) << 5 | (uint32_t)(clip(north, 7) + 8);
     key[5] = (k << 6 | (uint32_t)least(2 * (west_size + north_size), 31)) << 5 | left / 2;
     key[6] = ((kinds << 5 | mean) << 6 | left) << 4 | scale >> 2;
-    if (inputs == 8) return;
     const int ahead = p->ahead->number[at], corner = p->corner->number[at];
     const int west2 = p->left2->number[at], north2 = p->above2->number[at];
     const int own_west = column ? own[at - 1] : 0, own_north = row ? own[at - 8] : 0;
@@ -140,7 +152,7 @@ INLINE int code_coefficient(Engine *e, int decoding, int inputs, const Place *p,
     uint32_t key[MOST_INPUTS];
     Symbol s;
     keys_of(e, inputs, p, kind, row, column, &f, level, g, key);
-    find_lines(e, inputs, key, 1, &s);
+    find_lines(e, inputs - 1, key, 1, &s);
     const int mean = signed_level(f.mean * e->step[192 + at]);
     select_weights(e, inputs, &s, (int)class * 64 + at, ((int)class * 4 + kind) * SCALES + level,
                    ((int)(class > 0) * 4 + least(length_of(g->largest), 3)) * 64 + least(g->left, 63));
@@ -174,15 +186,15 @@ INLINE int code_interior_count(Engine *e, int decoding, int inputs, const Place 
     const uint32_t all = (uint32_t)(2 * west + 2 * north + corner + ahead);
     uint32_t key[MOST_INPUTS] = {0};
     key[0] = kind << 8 | (uint32_t)(west + north);
-    key[1] = (kind << 6 | (uint32_t)west) << 6 | (uint32_t)north;
+    key[1] = inputs == FAST ? (kind << 6 | (uint32_t)luma) << 6 | (uint32_t)(west + north) / 4
+                            : (kind << 6 | (uint32_t)west) << 6 | (uint32_t)north;
     key[2] = (kind << 10 | all);
     key[3] = (kind << 6 | (uint32_t)luma) << 6 | (uint32_t)(west + north) / 4;
     key[4] = (kind << 6 | (uint32_t)ahead) << 6 | (uint32_t)north;
     key[5] = (kind << 6 | (uint32_t)corner) << 6 | (uint32_t)west;
     key[6] = (kind << 6 | (uint32_t)chroma) << 6 | (uint32_t)luma / 2;
     const uint32_t wide = (uint32_t)(p->left2->count + p->above2->count);
-    for (int i = 7; i < inputs - 1; i++) key[i] = 0;
-    if (inputs > 8) {
+    if (inputs != FAST) {
         key[7] = (kind << 6 | wide / 2) << 7 | (uint32_t)(west + north);
         key[8] = (kind << 6 | (uint32_t)chroma) << 6 | (uint32_t)(west + north) / 2;
         key[9] = kind << 6 | (uint32_t)luma;
@@ -193,7 +205,7 @@ INLINE int code_interior_count(Engine *e, int decoding, int inputs, const Place 
         key[14] = ((kind << 6 | (uint32_t)corner / 4) << 6 | (uint32_t)ahead / 4) << 8 | (uint32_t)(west + north) / 4;
     }
     Symbol s;
-    find_lines(e, inputs, key, 2, &s);
+    find_lines(e, lines_of_count(inputs), key, 2, &s);
     const int mean = (west + north + 1) / 2;
     select_weights(e, inputs, &s, 192 + (int)class, 12 * SCALES + mean * 3 / 4, 512 + (int)class);
     s.second = e->second + (192 + class) * NODES * SETS;
@@ -212,13 +224,14 @@ INLINE int code_edge_count(Engine *e, int decoding, int inputs, const Place *p, 
     const uint32_t other = edge ? (uint32_t)own->edges[0] : 8;
     uint32_t key[MOST_INPUTS] = {0};
     key[0] = (kind << 6 | inner) << 4 | reach;
-    key[1] = ((kind << 3 | west) << 3 | north) << 4 | other;
+    key[1] = inputs == FAST ? ((kind << 3 | (uint32_t)luma) << 4 | other) << 4 | reach
+                            : ((kind << 3 | west) << 3 | north) << 4 | other;
     key[2] = (kind << 6 | inner) << 6 | (west + north);
     key[3] = ((kind << 3 | (uint32_t)luma) << 4 | other) << 4 | reach;
     key[4] = ((kind << 3 | (edge ? west : north)) << 4 | reach) << 4 | other;
     key[5] = ((kind << 3 | (uint32_t)chroma) << 3 | (uint32_t)luma) << 4 | (west + north);
     key[6] = (((kind << 3 | west) << 3 | north) << 4 | reach) << 4 | inner / 4;
-    if (inputs > 8) {
+    if (inputs != FAST) {
         const uint32_t corner = (uint32_t)p->corner->edges[edge], ahead = (uint32_t)p->ahead->edges[edge];
         key[7] = ((kind << 3 | ahead) << 3 | north) << 3 | corner;
         key[8] = kind << 6 | inner;
@@ -230,24 +243,12 @@ INLINE int code_edge_count(Engine *e, int decoding, int inputs, const Place *p, 
         key[14] = ((kind << 3 | (uint32_t)chroma) << 6 | inner) << 4 | other;
     }
     Symbol s;
-    find_lines(e, inputs, key, 4, &s);
+    find_lines(e, lines_of_count(inputs), key, 4, &s);
     select_weights(e, inputs, &s, 195 + (int)kind, 12 * SCALES + 40 + (int)reach, 515 + (int)kind);
     s.second = e->second + (195 + kind) * NODES * SETS;
     s.correction[0] = e->correction[0] + (195 + kind) * NODES * KNOTS;
     s.correction[1] = e->correction[1] + (97 * 12 + reach) * NODES * KNOTS;
     return code_count(e, decoding, inputs, &s, key, 4, 3, count);
-}
-
-/* What the pixels at an edge of a block are, half a pixel outside: of its right or lower edge, or of those opposite.
-   `turned` says along which frequencies to sum; `far` is 1 for the right and the lower edge. */
-INLINE Eight edge_of(const Engine *e, const float *value, int far) {
-    Eight along = {0}, pixels = {0};
-    for (int u = 0; u < 8; u++) {
-        const float weight = far && (u & 1) ? -e->basis[64 + u] : e->basis[64 + u];
-        along += load8(value + u * 8) * weight;
-    }
-    for (int v = 0; v < 8; v++) pixels += load8(e->basis + v * 8) * along[v];
-    return pixels;
 }
 
 /* Code DC, the last coefficient of a block, by what its neighbours' pixels let expect. */
@@ -294,13 +295,13 @@ INLINE void code_direct(Engine *e, int decoding, int inputs, const Place *p, int
     const uint32_t part = (uint32_t)(int)((fraction + 0.5f) * 7.99f) & 7;
     uint32_t key[MOST_INPUTS] = {0};
     key[0] = kind << 6 | width;
-    key[1] = ((kind << 5 | differ) << 6 | width);
-    key[2] = (kind << 5 | west) << 5 | north;
+    key[1] = inputs == FAST ? (kind << 4 | errors) << 6 | width : ((kind << 5 | differ) << 6 | width);
+    key[2] = inputs == FAST ? (kind << 6 | busy) << 4 | errors : (kind << 5 | west) << 5 | north;
     key[3] = (kind << 4 | errors) << 6 | width;
     key[4] = (kind << 5 | plain) << 5 | differ;
     key[5] = (kind << 6 | busy) << 4 | errors;
     key[6] = (kind << 3 | part) << 6 | width;
-    if (inputs > 8) {
+    if (inputs != FAST) {
         const Seen *corner = p->corner;
         const uint32_t ahead = (uint32_t)(clip(p->ahead->error, 7) + 8), diagonal = (uint32_t)(clip(corner->error, 7) + 8);
         key[7] = (kind << 4 | ahead) << 4 | diagonal;
@@ -313,7 +314,7 @@ INLINE void code_direct(Engine *e, int decoding, int inputs, const Place *p, int
         key[14] = ((uint32_t)least((int)e->step[0], 127) << 6 | width) << 5 | differ;
     }
     Symbol s;
-    find_lines(e, inputs, key, 5, &s);
+    find_lines(e, inputs - 1, key, 5, &s);
     select_weights(e, inputs, &s, (int)class * 64, ((int)class * 4 + DIRECT) * SCALES + (int)width, 521 + (int)errors);
     s.second = e->second + (class * 64) * NODES * SETS;
     s.correction[0] = e->correction[0] + (class * 64) * NODES * KNOTS;
@@ -390,8 +391,8 @@ INLINE void code_rows(Engine *e, int decoding, int inputs) {
 DZ_EXPORT void DZ_KERNEL(dz_jpeg_code)(Engine *e) {
     const Mode mode = ieee_mode();
     if (e->out)
-        e->inputs == 8 ? code_rows(e, 0, 8) : e->inputs == 16 ? code_rows(e, 0, 16) : code_rows(e, 0, 24);
+        e->inputs == FAST ? code_rows(e, 0, FAST) : e->inputs == 16 ? code_rows(e, 0, 16) : code_rows(e, 0, 24);
     else
-        e->inputs == 8 ? code_rows(e, 1, 8) : e->inputs == 16 ? code_rows(e, 1, 16) : code_rows(e, 1, 24);
+        e->inputs == FAST ? code_rows(e, 1, FAST) : e->inputs == 16 ? code_rows(e, 1, 16) : code_rows(e, 1, 24);
     restore_mode(mode);
 }

@@ -16,7 +16,7 @@ enum {
     NODES = 16,        /* binary decisions that share a line of counters */
     GROUPS = 6,        /* kinds of decisions that share weights */
     MOST_INPUTS = 24,
-    FAST = 8,          /* inputs of the fast model */
+    FAST = 4,          /* inputs of the fast model, which has few contexts and one set of weights */
     SETS = 3,          /* sets of weights, one of which each of three contexts selects */
     PRECISION = 28,    /* bits of a probability as it is coded */
     COUNT_BITS = 10,   /* of a counter; above them stands its probability of a 1, of 22 bits */
@@ -56,7 +56,7 @@ typedef struct {
     int16_t *chroma;  /* the second component where it has the same blocks as this one, else NULL */
     const float *step; /* [4, 64], in rows: of this component, luma and chroma; and 1 / those of this component */
     /* the model */
-    int64_t inputs;   /* contexts and a bias: 8, 16 or 24 */
+    int64_t inputs;   /* contexts and a bias: FAST, 16 or 24 */
     float pace, second_pace; /* of the weights' learning */
     int64_t lines;    /* of each context, a power of two */
     uint32_t *counter;   /* [inputs, lines, NODES] */

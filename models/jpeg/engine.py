@@ -114,7 +114,7 @@ class Session:
     """What codes one segment.
 
     Args:
-        inputs: contexts and a bias: 8, 16 or 24.
+        inputs: contexts and a bias: 4, 16 or 24.
         lines: of counters of each context, a power of two.
         taps: of the predictors, float32 [3, 64, REGRESSED + SCALED].
         data: None for the encoder; else the bytes to decode.

@@ -37,8 +37,8 @@ INLINE float limited(float x) {
 INLINE float squash(const Engine *e, float x) { return e->squash[(int)((limited(x) + 12.0f) * 64.0f)]; }
 
 /* Find the lines of keys of at most 32 bits, one for each context. */
-INLINE void find_lines(const Engine *e, int inputs, const uint32_t *key, uint32_t kind, Symbol *s) {
-    UNROLL for (int i = 0; i < inputs - 1; i++) {
+INLINE void find_lines(const Engine *e, int lines, const uint32_t *key, uint32_t kind, Symbol *s) {
+    UNROLL for (int i = 0; i < lines; i++) {
         uint32_t hash = (key[i] ^ kind * 0x85EBCA6Bu) * 0x9E3779B1u;
         hash = (hash ^ hash >> 15) * 0x2C1B3C6Du;
         hash ^= hash >> 14;
@@ -129,46 +129,59 @@ INLINE int mix_bit(Engine *e, int decoding, int inputs, const Symbol *s, int nod
     return bit;
 }
 
+typedef float Few __attribute__((vector_size(4 * FAST)));
+typedef float FewAt __attribute__((vector_size(4 * FAST), aligned(4), may_alias));
+typedef int32_t FewWhole __attribute__((vector_size(4 * FAST)));
+typedef uint32_t FewUnsigned __attribute__((vector_size(4 * FAST)));
+
 /* The exponent of floats of 0.5 and more, with a parabola between powers of two: near the logarithm to the base 2. */
-INLINE Eight rough_log2(Eight x) {
-    const Whole bits = (Whole)x, exponent = (bits >> 23) - 127;
-    const Eight part = (Eight)((bits & 0x7FFFFF) | 0x3F800000);
-    return __builtin_convertvector(exponent, Eight) + part * (2.0f - part * (1.0f / 3.0f));
+INLINE Few rough_log2(Few x) {
+    const FewWhole bits = (FewWhole)x, exponent = (bits >> 23) - 127;
+    const Few part = (Few)((bits & 0x7FFFFF) | 0x3F800000);
+    return __builtin_convertvector(exponent, Few) + part * (2.0f - part * (1.0f / 3.0f));
 }
 
-/* The same for the fast model: eight lanes at once, one set of weights, and no more. */
+/* The same for the fast model: all contexts at once, one set of weights, and no more. */
 INLINE int mix_fast(Engine *e, int decoding, const Symbol *s, int node, int group, int bit) {
-    Whole counter = {0};
+    FewWhole counter = {0};
     UNROLL for (int i = 0; i < FAST - 1; i++) counter[i] = (int32_t)s->line[i][node];
     counter ^= (int32_t)FRESH;
-    const Whole events = counter & ((1 << COUNT_BITS) - 1);
-    const Whole chances = (Whole)((Unsigned)counter >> COUNT_BITS);
-    const Eight number = __builtin_convertvector(events, Eight), rate = 1.0f / (number + 1.6f);
-    const Eight ones = __builtin_convertvector(chances, Eight);
-    Eight input = (rough_log2(ones + 0.5f) - rough_log2(ONES + 0.5f - ones)) * (number * rate * 0.6931472f);
+    const FewWhole events = counter & ((1 << COUNT_BITS) - 1);
+    const FewWhole chances = (FewWhole)((FewUnsigned)counter >> COUNT_BITS);
+    const Few number = __builtin_convertvector(events, Few), rate = 1.0f / (number + 1.6f);
+    const Few ones = __builtin_convertvector(chances, Few);
+    Few input = (rough_log2(ones + 0.5f) - rough_log2(ONES + 0.5f - ones)) * (number * rate * 0.6931472f);
     input[FAST - 1] = 0.3f;
     float *weight = s->set[1] + group * FAST;
-    const float chance = squash(e, sum_of(input * *(const EightAt *)weight));
+    const Few product = input * *(const FewAt *)weight;
+    const float chance = squash(e, (product[0] + product[2]) + (product[1] + product[3]));
     const uint64_t part = (uint64_t)(int64_t)(chance * (float)(1 << BIT_PRECISION));
     bit = code_part(e, decoding, bit, part);
     const float truth = (float)bit;
-    *(EightAt *)weight += (truth - chance) * e->pace * input;
-    const Eight moved = ones + (truth * ONES - ones) * rate;
-    const Whole after = events - (events < (int32_t)e->limit);
-    counter = (Whole)((Unsigned)__builtin_convertvector(moved, Whole) << COUNT_BITS | (Unsigned)after) ^ (int32_t)FRESH;
+    *(FewAt *)weight += (truth - chance) * e->pace * input;
+    const Few moved = ones + (truth * ONES - ones) * rate;
+    const FewWhole after = events - (events < (int32_t)e->limit);
+    counter = (FewWhole)((FewUnsigned)__builtin_convertvector(moved, FewWhole) << COUNT_BITS | (FewUnsigned)after);
+    counter ^= (int32_t)FRESH;
     UNROLL for (int i = 0; i < FAST - 1; i++) s->line[i][node] = (uint32_t)counter[i];
     return bit;
 }
 
-/* One copy for each number of inputs and direction: they are called from many places. */
+/* Code a decision with two counters, by the mean of their chances, which come from two contexts. */
+INLINE int code_by_two(Engine *e, int decoding, uint32_t *a, uint32_t *b, int bit) {
+    const uint64_t sum = (uint64_t)(*a ^ FRESH) + (*b ^ FRESH);
+    bit = code_part(e, decoding, bit, sum >> (33 - BIT_PRECISION));
+    count_bit(e, a, bit);
+    count_bit(e, b, bit);
+    return bit;
+}
+
+/* One copy for each larger number of inputs and direction: they are called from many places. */
 #define VARIANT(inputs, decoding)                                                                                    \
     static __attribute__((noinline)) int code_bit_##inputs##_##decoding(Engine *e, const Symbol *s, int node,         \
                                                                         int group, int bit) {                         \
-        return inputs == FAST ? mix_fast(e, decoding, s, node, group, bit)                                            \
-                              : mix_bit(e, decoding, inputs, s, node, group, bit);                                                     \
+        return mix_bit(e, decoding, inputs, s, node, group, bit);                                                     \
     }
-VARIANT(8, 0)
-VARIANT(8, 1)
 VARIANT(16, 0)
 VARIANT(16, 1)
 VARIANT(24, 0)
@@ -176,7 +189,7 @@ VARIANT(24, 1)
 #undef VARIANT
 
 INLINE int code_bit(Engine *e, int decoding, int inputs, const Symbol *s, int node, int group, int bit) {
-    if (inputs == 8) return decoding ? code_bit_8_1(e, s, node, group, bit) : code_bit_8_0(e, s, node, group, bit);
+    if (inputs == FAST) return mix_fast(e, decoding, s, node, group, bit);
     if (inputs == 16) return decoding ? code_bit_16_1(e, s, node, group, bit) : code_bit_16_0(e, s, node, group, bit);
     return decoding ? code_bit_24_1(e, s, node, group, bit) : code_bit_24_0(e, s, node, group, bit);
 }

@@ -42,6 +42,18 @@ INLINE float luma_size(const Engine *e, const Place *p, int row, int column) {
     return (float)(value < 0 ? -value : value) * e->step[64 + at];
 }
 
+/* What the pixels at an edge of a block are, half a pixel outside: of its right or lower edge, or of those opposite.
+   `turned` says along which frequencies to sum; `far` is 1 for the right and the lower edge. */
+INLINE Eight edge_of(const Engine *e, const float *value, int far) {
+    Eight along = {0}, pixels = {0};
+    for (int u = 0; u < 8; u++) {
+        const float weight = far && (u & 1) ? -e->basis[64 + u] : e->basis[64 + u];
+        along += load8(value + u * 8) * weight;
+    }
+    for (int v = 0; v < 8; v++) pixels += load8(e->basis + v * 8) * along[v];
+    return pixels;
+}
+
 typedef struct {
     float mean, from_left, from_above, scale;
 } Forecast;

@@ -50,8 +50,7 @@ def padded(length: int, multiple: int = LANES) -> int:
     return -(-length // multiple) * multiple
 
 
-@dataclass(frozen=True)
-class NetShape:
+class NetShape(NamedTuple):
     """Sizes of one network.
 
     Attributes:

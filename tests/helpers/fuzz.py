@@ -121,7 +121,7 @@ def fuzz(count: int, seed: int) -> tuple[Counter[str], list[str]]:
         data = mutated(chosen, rng) if image else _resealed(chosen, rng)
         try:
             if image:
-                take_in(data, strip=False, max_pixels=LIMIT)
+                take_in(data, strip=False, max_pixels=LIMIT).with_pixels()
                 if data[:3] == b"\xff\xd8\xff" and densezip.export(densezip.compress(data, effort=1)).data != data:
                     raise AssertionError("a JPEG file that does not come back")
             else:

@@ -92,7 +92,7 @@ static float *floats(int64_t count, float value) {
 }
 
 static int coefficients(int hostile) {
-    const int64_t columns = 1 + random_below(5), rows = 1 + random_below(5), inputs = 8 * (1 + random_below(3));
+    const int64_t columns = 1 + random_below(5), rows = 1 + random_below(5), inputs = (int64_t[]){FAST, 16, 24}[random_below(3)];
     const int64_t lines = 1 << random_below(6), capacity = 3 * BLOCK_BYTES * columns * rows;
     int16_t *plane[3], *found[3];
     float *step = floats(256, 1.0f);

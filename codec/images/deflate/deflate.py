@@ -20,7 +20,6 @@ Source: RFC 1950 and RFC 1951.
 import ctypes
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -71,8 +70,7 @@ class Method(NamedTuple):
     stored: int = 0
 
 
-@dataclass(frozen=True)
-class _Followed:
+class _Followed(NamedTuple):
     """How a coder differs from the stream: notes, the most tokens of a block, and the stream's bytes."""
 
     tokens: bytes

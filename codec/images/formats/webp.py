@@ -11,7 +11,7 @@ import struct
 from io import BytesIO
 
 import numpy as np
-from PIL import Image, WebPImagePlugin
+from PIL import Image
 
 from ...errors import CorruptPayloadError, InputError, LimitError, UnreadableImageError, UnsupportedImageError
 from ...fields import Reader, varint
@@ -141,6 +141,12 @@ def _file(image: Image.Image, fields: Reader, *, small: bool) -> bytes:
     return b"".join([b"RIFF", struct.pack("<I", size), b"WEBP", before, pixels, behind])
 
 
+class _WebPFile(BytesIO):
+    """A file in memory with a name: for a suffix Pillow loads that format's plugin alone, for a format several."""
+
+    name = "picture.webp"
+
+
 def encode(image: Image.Image, method: int, quality: int) -> bytes:
     """A file of a picture, without loss.
 
@@ -149,9 +155,8 @@ def encode(image: Image.Image, method: int, quality: int) -> bytes:
         method: 0 (fast) to 6.
         quality: how long the encoder searches, 0 to 100.
     """
-    file = BytesIO()
-    # In search of a format whose plugin is not loaded Pillow would load all of them.
-    image.save(file, WebPImagePlugin.WebPImageFile.format, lossless=True, method=method, quality=quality, exact=True)
+    file = _WebPFile()
+    image.save(file, lossless=True, method=method, quality=quality, exact=True)
     return file.getvalue()
 
 

@@ -9,7 +9,6 @@ Source: PNG, third edition, W3C, sections 5 (chunks) and 11 (their contents).
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from ...errors import UnreadableImageError, UnsupportedImageError
@@ -62,8 +61,7 @@ class RawChunk(NamedTuple):
     end: int
 
 
-@dataclass(frozen=True)
-class PngFile:
+class PngFile(NamedTuple):
     """What a PNG file holds besides its pixels.
 
     Attributes:
