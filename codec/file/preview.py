@@ -19,9 +19,13 @@ __all__ = ["LEAST_PIXELS", "SIDE", "preview_of", "takes_preview", "with_preview"
 LEAST_PIXELS = 10**6
 """Smaller pictures have none: decoding them takes no longer than people wait for a folder to be shown."""
 SIDE = 256
-# The first that fits is taken, the largest side first; at the last side even noise with transparency does.
-QUALITIES = (80, 70, 60, 50, 40, 30, 20, 10)
-SIDES = (SIDE, 3 * SIDE // 4, SIDE // 2)
+# Sides and qualities, of which the first is taken that fits: below some quality a smaller picture shows more. At the
+# last of them even noise with transparency fits.
+SETTINGS = (
+    *((SIDE, quality) for quality in (80, 65, 50, 40, 30)),
+    *((3 * SIDE // 4, quality) for quality in (50, 40, 30, 20)),
+    *((SIDE // 2, quality) for quality in (60, 45, 30, 20, 10)),
+)
 # Of a preview that another program wrote: what is larger is none.
 MOST_SIDE = 1024
 
@@ -55,13 +59,11 @@ def _small(picture: Picture) -> bytes:
     from ..images.thumbnails import shrunk, thumbnail_of
 
     largest = thumbnail_of(picture, SIDE)
-    for side in SIDES:
-        small = shrunk(largest, side, upright=False)
-        for quality in QUALITIES:
-            file = BytesIO()
-            small.save(file, "WEBP", quality=quality, alpha_quality=quality, method=4)
-            if file.tell() <= MOST_PREVIEW:
-                return file.getvalue()
+    for side, quality in SETTINGS:
+        file = BytesIO()
+        shrunk(largest, side, upright=False).save(file, "WEBP", quality=quality, alpha_quality=quality, method=4)
+        if file.tell() <= MOST_PREVIEW:
+            return file.getvalue()
     return b""
 
 

@@ -117,7 +117,7 @@ def test_a_preview_of_more_than_its_room_is_refused_on_both_sides(monkeypatch: p
 def test_a_thumbnail_is_made_of_the_preview(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(preview, "SIDE", 16)
-    monkeypatch.setattr(preview, "SIDES", (16,))
+    monkeypatch.setattr(preview, "SETTINGS", ((16, 80),))
     path, out = tmp_path / "a.dz", tmp_path / "a.png"
     path.write_bytes(densezip.compress(two_colours(), effort=1, preview=True))
     decoded: list[bytes] = []
