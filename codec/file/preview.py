@@ -31,8 +31,8 @@ MOST_SIDE = 1024
 
 
 def takes_preview(header: Header) -> bool:
-    """Whether a picture is large enough to have one, and no array's planes."""
-    return header.width * header.height >= LEAST_PIXELS and not header.is_sheet
+    """Whether a picture is large enough to have one, of colours that are read, and no array's planes."""
+    return header.width * header.height >= LEAST_PIXELS and bool(header.mode) and not header.is_sheet
 
 
 def with_preview(data: bytes, picture: Picture) -> bytes:
