@@ -28,6 +28,7 @@ FED = [(-1, 6), (-2, 5), (-3, 4)]
 
 def tile_of(data: bytes) -> tuple[str, bytes]:
     """The model's name and the tile of a file of one tile without metadata and source; a preview is passed over."""
+    version, at = data[4], 5
 
     def number() -> int:
         nonlocal at
@@ -38,7 +39,6 @@ def tile_of(data: bytes) -> tuple[str, bytes]:
             if byte < 128:
                 return value
 
-    version, at = data[4], 5
     start = number() + at + 4
     assert data[at] & 0x1F == 0  # payload kind 0, not tiled, no metadata
     at += 2
