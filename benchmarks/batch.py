@@ -78,7 +78,7 @@ def throughput(folder: Path, images: int, side: int, effort: int, workers: int, 
             by_hand = [[sys.executable, "-c", ONE, str(place), str(part), str(shards)] for part in range(parts)]
             found.append(timed([[*each, str(parts)] for each in by_hand] or [command]))
             done = status(open_plan(str(place)))
-            if (done.published, done.failed) != (images, 0):
+            if (done.published, done.failures) != (images, 0):
                 raise SystemExit(f"{done.published} of {images} images kept")
     clock = {way: min(each[0] for each in found) for way, found in times.items()}
     processor = {way: min(each[1] for each in found) for way, found in times.items()}
