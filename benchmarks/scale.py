@@ -35,7 +35,7 @@ def measurements(batch: Report, photos: Report, jpeg: Report) -> str:
         (
             f"`batch run` with {runs['workers']} workers over one process, by the clock",
             f"{runs['ratio']:.2f}; independent processes {runs['ceiling']:.2f}",
-            f"{runs['images']} images, {batch['processors']} processors",
+            f"{runs['images']} images, {batch['processors']} threads of a processor, load {batch['load']:.0f}",
         ),
         (
             "the same, by the processor's time",
