@@ -45,8 +45,8 @@ def run(plan: Plan, shards: Sequence[int], workers: int = 0, address: str | None
             tasks = client.map(attempt, [plan.folder] * len(shards), list(shards), pure=False, retries=RETRIES)
             shard_of = {task.key: shard for task, shard in zip(tasks, shards, strict=True)}
             for task in as_completed(tasks):
-                error = task.exception()
-                yield task.result() if error is None else Outcome(shard_of[task.key], error=str(error))
+                failure = task.exception()
+                yield task.result() if failure is None else Outcome(shard_of[task.key], error=str(failure))
     finally:
         if cluster is not None:
             cluster.close()
