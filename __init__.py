@@ -49,14 +49,13 @@ from .codec.errors import (
 from .codec.file.container import Payload, check_magic, parse
 from .codec.file.info import Exported, Info, describe
 from .codec.file.inputs import bytes_of, most_bytes, take_in
-from .contents import JPEG_MAGIC, open_container, picture_of, recode_jpeg, source_of, stored_file
+from .contents import coded, open_container, picture_of, source_of, stored_file, whole_picture
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     from PIL import Image
 
-    from .codec.file.payload import Coder
     from .contents import File
     from .models.coders import Model
 
@@ -93,6 +92,7 @@ __all__ = [
     "export",
     "heatmap",
     "info",
+    "preview",
     "verify",
 ]
 
@@ -111,6 +111,7 @@ def compress(
     model: "Model | None" = None,
     device: str = "cpu",
     history: bool = True,
+    preview: bool = False,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     progress: Callable[[float], None] | None = None,
     notice: Callable[[str], None] | None = None,
@@ -130,6 +131,8 @@ def compress(
             torch module (`densezip.models`). Who decodes has to have it. `effort` and `threads` do not matter then.
         device: where its network runs: "cpu", "cuda", "cuda:1" or "auto".
         history: look whether the pixels were decoded from a JPEG file, and code what that held where it is smaller.
+        preview: add a small picture of at most 4 KiB, for `preview` and file managers, to an image of a million pixels
+            or more. It is on top of what the file takes, and programs before format version 7 refuse such a file.
         max_pixels: refuse larger images before decoding them, and files of over 8 bytes for each and 64 MiB more.
         progress: called with the fraction done, from 0 to 1, from any thread, one call at a time.
         notice: called with a sentence where something deserves a word, such as why a file is kept whole.
@@ -152,57 +155,13 @@ def compress(
     check_strip(strip)
     check_callables(progress=progress, notice=notice)
     taken = take_in(image, strip, max_pixels)
-    from .codec.file.coding import encode_picture, keep, store
-
-    if taken.reason and notice is not None and not (taken.data or b"").startswith(JPEG_MAGIC):
-        notice(f"kept whole: {taken.reason}")
-    if taken.left_out and notice is not None:
-        notice(f"not kept of the image's info: {', '.join(taken.left_out)}")
-    if taken.data is not None and (taken.lossy or taken.reason):
-        recoded = recode_jpeg(taken.data, taken.extension, effort, threads, max_pixels, progress, notice)
-        if recoded is not None and len(recoded) < len(taken.data):
-            return recoded
+    if preview:
         taken = taken.with_pixels()
-        if taken.picture is None:
-            return keep(taken.data, taken.extension, lossy=taken.lossy)
-        kept = store(taken.picture, taken.data, taken.extension, lossy=taken.lossy)
-        return kept if taken.lossy else min(kept, keep(taken.data, taken.extension, lossy=False), key=len)
-    if model is not None:
-        from .models.coders import encode_by_model
+    data = coded(taken, effort, threads, (model, device), history, max_pixels, progress, notice)
+    if preview and taken.picture is not None:
+        from .codec.file.preview import with_preview
 
-        return encode_by_model(taken.picture, (model, device), progress, taken.source)
-
-    def photo(height: int, width: int, depth: int) -> "Coder":
-        from .models.coders import coder_for_effort
-
-        return coder_for_effort(effort, height, width, depth)
-
-    def indexed(height: int, width: int) -> "Coder":
-        from .models.coders import indexed_coder
-
-        return indexed_coder(height, width)
-
-    def rendered(height: int, width: int, depth: int) -> "Coder":
-        from .models.coders import rendered_coder
-
-        return rendered_coder(height, width, depth)
-
-    def before(pixels: "Array") -> "Coder | None":
-        from .models.coders import history_coder
-
-        return history_coder(effort)(pixels)
-
-    from .codec.images.sheets import grouped, is_sheet
-
-    coders = photo, indexed, rendered
-    picture = taken.picture
-    if is_sheet(picture):
-        picture = grouped(picture, lambda part: len(encode_picture(part, *coders, threads, None)))
-    data = encode_picture(picture, *coders, threads, progress, taken.source, history_coder=before if history else None)
-    if taken.data is not None and len(taken.data) < len(data):
-        data = min(data, store(taken.picture, taken.data, taken.extension, lossy=False), key=len)
-    if progress is not None:
-        progress(1.0)
+        data = with_preview(data, whole_picture(taken))
     return data
 
 
@@ -322,6 +281,23 @@ def info(source: "File") -> Info:
         FormatError: damaged, or not a .dz file. Pixels are neither decoded nor checked: see `verify`.
     """
     return describe(parse(bytes_of(source, sys.maxsize, check_magic)[0]))
+
+
+def preview(source: "File") -> "Image.Image | None":
+    """The small picture that a .dz file holds, upright, in the time of reading the file; None where it has none.
+
+    It is for the eye, not exact: see `preview` of `compress`.
+
+    Args:
+        source: as for `decompress`.
+
+    Raises:
+        FormatError: damaged, or not a .dz file.
+    """
+    header = parse(bytes_of(source, sys.maxsize, check_magic)[0]).header
+    from .codec.file.preview import preview_of
+
+    return preview_of(header)
 
 
 def heatmap(

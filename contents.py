@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 from .codec.arguments import check_callables, check_number
 from .codec.errors import LimitError, UnsupportedImageError, UsageError
 from .codec.file.container import Container, Header, Payload, check_magic, parse
-from .codec.file.inputs import bytes_of, most_bytes
+from .codec.file.inputs import Input, bytes_of, most_bytes
 from .codec.file.region import region_of
 
 if TYPE_CHECKING:
     from .codec.file.payload import Coder
-    from .codec.images.picture import Picture
+    from .codec.images.picture import Array, Picture
     from .codec.images.source import Source as SourceFile
     from .models.coders import Model
 
@@ -23,7 +23,7 @@ File: TypeAlias = str | PathLike[str] | bytes | bytearray | memoryview | BinaryI
 
 JPEG_MAGIC = b"\xff\xd8\xff"
 
-__all__ = ["open_container", "picture_of", "recode_jpeg", "source_of", "stored_file"]
+__all__ = ["coded", "open_container", "picture_of", "source_of", "stored_file", "whole_picture"]
 
 
 def open_container(source: File, threads: int, max_pixels: int, progress: object) -> Container:
@@ -106,6 +106,85 @@ def source_of(header: Header) -> SourceFile:
     from .codec.images.source import Source as SourceFile
 
     return SourceFile(header.source_format, header.remainder, header.source_checksum)
+
+
+def coded(
+    taken: Input,
+    effort: int,
+    threads: int,
+    model: tuple[Model | None, str],
+    history: bool,
+    max_pixels: int,
+    progress: Callable[[float], None] | None,
+    notice: Callable[[str], None] | None,
+) -> bytes:
+    """The smallest .dz file of what was taken in, without a preview. Arguments are those of `densezip.compress`.
+
+    `model` goes with its device.
+    """
+    from .codec.file.coding import encode_picture, keep, store
+
+    if taken.reason and notice is not None and not (taken.data or b"").startswith(JPEG_MAGIC):
+        notice(f"kept whole: {taken.reason}")
+    if taken.left_out and notice is not None:
+        notice(f"not kept of the image's info: {', '.join(taken.left_out)}")
+    if (file := taken.data) is not None and (taken.lossy or taken.reason):
+        recoded = recode_jpeg(file, taken.extension, effort, threads, max_pixels, progress, notice)
+        if recoded is not None and len(recoded) < len(file):
+            return recoded
+        taken = taken.with_pixels()
+        if taken.picture is None:
+            return keep(file, taken.extension, lossy=taken.lossy)
+        kept = store(taken.picture, file, taken.extension, lossy=taken.lossy)
+        return kept if taken.lossy else min(kept, keep(file, taken.extension, lossy=False), key=len)
+    module, device = model
+    if module is not None:
+        from .models.coders import encode_by_model
+
+        return encode_by_model(taken.picture, (module, device), progress, taken.source)
+
+    def photo(height: int, width: int, depth: int) -> Coder:
+        from .models.coders import coder_for_effort
+
+        return coder_for_effort(effort, height, width, depth)
+
+    def indexed(height: int, width: int) -> Coder:
+        from .models.coders import indexed_coder
+
+        return indexed_coder(height, width)
+
+    def rendered(height: int, width: int, depth: int) -> Coder:
+        from .models.coders import rendered_coder
+
+        return rendered_coder(height, width, depth)
+
+    def before(pixels: Array) -> Coder | None:
+        from .models.coders import history_coder
+
+        return history_coder(effort)(pixels)
+
+    from .codec.images.sheets import grouped, is_sheet
+
+    coders = photo, indexed, rendered
+    picture = taken.picture
+    if is_sheet(picture):
+        picture = grouped(picture, lambda part: len(encode_picture(part, *coders, threads, None)))
+    data = encode_picture(picture, *coders, threads, progress, taken.source, history_coder=before if history else None)
+    if taken.data is not None and len(taken.data) < len(data):
+        data = min(data, store(taken.picture, taken.data, taken.extension, lossy=False), key=len)
+    if progress is not None:
+        progress(1.0)
+    return data
+
+
+def whole_picture(taken: Input) -> Picture:
+    """The picture that was taken in, with the metadata of the file that it is from."""
+    picture: Picture = taken.picture
+    if taken.source is None or taken.source.remainder is None:
+        return picture
+    from .codec.images.source import with_metadata
+
+    return with_metadata(taken.source, picture)
 
 
 def recode_jpeg(

@@ -1,10 +1,12 @@
-"""Writes tables of measured results into the README or a page, from the JSON of `photos.py`, `coding.py`, `models.py`.
+"""Writes tables of measured results into the README or a page, from the JSON of the benchmarks.
 
 python benchmarks/readme_table.py benchmarks/photos.json README.md --plot benchmarks/photos.png
 python benchmarks/readme_table.py benchmarks/photos.json docs/choose.md --plot ../benchmarks/photos.png
 python benchmarks/readme_table.py benchmarks/photos.json docs/reproduce.md
 python benchmarks/readme_table.py benchmarks/coding.json docs/reproduce.md
 python benchmarks/readme_table.py benchmarks/models.json docs/choose.md --plot ../benchmarks/models.png
+python benchmarks/readme_table.py benchmarks/jpeg.json docs/reproduce.md
+python benchmarks/readme_table.py benchmarks/batch.json docs/scale.md      with jpeg.json and photos.json beside it
 
 Tables stand between lines that name them; each that a file has is replaced.
 """
@@ -14,6 +16,8 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
+
+from scale import arithmetic, measurements
 
 MADE_BY = "made by benchmarks/readme_table.py, do not edit"
 
@@ -161,8 +165,32 @@ def _seconds(row: dict[str, Any]) -> list[str]:
     return [f"{row['encode_s']:.3f}", f"{row['decode_s']:.3f}"]
 
 
-def made_of(report: dict[str, Any], plot: str | None) -> dict[str, str]:
-    """The texts, by what they are called in the markers."""
+def jpeg_results(report: dict[str, Any]) -> str:
+    """The text between the markers of JPEG files."""
+    rows = [
+        [
+            f"**{name}**" if name.startswith("densezip") else name,
+            f"{row['ratio']:.1%}",
+            f"{row['compress, MB/s']:.2f}",
+            f"{row['decompress, MB/s']:.2f}",
+        ]
+        for name, row in sorted(report["coders"].items(), key=lambda item: -item[1]["ratio"])
+    ]
+    measured = (
+        f"{report['files']} files, {report['bytes'] / 1e6:.1f} MB; one thread, densezip {report['densezip']}, "
+        f"imagecodecs {report['imagecodecs']}."
+    )
+    head = ("coder", "size, the JPEG files = 100 %", "compress, MB/s", "decompress, MB/s")
+    return f"{table(head, rows)}\n\n{measured}"
+
+
+def made_of(report: dict[str, Any], plot: str | None, folder: Path) -> dict[str, str]:
+    """The texts, by what they are called in the markers; `folder` has other reports."""
+    if "bookkeeping" in report:
+        others = [json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in ("photos", "jpeg")]
+        return {"measurements": measurements(report, *others), "arithmetic": arithmetic(report, *others)}
+    if "bytes" in report:
+        return {"results of JPEG files": jpeg_results(report)}
     if "calibration" in report:
         return {"results of coding": coding_results(report)}
     if "scan" in report:
@@ -178,7 +206,7 @@ def main() -> None:
     parser.add_argument("--plot", metavar="ADDRESS", help="show this picture, as addressed from there")
     options = parser.parse_args()
     text = options.readme.read_text(encoding="utf-8")
-    texts = made_of(json.loads(options.report.read_text(encoding="utf-8")), options.plot)
+    texts = made_of(json.loads(options.report.read_text(encoding="utf-8")), options.plot, options.report.parent)
     found = False
     for name, made in texts.items():
         first, last = f"<!-- {name}: {MADE_BY} -->", f"<!-- end of {name} -->"

@@ -65,6 +65,12 @@ Examples:
     is_flag=True,
     help="Do not look whether the pixels were decoded from a JPEG file, whose coefficients take a fraction of them.",
 )
+@click.option(
+    "--preview/--no-preview",
+    default=False,
+    help="Add a small picture of at most 4 KiB to images of a million pixels or more, for file managers. It comes on "
+    "top of what the file takes, and programs that know no format version 7 refuse the file.",
+)
 @model_options
 @decoding_options
 @json_option
@@ -78,6 +84,7 @@ def compress(
     effort: int,
     strip: str | None,
     no_history: bool,
+    preview: bool,
     model: str | None,
     device: str,
     max_pixels: int,
@@ -91,8 +98,8 @@ def compress(
     as the input with .dz added and put beside it, the input is kept, and no file is overwritten without -f. Folders are
     searched for image files by suffix; hidden files are left out.
 
-    What is up to date is skipped. It is coded again if it was coded with another --strip, or with less effort than an
-    -e that is given. To replace any other file of that name takes -f.
+    What is up to date is skipped. It is coded again if it was coded with another --strip, without a --preview, or with
+    less effort than an -e that is given. To replace any other file of that name takes -f.
     """
     dropped: api.Strip = "all" if strip == "all" else strip is not None
     asked = ctx.get_parameter_source("effort") is ParameterSource.COMMANDLINE
@@ -104,6 +111,7 @@ def compress(
         strip=dropped,
         effort_matters=asked,
         history=not no_history,
+        preview=preview,
     )
     ctx.exit(convert_all(inputs, conversion, Console(quiet=quiet, verbose=verbose), Options(**options)))
 

@@ -150,12 +150,14 @@ class Compression(Conversion):
         strip: Drop metadata.
         effort_matters: Files that were coded with less are coded again.
         history: Look whether pixels were decoded from a JPEG file.
+        preview: Add a small picture to a large one.
     """
 
     effort: int = 5
     effort_matters: bool = False
     strip: api.Strip = False
     history: bool = True
+    preview: bool = False
 
     word = "coded"
     unforeseen = "coded or kept"
@@ -203,6 +205,7 @@ class Compression(Conversion):
             api.Named(data, name),
             effort=self.effort,
             history=self.history,
+            preview=self.preview,
             threads=threads,
             strip=self.strip,
             model=self.model,
@@ -248,7 +251,9 @@ class Compression(Conversion):
     def standing(self, existing: bytes, source: Made) -> Standing:
         """Whether it was made of an image of that size, with these options."""
         effort = self.effort if self.effort_matters else None
-        return standing_of(existing, source, strip=self.strip, effort=effort, max_pixels=self.max_pixels)
+        return standing_of(
+            existing, source, strip=self.strip, effort=effort, preview=self.preview, max_pixels=self.max_pixels
+        )
 
     def kept(self, header: Info) -> bool:
         """Whether the bytes of the file are stored."""

@@ -21,6 +21,7 @@ __all__ = [
     "json_option",
     "model_options",
     "output_options",
+    "quiet_option",
     "region_option",
     "strip_option",
     "verbosity_options",
@@ -181,8 +182,10 @@ model_options = _together(
     click.option("--device", default="cpu", show_default=True, metavar="NAME", help="Of a model: cpu, cuda or auto."),
 )
 
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+
 verbosity_options = _together(
-    click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
+    quiet_option,
     click.option(
         "-v",
         "--verbose",

@@ -58,6 +58,7 @@ def describe(name: str, info: Info) -> str:
         "decodes": _decodes(info),
         "tiles": _tiles(info),
         "metadata": metadata or ("in the file that is kept" if info.stored_format else "none"),
+        "preview": f"{info.preview:,} bytes" if info.preview else "none",
         "format": f"version {info.format_version}",
     }
     width = max(map(len, facts))

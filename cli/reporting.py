@@ -10,7 +10,7 @@ from .. import OutputError, __version__
 from .batch import run_batch
 from .comparison import Comparison, compare
 from .console import Console
-from .options import FORCE, effort_option, input_options
+from .options import FORCE, effort_option, input_options, quiet_option
 from .resources import Resources
 from .sources import Source, densezip_suffixes, expand, image_suffixes
 from .targets import Targets
@@ -39,16 +39,25 @@ Examples:
 )
 @FORCE
 @effort_option
+@quiet_option
 @click.pass_context
 def report(
-    ctx: click.Context, /, *, inputs: tuple[str, ...], recursive: bool, output: str, force: bool, effort: int
+    ctx: click.Context,
+    /,
+    *,
+    inputs: tuple[str, ...],
+    recursive: bool,
+    output: str,
+    force: bool,
+    effort: int,
+    quiet: bool,
 ) -> None:
     """Write a page that compares sizes and times with PNG, WebP and JPEG XL, and shows where the bits went.
 
     INPUT is an image, or a .dz file, which is taken as it is. Each image is coded by every coder with one thread,
     decoded and compared. The page is one file, with all pictures in it.
     """
-    console = Console()
+    console = Console(quiet=quiet)
     sources = expand(inputs, recursive=recursive, suffixes=lambda: image_suffixes() | densezip_suffixes())
     targets = Targets(output, None, force)
     target = targets.claim(Source(None, Path("-")), output)

@@ -8,10 +8,10 @@ from html import escape
 from io import BytesIO
 from typing import TYPE_CHECKING
 
+from ..codec.images.thumbnails import thumbnail_of
 from .comparison import Comparison, Figure, channel_names
 from .heatpicture import colours, scale_of, steps_of
 from .report import summary
-from .thumbnails import thumbnail_of
 
 if TYPE_CHECKING:
     import numpy as np

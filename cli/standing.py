@@ -9,6 +9,7 @@ from typing import NamedTuple
 from .. import DensezipError
 from ..codec.file.container import Container, Payload, parse
 from ..codec.file.inputs import Input, take_in
+from ..codec.file.preview import takes_preview
 from . import api
 from .headers import dimensions
 
@@ -43,7 +44,9 @@ class Made(NamedTuple):
     whole: Callable[[], bytes]
 
 
-def standing_of(existing: bytes, source: Made, *, strip: api.Strip, effort: int | None, max_pixels: int) -> Standing:
+def standing_of(
+    existing: bytes, source: Made, *, strip: api.Strip, effort: int | None, preview: bool, max_pixels: int
+) -> Standing:
     """Looks at the header, and at pixels and metadata of the source where options may have changed.
 
     Args:
@@ -51,6 +54,7 @@ def standing_of(existing: bytes, source: Made, *, strip: api.Strip, effort: int 
         source: What it seems to be made of.
         strip: As `densezip.compress` has it.
         effort: That the file has to have been coded with at least; `None` for any.
+        preview: As `densezip.compress` has it. One that is not asked for is as good.
         max_pixels: As `densezip.compress` has it.
     """
     try:
@@ -65,7 +69,8 @@ def standing_of(existing: bytes, source: Made, *, strip: api.Strip, effort: int 
             as_asked = not kept and _matches(container, source.whole(), strip, max_pixels)
         else:
             as_asked = _length(container) == source.size if _is_stored(container) else header.remainder is not None
-        if as_asked and not (effort and _took_less(header.model, effort)):
+        lacking = preview and not header.preview and takes_preview(header)
+        if as_asked and not lacking and not (effort and _took_less(header.model, effort)):
             return Standing.CURRENT
         others = [other for other in (False, True, "all") if other != strip]
         whole = source.whole()

@@ -49,8 +49,9 @@ Examples:
 def thumbnail(source: str, output: str, size: int) -> None:
     """Make a small PNG of a .dz file, upright, and replace OUTPUT by it.
 
-    A JPEG file that was stored is decoded at a fraction of its size. Of other files all pixels are decoded, for they
-    depend on one another, unless the thumbnail cache of the desktop has a picture of this very file that is larger.
+    It is made from the preview that `compress --preview` gave the file, if that is half as large or more, or from a
+    larger picture of this very file in the thumbnail cache of the desktop. Else a JPEG file is decoded at a fraction of
+    its size, and of other files all pixels are, for they depend on one another.
     """
     given = Source(Path(source), Path(Path(source).name))
     targets = Targets(output, None, force=output not in STDOUT_FILES)
@@ -93,17 +94,22 @@ def cached(path: Path, size: int) -> Image.Image | None:
 
 
 def decoded(data: bytes, size: int) -> Image.Image:
-    """The picture, made small.
+    """The picture, made small; its preview, if that is at least half as large as what is wanted.
 
     Raises:
         DensezipError: it cannot be decoded.
     """
     from PIL import Image
 
+    from ..codec.file.preview import preview_of
     from ..codec.images.picture import from_array
-    from .thumbnails import shrunk, thumbnail_of
+    from ..codec.images.thumbnails import shrunk, thumbnail_of
 
-    if parse(data).header.stored_format in JPEG:
+    header = parse(data).header
+    preview = preview_of(header)
+    if preview is not None and 2 * max(preview.size) >= min(size, max(header.width, header.height)):
+        return shrunk(preview, size)
+    if header.stored_format in JPEG:
         stored = export(data).data
         # What libjpeg makes of damage is for `decompress` to judge.
         unsound = contextlib.suppress(OSError, ValueError, SyntaxError, Image.DecompressionBombError)

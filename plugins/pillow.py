@@ -3,6 +3,7 @@
 `Image.open` looks at the header and the metadata; `load`, and whatever needs pixels, decodes. `save` takes the options
 
 - `effort`: 1 (fast), 5 or 9 (small), 5 if it is not given,
+- `preview`: True adds a small picture for file managers to a large one,
 - `threads`: 0, if it is not given, for all processors,
 - `exif`, `icc_profile`, `xmp`, `dpi`: in the place of those in `image.info`; `None` leaves one out.
 
@@ -32,7 +33,7 @@ FORMAT = "DENSEZIP"
 EXTENSION = ".dz"
 MIME = "image/x-densezip"
 
-OPTIONS = ("effort", "threads")
+OPTIONS = ("effort", "preview", "threads")
 METADATA = ("exif", "icc_profile", "xmp", "dpi")
 """Entries of `info` that `save` takes as options, as Pillow's own formats do."""
 

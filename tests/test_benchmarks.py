@@ -123,6 +123,17 @@ def test_the_jpeg_benchmark_measures_pixels_beside_the_files_that_they_were(tmp_
     assert report["share at most 1.02 of the JPEG"] == (report["of the JPEG files"] <= 1.02)
 
 
+def test_the_batch_benchmark_measures_all_three_ways(tmp_path: Path) -> None:
+    options = ["--images", "2", "--side", "12", "--rounds", "1", "--listed", "1000"]
+    printed = run("batch.py", *options, "--json", tmp_path / "batch.json")
+    report = json.loads((tmp_path / "batch.json").read_text())
+    found, book = report["throughput"], report["bookkeeping"]
+    assert set(found["clock_seconds"]) == {"one", "batch", "independent"}
+    assert found["ratio"] == pytest.approx(found["ceiling"] * found["of_ceiling"])
+    assert f"{found['ratio']:.2f} (bar 1.7" in printed
+    assert 150 < book["plan_bytes"] < book["receipt_bytes"] < 500
+
+
 def test_peak_memory_is_that_of_the_command(folder: Path) -> None:
     report = json.loads(run("memory.py", folder, "--efforts", "1", "--size", "96", "64"))
     result = report["efforts"]["1"]
@@ -186,6 +197,8 @@ def test_the_look_into_latents_measures_layers_bounds_and_bins(tmp_path: Path) -
         ("photos", "docs/reproduce.md", None),
         ("coding", "docs/reproduce.md", None),
         ("models", "docs/choose.md", "../benchmarks/models.png"),
+        ("jpeg", "docs/reproduce.md", None),
+        ("batch", "docs/scale.md", None),
     ],
 )
 def test_tables_are_those_of_the_measurements(name: str, page: str, plot: str | None, tmp_path: Path) -> None:

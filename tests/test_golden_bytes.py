@@ -98,3 +98,15 @@ def test_a_picture_that_was_a_jpeg_file_still_comes_back() -> None:
     assert densezip.info(coded).history == "quality 82, 4:2:0"
     with Image.open(folder / "decoded.png") as picture:
         assert np.array_equal(np.asarray(densezip.decompress(coded)), np.asarray(picture))
+
+
+def test_a_file_with_a_preview_that_was_written_once_decodes() -> None:
+    folder = Path(__file__).parent / "golden"
+    coded = (folder / "preview-e1.dz").read_bytes()
+    about = densezip.verify(coded)
+    assert (about.format_version, about.model, about.preview) == (7, "photo-1", 86)
+    small = densezip.preview(coded)
+    assert small is not None
+    with Image.open(folder / "tiny.png") as picture:
+        assert small.size == picture.size
+        assert np.array_equal(np.asarray(densezip.decompress(coded)), np.asarray(picture))

@@ -35,6 +35,7 @@ from .packing import METHOD_SHIFT, pack_remainder, take_packing, unpack_remainde
 __all__ = [
     "FORMAT_VERSION",
     "MAGIC",
+    "MOST_PREVIEW",
     "Box",
     "Container",
     "Header",
@@ -46,14 +47,16 @@ __all__ = [
 ]
 
 MAGIC = b"\x89DZ\n"
-FORMAT_VERSION = 6
+FORMAT_VERSION = 7
 OLDEST_VERSION = 2
 # A file has the oldest version that says what it says: coded batches came with version 3, with version 4 the file that
-# an image came from, with version 5 recoded JPEG files and chained tiles, with version 6 arrays of other kinds.
+# an image came from, with version 5 recoded JPEG files and chained tiles, with version 6 arrays of other kinds, with
+# version 7 previews.
 BATCH_VERSION = 3
 SOURCE_VERSION = 4
 RECODED_VERSION = 5
 ARRAY_VERSION = 6
+PREVIEW_VERSION = 7
 
 CRC_BYTES = 4
 DIGEST_BYTES = 4
@@ -61,6 +64,8 @@ DIGEST_BYTES = 4
 MIN_TILE_ENTRY = 1 + CRC_BYTES
 MAX_SIDE = 2**32 - 1
 MAX_JPEG_SIDE = 2**16 - 1
+MOST_PREVIEW = 4096
+"""Bytes of a preview."""
 
 KIND_MASK = 0x07
 # The mode of a JPEG file that is neither grey nor of three colours.
@@ -119,6 +124,7 @@ class Header:
         packing: how a FILE is packed, and its length unpacked.
         length: of the input file, if the payload is JPEG.
         segments: of a JPEG; its first tile is the outline, which those follow.
+        preview: a small WebP or JPEG file of the picture, upright; empty where there is none.
     """
 
     payload: Payload
@@ -141,6 +147,7 @@ class Header:
     packing: tuple[int, int] = (0, 0)
     length: int = 0
     segments: int = 0
+    preview: bytes = b""
 
     @property
     def channels(self) -> int:
@@ -215,10 +222,12 @@ def serialise(header: Header, tiles: Sequence[bytes]) -> bytes:
     """Lay out a .dz file.
 
     Raises:
-        LimitError: a side or the metadata is larger than the format allows.
+        LimitError: a side, the metadata or the preview is larger than the format allows.
     """
     if max(header.width, header.height) > MAX_SIDE:
         raise LimitError(f"an image of {header.width}x{header.height} pixels: sides end at {MAX_SIDE}")
+    if len(header.preview) > MOST_PREVIEW:
+        raise LimitError(f"a preview of {len(header.preview)} bytes: the limit is {MOST_PREVIEW}")
     if header.tiles != len(tiles):
         raise ValueError(f"{len(tiles)} tiles for a grid of {header.tiles}")
     if header.payload is Payload.FILE:
@@ -233,11 +242,15 @@ def serialise(header: Header, tiles: Sequence[bytes]) -> bytes:
         body += pack_chunks(header.chunks)
     if header.remainder is not None:
         body += pack_remainder(header.remainder)
+    if header.preview:
+        body += varint(len(header.preview)) + header.preview
     head = MAGIC + bytes([_version(header)]) + varint(len(body)) + body
     return b"".join([head, zlib.crc32(head).to_bytes(CRC_BYTES, "little"), *tiles])
 
 
 def _version(header: Header) -> int:
+    if header.preview:
+        return PREVIEW_VERSION
     if header.is_sheet:
         return ARRAY_VERSION
     small_png = header.payload is Payload.PNG and header.sample_bytes == 1
@@ -365,6 +378,11 @@ def _parse_body(reader: Reader, version: int) -> tuple[Header, list[tuple[int, i
     whole = payload is Payload.STORED or header.remainder is not None
     if header.mode == "P" and not whole and (len(palette) % 3 or not 3 <= len(palette) <= 768):
         raise HeaderError(f"a palette of {len(palette)} bytes in mode P")
+    if version >= PREVIEW_VERSION:
+        size = reader.varint("length of the preview")
+        if size > MOST_PREVIEW:
+            raise HeaderError(f"a preview of {size} bytes: the limit is {MOST_PREVIEW}")
+        header = replace(header, preview=bytes(reader.take(size, "preview")))
     if reader.left:
         raise HeaderError(f"{reader.left} bytes follow the header's last field")
     return header, entries

@@ -80,6 +80,7 @@ class Info:
         bpsp: bits of file per sub-pixel (per sample).
         ratio: raw size of the samples over the file's size; of a file that was not looked into, its size.
         metadata: name of each part kept -> bytes, before compression. A stored file keeps its metadata itself.
+        preview: bytes of the small picture of it, 0 where there is none.
     """
 
     format_version: int
@@ -107,6 +108,7 @@ class Info:
     bpsp: float
     ratio: float
     metadata: Mapping[str, int]
+    preview: int = 0
 
 
 def describe(container: Container) -> Info:
@@ -150,6 +152,7 @@ def describe(container: Container) -> Info:
         bpsp=8 * container.size / samples if samples else 0.0,
         ratio=(samples * header.bits / 8 if samples else header.length or header.packing[1]) / container.size,
         metadata=metadata,
+        preview=len(header.preview),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ... import UsageError
+from ... import InputError, UsageError
 from ..plan import Plan
 from ..work import Outcome, attempt
 
@@ -25,20 +25,28 @@ def run(plan: Plan, shards: Sequence[int], workers: int = 0, address: str | None
 
     Raises:
         UsageError: Dask is not there.
+        InputError: there is no scheduler at that address, or no cluster can be started.
     """
     try:
         from distributed import Client, LocalCluster, as_completed
     except ImportError:
         raise UsageError("the engine dask: pip install 'densezip[dask]'") from None
-    cluster = None if address else LocalCluster(n_workers=workers or None, threads_per_worker=1, dashboard_address=None)
+    cluster = None
     try:
-        with Client(address or cluster) as client:
+        try:
+            if not address:
+                cluster = LocalCluster(n_workers=workers or None, threads_per_worker=1, dashboard_address=None)
+            connected = Client(address or cluster)
+        except (OSError, RuntimeError, ValueError) as error:
+            where = f"at {address}" if address else "on this machine"
+            raise InputError(f"no Dask cluster {where}: {error}") from error
+        with connected as client:
             # Not pure: the same shard may be asked for again after its receipt was removed.
             tasks = client.map(attempt, [plan.folder] * len(shards), list(shards), pure=False, retries=RETRIES)
             shard_of = {task.key: shard for task, shard in zip(tasks, shards, strict=True)}
             for task in as_completed(tasks):
-                error = task.exception()
-                yield task.result() if error is None else Outcome(shard_of[task.key], error=str(error))
+                failure = task.exception()
+                yield task.result() if failure is None else Outcome(shard_of[task.key], error=str(failure))
     finally:
         if cluster is not None:
             cluster.close()

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ... import UsageError
+from ... import InputError, UsageError
 from ..plan import Plan
 from ..work import Outcome, attempt
 
@@ -25,6 +25,7 @@ def run(plan: Plan, shards: Sequence[int], workers: int = 0, address: str | None
 
     Raises:
         UsageError: Ray is not there.
+        InputError: there is no cluster at that address, or none can be started.
     """
     try:
         import ray
@@ -40,7 +41,11 @@ def run(plan: Plan, shards: Sequence[int], workers: int = 0, address: str | None
     started = not ray.is_initialized()
     if started:
         local: dict[str, Any] = {} if address else {"num_cpus": workers or None, "include_dashboard": False}
-        ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING, **local)
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING, **local)
+        except Exception as error:  # Ray raises what it likes, Exception itself among it
+            where = f"at {address}" if address else "on this machine"
+            raise InputError(f"no Ray cluster {where}: {error}") from error
     # Progress is said by who calls.
     logging.getLogger("ray.data").setLevel(logging.WARNING)
     ray.data.DataContext.get_current().enable_progress_bars = False

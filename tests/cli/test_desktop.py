@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 from command_line import listing, run
 from densezip.cli import thumbnail as module
-from densezip.cli import thumbnails
 from densezip.cli.desktop import entries
+from densezip.codec.images import thumbnails
 from PIL import Image, PngImagePlugin
 from samples import MODES, array, file_of, picture
 

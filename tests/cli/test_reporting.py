@@ -66,6 +66,17 @@ def reported(paint: Paint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     return out
 
 
+def test_a_quiet_report_says_errors_only(paint: Paint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model_only(monkeypatch)
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nand no more")
+    picture = paint("drawing.png")
+    for number, (files, code) in enumerate((((picture,), 0), ((picture, tmp_path / "broken.png"), 6))):
+        result = run("report", "-q", "-e", "1", *files, "-o", tmp_path / f"{number}.html")
+        assert result.exit_code == code
+        assert result.stderr.count("\n") == len(files) - 1
+        assert "drawing.png" in (tmp_path / f"{number}.html").read_text()
+
+
 def test_a_page_is_whole_and_needs_nothing_else(reported: Path) -> None:
     html = reported.read_text()
     page = Page(html)

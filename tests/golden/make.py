@@ -1,8 +1,8 @@
 """Make the golden files: `python tests/golden/make.py --force`, after a change of the format, an engine or weights.
 
 Each picture X.png gives a file X-eN.dz for every effort N listed; grey.png also files by a density model, which is here
-too, by itself and as an ensemble. Without --force nothing that exists is replaced: from
-1.0 on, files that are here must decode for ever.
+too, by itself and as an ensemble, and tiny.png one with a preview. Without --force nothing that exists is replaced:
+from 1.0 on, files that are here must decode for ever.
 """
 
 from __future__ import annotations
@@ -66,6 +66,19 @@ def main(force: bool) -> None:
             print(f"{file.name}: {len(data)} bytes")
         tile.TILE_PIXELS = usual
     chained(force)
+    previewed(force)
+
+
+def previewed(force: bool) -> None:
+    """A file with a preview, which the writer gives to larger pictures only."""
+    from densezip.codec.file import preview
+
+    file, usual = FOLDER / "preview-e1.dz", preview.LEAST_PIXELS
+    preview.LEAST_PIXELS = 0
+    if force or not file.exists():
+        file.write_bytes(densezip.compress(Image.open(FOLDER / "tiny.png"), effort=1, preview=True))
+        print(f"{file.name}: {file.stat().st_size} bytes")
+    preview.LEAST_PIXELS = usual
 
 
 def chained(force: bool) -> None:

@@ -15,7 +15,7 @@ from densezip.models.photo.weights import PhotoWeights
 from numpy.typing import NDArray
 from second_stage import Mixture, RangeDecoder, Stage
 
-__all__ = ["decode"]
+__all__ = ["decode", "tile_of"]
 
 Array = NDArray[Any]
 F = np.float32
@@ -24,6 +24,38 @@ PLACES = [(0, -1), (-1, 0), (-1, -1), (-1, 1), (0, -2), (-2, 0)]
 MORE = [(-1, 2), (-1, -2), (-2, -1), (-2, 1), (0, -3), (-2, 2), (-2, -2), (-3, 0)]
 OMEGA = [2.0, 2.0, 1.0, 1.0, 1.0, 1.0]
 FED = [(-1, 6), (-2, 5), (-3, 4)]
+
+
+def tile_of(data: bytes) -> tuple[str, bytes]:
+    """The model's name and the tile of a file of one tile without metadata and source; a preview is passed over."""
+    version, at = data[4], 5
+
+    def number() -> int:
+        nonlocal at
+        value, shift = 0, 0
+        while True:
+            at, byte = at + 1, data[at]
+            value, shift = value | (byte & 127) << shift, shift + 7
+            if byte < 128:
+                return value
+
+    start = number() + at + 4
+    assert data[at] & 0x1F == 0  # payload kind 0, not tiled, no metadata
+    at += 2
+    if version >= 4:
+        assert data[at] == 0
+        at += 1
+    number(), number()
+    length = number()
+    model, at = data[at : at + length].decode(), at + length + 4 + 8
+    size = number()
+    at += 4
+    if version >= 7:
+        length = number()
+        at += length
+    assert at + 4 == start
+    assert start + size == len(data)
+    return model, data[start:]
 
 
 def _clamp(x: float) -> float:

@@ -122,6 +122,30 @@ def test_killed_workers_and_drivers_lose_nothing(engine: str, images: Path, tmp_
     assert f"{CORRUPT} failed" in done.stderr
 
 
+def test_a_dask_cluster_that_is_not_there_is_an_error_with_its_address() -> None:
+    pytest.importorskip("distributed")
+    import dask
+    from densezip.shards.engines import dask_client
+
+    address = "tcp://127.0.0.1:9"
+    soon = dask.config.set({"distributed.comm.timeouts.connect": "300ms"})
+    with soon, pytest.raises(densezip.InputError, match=address):
+        list(dask_client.run(Plan("out", 1, 1), [0], address=address))
+
+
+@pytest.mark.parametrize("address", [None, "127.0.0.1:9"])
+def test_a_ray_cluster_that_does_not_start_is_an_error(address: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = pytest.importorskip("ray")
+    from densezip.shards.engines import ray_data
+
+    def init(**_: Any) -> None:
+        raise Exception("the current node timed out during startup")
+
+    monkeypatch.setattr(ray, "init", init)
+    with pytest.raises(densezip.InputError, match=f"{address or 'this machine'}: .* timed out"):
+        list(ray_data.run(Plan("out", 1, 1), [0], address=address))
+
+
 def test_two_runs_at_once_leave_every_image_once(images: Path, tmp_path: Path) -> None:
     plan = planned(images, tmp_path)
     racing = [started(plan, "processes") for _ in range(2)]

@@ -26,7 +26,7 @@ for (const file of files) {
             sha256: createHash("sha256").update(bytes).digest("hex"),
             chunks: found.chunks.map(([name]) => name),
             rows: metadataRows(found.chunks),
-            palette: paletteOf(found.chunks)?.length ?? 0,
+            palette: Array.from(paletteOf(found.chunks) ?? []),
             detail: found.detail ?? "",
             bits: found.bits ? Array.from(found.bits) : null,
         };

@@ -7,6 +7,7 @@ import importlib
 import json
 import random
 import shutil
+import struct
 import subprocess
 import sys
 import zlib
@@ -19,6 +20,7 @@ import densezip
 import numpy as np
 import numpy.typing as npt
 import pytest
+import tiffs
 from densezip.codec.file.container import Payload, parse, serialise
 from densezip.codec.file.payload import Coder, png_coder
 from densezip.codec.images.history.decoder import Canvas
@@ -28,6 +30,7 @@ from densezip.codec.images.history.undo import History
 from densezip.codec.images.history.undo import decode as shown_pixels
 from densezip.codec.images.jpeg.habits import standard_steps
 from densezip.codec.images.sheets import grouped, sheet_of
+from densezip.codec.images.source import Source, metadata
 from densezip.models.jpeg import tile
 from densezip.models.jpeg.coder import coder_for_effort
 from densezip.web.site import write_site
@@ -96,7 +99,7 @@ def test_every_payload_has_the_same_samples(site: Path, tmp_path: Path) -> None:
         about = densezip.info(data)
         kinds.add(about.model or about.payload)
         if about.mode == "P":
-            assert found["palette"] >= 4 * 4, name
+            assert len(found["palette"]) >= 4 * 4, name
     assert kinds >= {"photo-1", "indexed", "rendered", "enlarged", "webp", "png"}
 
 
@@ -229,6 +232,60 @@ def sheet_file(array: npt.NDArray[Any], *, beside: bool) -> bytes:
     container = parse(coded(coder, picture.pixels, picture.mode, picture.bits))
     header = replace(container.header, chunks=picture.chunks, array_ndim=picture.array_ndim)
     return serialise(header, [bytes(container.tile(0))])
+
+
+def indexed_tga(width: int, height: int, bits: int, first: int, count: int, *, runs: bool) -> bytes:
+    """A TGA file with a name in front of its palette of so many bits."""
+    rng = np.random.default_rng(bits)
+    head = struct.pack("<BBBHHBHHHHBB", 4, 1, 9 if runs else 1, first, count, bits, 0, 0, width, height, 8, 32)
+    colours = rng.bytes(count * ((bits + 7) // 8))
+    indices = (first + np.arange(width * height) // 40 % count).astype(np.uint8).tobytes()
+    rows = b"".join(bytes([0, index]) for index in indices) if runs else indices
+    return head + b"name" + colours + rows
+
+
+def indexed_files() -> dict[str, bytes]:
+    """Files with palettes, by what is special about them."""
+    found = {}
+    for bits, colours in ((8, 200), (8, 11), (4, 16), (1, 2)):
+        image = drawing(61, 45).quantize(colours)
+        image.putpalette(np.random.default_rng(bits + colours).bytes(3 * colours))
+        for kind in ("BMP", "TIFF"):
+            found[f"{kind} of {colours} colours"] = file_of(image, kind, bits=bits)
+        for compression in ("tiff_lzw", "packbits", "tiff_adobe_deflate"):
+            found[f"{compression} of {colours}"] = file_of(image, "TIFF", compression=compression, dpi=(72, 72))
+    indices = np.asarray(drawing(31, 23).quantize(99))[:, :, None]
+    values = np.random.default_rng(1).integers(0, 65536, 768)
+    layouts: list[dict[str, Any]] = [
+        {"ahead": True},
+        {"deflated": True, "tile": (16, 32), "tags": tiffs.TAGS},
+        {"deflated": True, "rows": 8, "big": True},
+        {"order": ">", "rows": 7, "gap": b"gap", "tags": tiffs.TAGS[:3], "behind": b"end"},
+    ]
+    for number, options in enumerate(layouts):
+        colours = values // 256 * (256 if number % 2 else 257)
+        tags = ((320, tiffs.SHORT, colours.tolist()), *options.pop("tags", ()))
+        found[f"TIFF {number}"] = tiffs.build(indices, photometric=3, tags=tags, **options)
+    for bits, first, count in ((15, 0, 256), (16, 3, 20), (24, 0, 256), (24, 9, 40), (32, 10, 100)):
+        found[f"TGA {bits} {first}"] = indexed_tga(90, 70, bits, first, count, runs=bits == 24)
+    old = struct.pack("<2sIHHIIHHHH", b"BM", 26 + 768 + 4800, 0, 0, 26 + 768, 12, 80, 60, 1, 8)
+    found["BMP of OS/2"] = old + np.random.default_rng(2).bytes(768) + bytes(i // 40 for i in range(4800))
+    return found
+
+
+@needs_node
+def test_the_colours_of_indexed_files_are_those_of_the_files(site: Path, tmp_path: Path) -> None:
+    files = indexed_files()
+    packed = {name: densezip.compress(data, effort=1) for name, data in files.items()}
+    for (name, data), found in zip(packed.items(), decode(site, tmp_path, [*packed.values()]), strict=True):
+        header = parse(data).header
+        assert (header.mode, header.remainder is not None) == ("P", True), name
+        chunks = dict(metadata(Source(header.source_format, header.remainder)))
+        colours = np.frombuffer(chunks["PLTE"], np.uint8).reshape(-1, 3)
+        alpha = np.full((len(colours), 1), 255, np.uint8)
+        if "tRNS" in chunks:
+            alpha[: len(chunks["tRNS"]), 0] = np.frombuffer(chunks["tRNS"], np.uint8)
+        assert found.get("palette") == np.hstack([colours, alpha]).ravel().tolist(), (name, found)
 
 
 @needs_node

@@ -94,6 +94,22 @@ def test_the_canvas_has_the_pixels(browser: Browser, tmp_path: Path) -> None:
             assert (shown[:, :, 3] == 255).all()
 
 
+def test_a_preview_is_looked_at_first(browser: Browser) -> None:
+    golden = RGB.with_name("preview-e1.dz")
+    with serving([golden, RGB]) as server:
+        for number, path in enumerate([golden, RGB]):
+            show(browser, server, number)
+            image = "document.getElementById('preview')"
+            small = densezip.preview(path)
+            if small is None:
+                assert browser.value(f"{image}.hidden && !{image}.src")
+                continue
+            browser.wait(f"{image}.naturalWidth > 0")
+            assert browser.value(f"[{image}.naturalWidth, {image}.naturalHeight]") == [*small.size]
+            assert not browser.value(f"{image}.hidden")
+            assert f"Preview\n{densezip.info(path).preview} bytes" in browser.value("document.body.innerText")
+
+
 def planes_of(kind: str) -> Any:
     """Three planes with numbers of two signs, one above all others, and what is no number."""
     y, x = np.mgrid[:20, :24]

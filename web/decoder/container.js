@@ -17,7 +17,7 @@ export const KINDS = ["model", "WebP", "PNG", "stored", "batch", "file", "JPEG",
 
 const MAGIC = [0x89, 0x44, 0x5a, 0x0a];
 const OLDEST_VERSION = 2;
-const NEWEST_VERSION = 6;
+const NEWEST_VERSION = 7;
 const MODES = ["1", "L", "LA", "RGB", "RGBA", "P", "I;16", "LA;16", "RGB;16", "RGBA;16"];
 const CHANNELS = [1, 1, 2, 3, 4, 1, 1, 2, 3, 4];
 const DEPTHS = [[0], [0, 2, 4], [0], [0], [0], [0, 1, 2, 4], [0], [0], [0], [0]];
@@ -28,6 +28,8 @@ const MOST_METADATA = 2 ** 26;
 const MOST_SIDE = 2 ** 32 - 1;
 const MOST_JPEG_SIDE = 65535;
 const LEAST_TILE_ENTRY = 5;
+const PREVIEW_VERSION = 7;
+const MOST_PREVIEW = 4096;
 
 /**
  * @param {Uint8Array} data - a whole file
@@ -93,6 +95,11 @@ function parseHeader(reader, version) {
     for (let i = 0; i < count; i++) header.entries.push([reader.varint("the length of a tile"), reader.uint32("a tile's CRC")]);
     if (kind !== FILE && kind !== JPEG && flags & 16) header.chunks = parseMetadata(reader);
     if (header.hasRemainder) header.remainder = unpackRemainder(reader);
+    if (version >= PREVIEW_VERSION) {
+        const size = reader.varint("the length of the preview");
+        check(size <= MOST_PREVIEW, `a preview of ${size} bytes`);
+        header.preview = reader.take(size, "the preview");
+    }
     check(!reader.left, `${reader.left} bytes follow the header's last field`);
     check(version >= oldestVersion(header), `format version ${version} for what came with version ${oldestVersion(header)}`);
     return header;

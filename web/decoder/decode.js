@@ -40,11 +40,13 @@ export class Decoder {
     /**
      * @param {Uint8Array} data - a whole .dz file
      * @param {function(number)} progress - is told the fraction done
-     * @param {{heat: boolean}} wanted - whether the bits of each sample are, too
+     * @param {{heat: boolean, parsed: function(object)}} wanted - whether the bits of each sample are, too; what is told
+     *     the header before the work begins
      * @returns {Promise<{header: object, samples: Uint8Array|Uint16Array, array: ?SheetArray, bits: ?Float32Array, detail: string}>}
      */
     async decode(data, progress, wanted = { heat: false }) {
         const header = parse(data);
+        wanted.parsed?.(header);
         await this.prepare();
         if (header.width * header.height > MOST_PIXELS) {
             throw new DensezipError(`an image of ${header.width} by ${header.height} pixels; this page shows up to ${MOST_PIXELS}`);

@@ -1,8 +1,11 @@
-/* What beside pixels is read of a picture that came from a file: all chunks of PNG files, the colours of GIF files, the
-   EXIF data of JPEG files. codec/REMAINDERS.md tells the rest. */
+/* What beside pixels is read of a picture that came from a file: all chunks of PNG files, the palettes of GIF, BMP, TGA and
+   TIFF files, the EXIF data of JPEG files. codec/REMAINDERS.md tells the rest. */
 
 import { check } from "./errors.js";
 import { Reader } from "./fields.js";
+import { chunksOfBmp, chunksOfTga } from "./palettes.js";
+import { patched } from "./patch.js";
+import { chunksOfTiff } from "./tiffpalette.js";
 
 const CHUNKS_FOLLOW = 32;
 
@@ -15,25 +18,6 @@ function chunkList(reader) {
         if (number % 2) reader.take(4, "a CRC");
     }
     return chunks;
-}
-
-/** Bytes that are mostly as expected. */
-function patched(reader, expected) {
-    const found = expected.slice();
-    const number = reader.varint("a patch");
-    if (number === 1) {
-        const length = reader.varint("the length of a patch");
-        check(length === found.length, `a patch of ${length} bytes for ${found.length}`);
-        reader.take(length, "a patch").forEach((byte, i) => (found[i] ^= byte));
-    }
-    for (let run = 1, at = 0; run < number; run++) {
-        at += reader.varint("a run of a patch");
-        const actual = reader.take(reader.varint("the length of a run"), "a run of a patch");
-        check(at + actual.length <= found.length, "a patch that is longer than what it changes");
-        found.set(actual, at);
-        at += actual.length;
-    }
-    return found;
 }
 
 /** The index that an extension in front of a GIF's picture calls transparent, or -1. */
@@ -60,11 +44,13 @@ function chunksOfGif(reader) {
     return [["PLTE", own], ["tRNS", Uint8Array.from({ length: index + 1 }, (_, i) => (i === index ? 0 : 255))]];
 }
 
+const PALETTES = { bmp: chunksOfBmp, gif: chunksOfGif, tga: chunksOfTga, tif: chunksOfTiff };
+
 /** Metadata as PNG chunks: those of the header, or what is read of the remainder of the file that the picture came from. */
-export function chunksOf({ source, remainder, chunks }) {
+export function chunksOf({ source, remainder, chunks, mode, width, height }) {
     if (!remainder) return chunks;
     const reader = new Reader(remainder, "the remainder");
-    if (source === "gif") return chunksOfGif(reader);
+    if (PALETTES[source]) return mode === "P" ? PALETTES[source](reader, width, height) : [];
     if (source !== "png" || !(reader.byte("the kind of pixels") & CHUNKS_FOLLOW)) return [];
     return [...chunkList(reader), ...chunkList(reader)].filter(([name]) => /^([a-z][A-Za-z]{3}|PLTE)$/.test(name));
 }

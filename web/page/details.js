@@ -64,6 +64,7 @@ function codingRows(header, seconds) {
         const back = header.exact ? "comes back byte for byte" : header.hasRemainder ? "pixels and all else come back" : "pixels come back";
         found.push(["Source", `a ${header.source.toUpperCase()} file, ${back}`]);
     }
+    if (header.previewBytes) found.push(["Preview", byteWords(header.previewBytes)]);
     found.push(["Decoded in", timeWords(seconds)]);
     return found;
 }

@@ -54,6 +54,16 @@ function start() {
     return worker;
 }
 
+/** What is looked at while the picture itself is being decoded; null for nothing. */
+function showPreview(blob) {
+    const image = part("preview");
+    URL.revokeObjectURL(image.src);
+    image.hidden = !blob;
+    if (!blob) return image.removeAttribute("src");
+    image.onerror = () => showPreview(null);
+    image.src = URL.createObjectURL(blob);
+}
+
 function busy(title) {
     part("busy-title").textContent = title;
     part("busy-text").textContent = "";
@@ -66,6 +76,7 @@ async function open(name, read, size) {
     shown = null;
     part("title").textContent = name;
     document.title = `${name} – densezip`;
+    showPreview(null);
     busy("Decoding");
     part("heat").setAttribute("aria-pressed", "false");
     if (size > MOST_FILE) return fail(`${byteWords(size)} are more than this page takes`);
@@ -117,6 +128,7 @@ async function bitmap({ rgba, width, height }) {
 
 const ANSWERS = {
     progress: ({ fraction }) => progress(fraction),
+    preview: ({ blob }) => showPreview(blob),
     error: ({ message, kind }) => fail(message, kind),
     opened: async (answer) => {
         if (answer.file) return showFile(answer);

@@ -31,8 +31,9 @@ function reporter() {
 }
 
 /** What of a header the page shows. */
-function summary({ tile, entries, remainder, checksum, chunks, ...rest }, array) {
-    const about = { ...rest, tiles: entries.length, checksum: hex(checksum), remainderBytes: remainder?.length ?? 0 };
+function summary({ tile, entries, remainder, checksum, chunks, preview, ...rest }, array) {
+    const bytes = { remainderBytes: remainder?.length ?? 0, previewBytes: preview?.length ?? 0 };
+    const about = { ...rest, ...bytes, tiles: entries.length, checksum: hex(checksum) };
     if (!array) return about;
     const { type, shape, planes, bits } = array;
     return { ...about, sheet: { type, shape, planes, numbers: array.numbers.length, bits, range: array.range() } };
@@ -50,7 +51,8 @@ async function sha256(bytes) {
 
 async function open({ data }) {
     const started = performance.now();
-    const found = await decoder.decode(new Uint8Array(data), reporter());
+    const parsed = ({ preview }) => preview?.length && postMessage({ type: "preview", blob: new Blob([preview]) });
+    const found = await decoder.decode(new Uint8Array(data), reporter(), { parsed });
     const { header } = found;
     const seconds = (performance.now() - started) / 1000;
     picture = found;

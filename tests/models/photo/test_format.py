@@ -6,22 +6,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 from densezip.codec.entropy.rangecoder import finish
-from densezip.codec.file.container import parse
 from densezip.models.photo.engine import SAMPLE_BYTES, Session, new_alphabet
 from densezip.models.photo.tile import _weights
 from leaves import dead_leaves
 from PIL import Image
-from second_decoder import decode
+from second_decoder import decode, tile_of
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 
 
-@pytest.mark.parametrize("name", ["tiny-e1", "tiny-e5", "tiny-e9", "grey-e1"])
+@pytest.mark.parametrize("name", ["tiny-e1", "tiny-e5", "tiny-e9", "grey-e1", "preview-e1"])
 def test_a_second_decoder_reads_the_first_ones_files(name: str) -> None:
-    container = parse((GOLDEN / f"{name}.dz").read_bytes())
-    expected = np.atleast_3d(np.asarray(Image.open(GOLDEN / f"{name.partition('-')[0]}.png")))
+    model, tile = tile_of((GOLDEN / f"{name}.dz").read_bytes())
+    picture = name.partition("-")[0].replace("preview", "tiny")
+    expected = np.atleast_3d(np.asarray(Image.open(GOLDEN / f"{picture}.png")))
     order, group = ([1, 0, 2], "colour") if expected.shape[2] == 3 else ([0], "grey")
-    decoded = decode(_weights(container.header.model, group), bytes(container.tile(0)), *expected.shape[:2])
+    decoded = decode(_weights(model, group), tile, *expected.shape[:2])
     np.testing.assert_array_equal(decoded, expected[:, :, order])
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 if TYPE_CHECKING:
     from PIL import Image
 
-    from ..codec.images.picture import Picture
+    from .picture import Picture
 
 __all__ = ["shrunk", "thumbnail_of"]
 
@@ -26,7 +26,7 @@ def thumbnail_of(picture: Picture, largest: int, *, upright: bool = True) -> Ima
     """
     import numpy as np
 
-    from ..codec.images.picture import to_image
+    from .picture import to_image
 
     if picture.pixels.itemsize > 1:
         eight = (picture.pixels >> 8).astype(np.uint8)
