@@ -21,7 +21,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...codec.errors import UsageError
-from .layers import BatchNorm, Coupling, Flow, Layer, Part, Permute, Scale, Squeeze, Whiten
+from .layers import Coupling, Flow, Layer, Part, Permute, Squeeze
+from .norms import BatchNorm, Scale, Whiten
 
 __all__ = ["Conditioner", "RealNvp", "RealNvpConfig", "scales"]
 
@@ -76,7 +77,7 @@ class _Block(nn.Module):
 class Conditioner(nn.Module):
     """A residual network, and a linear one beside it, both 0 before training.
 
-    Its ends are in the precision of the weights, also where residual blocks are in bfloat16: pixels have more digits.
+    The linear one is in the precision of the weights, also where the other is in bfloat16: pixels have more digits.
 
     Args:
         inputs: channels.
@@ -87,19 +88,17 @@ class Conditioner(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, filters: int, blocks: int) -> None:
         super().__init__()
-        self.first, self.last = _Conv(inputs, filters, 1.5), nn.Conv2d(filters, outputs, 3, padding=1)
-        self.direct = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+        self.direct = nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.first, self.last = _Conv(inputs, filters, 1.5), nn.Conv2d(filters, outputs, 1, bias=False)
         self.blocks = nn.Sequential(*(_Block(filters) for _ in range(blocks)))
-        for zero in (self.last.weight, self.last.bias, self.direct.weight):
-            nn.init.zeros_(cast(Tensor, zero))
+        for zero in (self.last.weight, self.direct.weight, cast(Tensor, self.direct.bias)):
+            nn.init.zeros_(zero)
 
     def forward(self, x: Tensor) -> Tensor:
         """Of x [B, inputs, H, W]: [B, outputs, H, W]."""
         with torch.autocast(x.device.type, enabled=False):
-            inside = self.first(x)
-        inside = self.blocks(inside)
-        with torch.autocast(x.device.type, enabled=False):
-            found: Tensor = self.last(F.relu(inside.to(x.dtype))) + self.direct(x)
+            direct = self.direct(x)
+        found: Tensor = direct + self.last(F.relu(self.blocks(self.first(x))))
         return found
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from densezip.codec.entropy import bijections as bj
+from densezip.codec.entropy import scales
 from densezip.codec.entropy.calibrated import Calibration
 from densezip.codec.entropy.calibratedgrid import FLOW_BAND, CalibratedGaussian
 from densezip.codec.entropy.codecs import Codec
@@ -279,7 +280,7 @@ def test_several_scales_end_in_a_prior_of_several_parts() -> None:
     def rest(first: Tensor) -> GaussianGrid:
         return GaussianGrid(values_of(first[:, :2], GRID.bits), torch.full((count, 2), 0.5), GRID.bits)
 
-    codec = bj.split(later.codec(_standard((count, 4)), GRID), rest, 4)
+    codec = scales.split(later.codec(_standard((count, 4)), GRID), rest, 4)
     x = values_of(data, GRID.bits)
     difference = (x[:, 4:] - x[:, :2]) / 0.5
     ideal = -_log_prob(later, x[:, :4]).sum() + (0.5 * difference**2 + 0.5 * math.log(2 * math.pi) - math.log(2)).sum()
