@@ -6,7 +6,7 @@
     shifted           the same where the function adds: on the grid itself, exact and free
     autoregressive    element by element, each by a function that depends on those before
     conv1x1           a small full matrix at every position
-    permute, reshape, squeeze
+    permute, reshape, squeeze, unsqueeze
 
 The first four are `Stepwise`; matrices are `localbitsback.Linear`. Networks are callables: whatever they compute from
 the same numbers twice must be the same bits twice.
@@ -40,6 +40,7 @@ __all__ = [
     "reshape",
     "shifted",
     "squeeze",
+    "unsqueeze",
 ]
 
 _SHIFT_STEP = 2.0**-16
@@ -365,6 +366,12 @@ def squeeze(factor: int = 2) -> Rearrange:
     return Rearrange(
         lambda x: torch.nn.functional.pixel_unshuffle(x, factor), lambda z: torch.nn.functional.pixel_shuffle(z, factor)
     )
+
+
+def unsqueeze(factor: int = 2) -> Rearrange:
+    """The inverse of `squeeze`."""
+    there = squeeze(factor)
+    return Rearrange(there.back, there.there)
 
 
 def conv1x1(weight: Tensor, bias: Tensor | None = None) -> Bijection:

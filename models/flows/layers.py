@@ -10,13 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...codec.entropy.bijections import Affine, coupling, permute, reshape, shifted, squeeze
+from ...codec.entropy.bijections import Affine, coupling, permute, shifted, squeeze, unsqueeze
 from ...codec.entropy.calibrated import Calibration
 from ...codec.entropy.localbitsback import Bijection, Composition
 from ...codec.entropy.scales import part
 from .bijective import Bijective
 
-__all__ = ["Coupling", "Flow", "Layer", "Part", "Permute", "Squeeze"]
+__all__ = ["Coupling", "Flow", "Layer", "Part", "Permute", "Squeeze", "Unsqueeze"]
 
 Shape = tuple[int, ...]
 
@@ -44,6 +44,39 @@ class Layer(nn.Module, ABC):
         """Take the statistics of the first images that arrive here, before training."""
 
 
+@torch.no_grad()
+def fit(layers: Sequence[Layer], x: Tensor) -> None:
+    """Layers take the statistics of values [B, C, H, W], one after the other."""
+    for layer in layers:
+        layer.fit(x)
+        x = layer(x)[0]
+
+
+def through(layers: Sequence[Layer], x: Tensor) -> tuple[Tensor, Tensor]:
+    """What layers make of x, and the logarithm of the Jacobian's determinant of all [B]."""
+    total = x.new_zeros(len(x))
+    for layer in layers:
+        x, log_det = layer(x)
+        total = total + log_det
+    return x, total
+
+
+def back_through(layers: Sequence[Layer], z: Tensor) -> Tensor:
+    """What becomes z in layers."""
+    for layer in reversed(layers):
+        z = layer.inverse(z)
+    return z
+
+
+def composed(layers: Sequence[Layer], calibration: Calibration, shape: Shape) -> Bijection:
+    """Layers for the codec, on values of a shape."""
+    found = list[Bijection]()
+    for layer in layers:
+        found.append(layer.bijection(calibration, shape))
+        shape = layer.after(shape)
+    return Composition(found)
+
+
 class Squeeze(Layer):
     """Blocks of 2 x 2 pixels to channels."""
 
@@ -62,6 +95,26 @@ class Squeeze(Layer):
     def after(self, shape: Shape) -> Shape:
         """See `Layer`."""
         return shape[0], 4 * shape[1], shape[2] // 2, shape[3] // 2
+
+
+class Unsqueeze(Layer):
+    """Channels to blocks of 2 x 2 pixels: the inverse of `Squeeze`."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """See `Layer`."""
+        return F.pixel_shuffle(x, 2), x.new_zeros(len(x))
+
+    def inverse(self, z: Tensor) -> Tensor:
+        """See `Layer`."""
+        return F.pixel_unshuffle(z, 2)
+
+    def bijection(self, calibration: Calibration, shape: Shape) -> Bijection:
+        """See `Layer`."""
+        return unsqueeze(2)
+
+    def after(self, shape: Shape) -> Shape:
+        """See `Layer`."""
+        return shape[0], shape[1] // 4, 2 * shape[2], 2 * shape[3]
 
 
 class Permute(Layer):
@@ -91,10 +144,8 @@ class Permute(Layer):
 class Part(Layer):
     """More layers for the first channels; the others leave here: they are latents already.
 
-    What the layers make of theirs takes the place of those channels, whatever its shape.
-
     Args:
-        layers: of them.
+        layers: of them, which keep their shape.
         channels: how many go on.
     """
 
@@ -104,46 +155,23 @@ class Part(Layer):
         self.layers: Sequence[Layer] = made  # type: ignore[assignment]
         self.channels = channels
 
-    @torch.no_grad()
     def fit(self, x: Tensor) -> None:
         """See `Layer`."""
-        x = x[:, : self.channels]
-        for layer in self.layers:
-            layer.fit(x)
-            x = layer(x)[0]
+        fit(self.layers, x[:, : self.channels])
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """See `Layer`."""
-        inner, total = x[:, : self.channels], x.new_zeros(len(x))
-        for layer in self.layers:
-            inner, log_det = layer(inner)
-            total = total + log_det
-        return torch.cat([inner.reshape(x[:, : self.channels].shape), x[:, self.channels :]], 1), total
+        inner, total = through(self.layers, x[:, : self.channels])
+        return torch.cat([inner, x[:, self.channels :]], 1), total
 
     def inverse(self, z: Tensor) -> Tensor:
         """See `Layer`."""
-        inside = z[:, : self.channels]
-        inner = inside.reshape(self._inside(z.shape))
-        for layer in reversed(self.layers):
-            inner = layer.inverse(inner)
+        inner = back_through(self.layers, z[:, : self.channels])
         return torch.cat([inner, z[:, self.channels :]], 1)
-
-    def _inside(self, shape: Shape) -> Shape:
-        """Of what the layers make."""
-        shape = (shape[0], self.channels, *shape[2:])
-        for layer in self.layers:
-            shape = layer.after(shape)
-        return shape
 
     def bijection(self, calibration: Calibration, shape: Shape) -> Bijection:
         """See `Layer`."""
-        found, here = list[Bijection](), (shape[0], self.channels, *shape[2:])
-        last = here
-        for layer in self.layers:
-            found.append(layer.bijection(calibration, last))
-            last = layer.after(last)
-        found.append(reshape(last[1:], here[1:]))
-        return part(Composition(found), self.channels)
+        return part(composed(self.layers, calibration, (shape[0], self.channels, *shape[2:])), self.channels)
 
 
 class Coupling(Layer):
@@ -232,27 +260,17 @@ class Flow(Bijective):
         self.layers: Sequence[Layer] = made  # type: ignore[assignment]
         self.multiple = 2 ** sum(isinstance(layer, Squeeze) for layer in self.modules())
 
-    @torch.no_grad()
     def initialize(self, x: Tensor) -> None:
         """Take the statistics of the data, before training. x int [B, C, H, W]."""
-        y = x + torch.rand(x.shape, device=x.device)
-        for layer in self.layers:
-            layer.fit(y)
-            y = layer(y)[0]
+        fit(self.layers, x + torch.rand(x.shape, device=x.device))
 
     def transform(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """See `Bijective`."""
-        total = y.new_zeros(len(y))
-        for layer in self.layers:
-            y, log_det = layer(y)
-            total = total + log_det
-        return y, total
+        return through(self.layers, y)
 
     def inverse(self, z: Tensor) -> Tensor:
         """See `Bijective`."""
-        for layer in reversed(self.layers):
-            z = layer.inverse(z)
-        return z
+        return back_through(self.layers, z)
 
     def latent_shape(self, shape: Shape) -> Shape:
         """See `Bijective`."""
@@ -262,8 +280,4 @@ class Flow(Bijective):
 
     def bijection(self, calibration: Calibration, shape: Shape) -> Bijection:
         """See `Bijective`."""
-        found = []
-        for layer in self.layers:
-            found.append(layer.bijection(calibration, shape))
-            shape = layer.after(shape)
-        return Composition(found)
+        return composed(self.layers, calibration, shape)

@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...codec.errors import UsageError
-from .layers import Coupling, Flow, Layer, Part, Permute, Squeeze
+from .layers import Coupling, Flow, Layer, Part, Permute, Squeeze, Unsqueeze
 from .norms import BatchNorm, Scale, Whiten
 
 __all__ = ["Conditioner", "RealNvp", "RealNvpConfig", "scales"]
@@ -110,7 +110,7 @@ def _coupling(config: RealNvpConfig, channels: int, filters: int, first: bool, c
 
 
 def scales(config: RealNvpConfig, channels: int, number: int = 0) -> list[Layer]:
-    """The layers of a scale and of those after it, for so many channels."""
+    """The layers of a scale and of those after it, for so many channels; they keep the shape."""
     wide, filters = 4 * channels, config.filters * (2 + number) // 2
     # Of the four pixels of a block, the first and the last have one colour of the checkerboard.
     board = [4 * c + place for places in ((0, 3), (1, 2)) for c in range(channels) for place in places]
@@ -136,7 +136,7 @@ def scales(config: RealNvpConfig, channels: int, number: int = 0) -> list[Layer]
         found.append(Scale(wide))
     if number + 1 < config.scales:
         found.append(Part(scales(config, wide // 2, number + 1), wide // 2))
-    return found
+    return [*found, Unsqueeze()]
 
 
 class RealNvp(Flow):
