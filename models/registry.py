@@ -43,6 +43,7 @@ MODELS: dict[str, Architecture] = {
     "iaf-vae": Architecture("latent.iaf", "IafVae", "IafConfig", "latent"),
     "topdown": Architecture("latent.topdown", "TopDown", "TopDownConfig", "latent"),
     "real-nvp": Architecture("flows.nvp", "RealNvp", "RealNvpConfig", "bijective"),
+    "v-ade": Architecture("ade.vade", "Vade", "VadeConfig", "bijective"),
 }
 
 

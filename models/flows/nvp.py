@@ -36,7 +36,7 @@ class RealNvpConfig:
         scales: how often blocks of 2 x 2 pixels become channels.
         checkerboards: couplings between the halves of a checkerboard, at each scale.
         couplings: between channels, at each scale.
-        filters: features of a network, at the first scale; half as many more at each next one.
+        filters: features of a network.
         blocks: residual blocks of a network.
         additive: couplings only shift: NICE.
     """
@@ -111,7 +111,7 @@ def _coupling(config: RealNvpConfig, channels: int, filters: int, first: bool, c
 
 def scales(config: RealNvpConfig, channels: int, number: int = 0) -> list[Layer]:
     """The layers of a scale and of those after it, for so many channels; they keep the shape."""
-    wide, filters = 4 * channels, config.filters * (2 + number) // 2
+    wide, filters = 4 * channels, config.filters
     # Of the four pixels of a block, the first and the last have one colour of the checkerboard.
     board = [4 * c + place for places in ((0, 3), (1, 2)) for c in range(channels) for place in places]
     found: list[Layer] = [Squeeze(), Permute(board)]
