@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from densezip.models.ade.vade import Vade, VadeConfig
 from densezip.models.autoregressive.mcgsm import Mcgsm, McgsmConfig
 from densezip.models.autoregressive.pixelcnn import PixelCNN, PixelCNNConfig
 from densezip.models.autoregressive.pixelcnnpp import PixelCNNPP, PixelCNNPPConfig
@@ -52,8 +53,14 @@ MODELS = {
     "iaf": Small(IafVae, IafConfig(side=SIDE, latents=4, filters=12, blocks=1, hidden=16)),
     "maf": Small(IafVae, IafConfig(side=SIDE, latents=4, filters=12, blocks=1, hidden=16, form="maf")),
     "topdown": Small(TopDown, TopDownConfig(channels=1, scales=2, layers=1, latents=2, filters=12, components=1)),
-    "affine": Small(RealNvp, RealNvpConfig(channels=1, scales=2, checkerboards=2, couplings=2, filters=8)),
-    "additive": Small(RealNvp, RealNvpConfig(channels=1, scales=1, filters=8, additive=True)),
+    "affine": Small(RealNvp, RealNvpConfig(channels=1, scales=2, checkerboards=1, couplings=1, filters=8)),
+    "additive": Small(
+        RealNvp, RealNvpConfig(channels=1, scales=1, checkerboards=2, couplings=2, filters=8, additive=True)
+    ),
+    "v-ade": Small(
+        Vade, VadeConfig(channels=1, checkerboards=1, couplings=1, flow_filters=8, layers=1, levels=1, filters=8)
+    ),
+    "isotropic": Small(Vade, VadeConfig(channels=1, scales=0, layers=1, levels=1, latents=2, filters=8)),
 }
 
 
