@@ -1,7 +1,8 @@
 """What a flow gives: a density of continuous values, and the same map as a bijection of the codec.
 
-Samples are integers; with noise u in [0, 1) they become values y = x + u, in levels. What is reported is the
-log-density of y for one uniform u, a bound; the coded cost is a sample of the same, as bits-back coding returns noise.
+Samples are integers; with noise u in [0, 1), uniform or learned, they become values y = x + u, in levels. What is
+reported is the log-density of y for one u, less that of u: a bound. The coded cost is a sample of the same, as
+bits-back coding returns noise.
 
 Source: Ho, Lohn, Abbeel, *Compression with flows via local bits-back coding* (2019).
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -28,11 +30,24 @@ PROPOSAL = 4.0
 """Levels: the first width of the steps by which `fill` moves pixels; it is adapted."""
 
 
+class LearnedNoise(Protocol):
+    """A density of the noise u in [0, 1) of each sample, given the images."""
+
+    def draw(self, x: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Noise for integers x [B, C, H, W], and the logarithm of its density, in nats: [B]."""
+        ...
+
+    def codec(self, x: Tensor, calibration: Calibration, grid: Grid) -> Codec[Tensor]:
+        """Of noise for integers x, as indices of a grid."""
+        ...
+
+
 class Bijective(ImageModel):
     """A density of images by an invertible map to latents: independent normal ones, unless they have another density.
 
     Attributes:
         grid: how finely it is coded.
+        noise: that of dequantization, where it is learned; None for uniform noise.
     """
 
     shape = "bijective"
@@ -40,6 +55,11 @@ class Bijective(ImageModel):
     largest = 2**10
     band = FLOW_BAND
     grid: Grid = Grid()
+    noise: LearnedNoise | None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.noise = None
 
     @abstractmethod
     def transform(self, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -81,8 +101,11 @@ class Bijective(ImageModel):
         return log_det + self.latent_log_prob(z)
 
     def dequantized_bound(self, x: Tensor) -> Tensor:
-        """The bound on the log-likelihood of integers x [B, C, H, W] by one sample of uniform noise, in nats: [B]."""
+        """The bound on the log-likelihood of integers x [B, C, H, W] by one sample of the noise, in nats: [B]."""
         dtype = next(self.parameters()).dtype
+        if self.noise is not None:
+            noise, log_q = self.noise.draw(x, dtype)
+            return self.log_prob(x.to(dtype) + noise) - log_q
         return self.log_prob(x.to(dtype) + torch.rand(x.shape, dtype=dtype, device=x.device))
 
     def bound(self, x: Tensor) -> Tensor:
@@ -98,7 +121,9 @@ class Bijective(ImageModel):
     def _codec(self, calibration: Calibration, shape: tuple[int, int, int, int]) -> Codec[Tensor]:
         grid = Grid(self.grid.bits, self.grid.sigma, CalibratedGaussian(calibration))
         prior = self.latent_codec(calibration, self.latent_shape(shape), grid)
-        return Dequantized(LocalBitsBack(self.bijection(calibration, shape), prior, grid), grid.bits)
+        learned = self.noise
+        noise = None if learned is None else lambda x: learned.codec(x, calibration, grid)
+        return Dequantized(LocalBitsBack(self.bijection(calibration, shape), prior, grid), grid.bits, noise)
 
     @torch.no_grad()
     def sample(self, count: int, height: int, width: int, seed: int = 0, temperature: float = 1.0) -> Tensor:

@@ -216,12 +216,16 @@ class Coupling(Layer):
         z[:, self.changed] = x[:, self.changed] * torch.exp(log_scale) + shift
         return z, log_scale.flatten(1).sum(1)
 
-    def inverse(self, z: Tensor) -> Tensor:
-        """See `Layer`."""
+    def undo(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """X, and the logarithm of the determinant that `forward` has there [B]."""
         shift, log_scale = self._given(z)
         x = z.clone()
         x[:, self.changed] = (z[:, self.changed] - shift) * torch.exp(-log_scale)
-        return x
+        return x, log_scale.flatten(1).sum(1)
+
+    def inverse(self, z: Tensor) -> Tensor:
+        """See `Layer`."""
+        return self.undo(z)[0]
 
     def bijection(self, calibration: Calibration, shape: Shape) -> Bijection:
         """See `Layer`."""

@@ -13,18 +13,17 @@ Source: Dinh, Sohl-Dickstein, Bengio, *Density estimation using real NVP* (2017)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import cast
+from dataclasses import dataclass, replace
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from ...codec.errors import UsageError
+from .conditioner import Conditioner
 from .layers import Coupling, Flow, Layer, Part, Permute, Squeeze, Unsqueeze
+from .noise import Noise
 from .norms import BatchNorm, Scale, Whiten
 
-__all__ = ["Conditioner", "RealNvp", "RealNvpConfig", "scales"]
+__all__ = ["RealNvp", "RealNvpConfig", "scales"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,7 @@ class RealNvpConfig:
         filters: features of a network.
         blocks: residual blocks of a network.
         additive: couplings only shift: NICE.
+        noise: couplings of the noise of dequantization, an even number; 0 for uniform noise.
     """
 
     channels: int = 3
@@ -48,58 +48,7 @@ class RealNvpConfig:
     filters: int = 32
     blocks: int = 1
     additive: bool = False
-
-
-class _Conv(nn.Module):
-    """A convolution of 3 x 3 with normalized weights: a length and a direction for each output."""
-
-    def __init__(self, inputs: int, outputs: int, gain: float = 1.0) -> None:
-        super().__init__()
-        self.direction = nn.Parameter(torch.randn(outputs, inputs, 3, 3))
-        self.length = nn.Parameter(torch.full((outputs, 1, 1, 1), gain))
-        self.bias = nn.Parameter(torch.zeros(outputs))
-
-    def forward(self, x: Tensor) -> Tensor:
-        norm = self.direction.square().sum((1, 2, 3), keepdim=True).rsqrt()
-        return F.conv2d(x, self.direction * (norm * self.length), self.bias, padding=1)
-
-
-class _Block(nn.Module):
-    def __init__(self, filters: int) -> None:
-        super().__init__()
-        self.first, self.second = _Conv(filters, filters), _Conv(filters, filters, 0.3)
-
-    def forward(self, x: Tensor) -> Tensor:
-        found: Tensor = x + self.second(F.relu(self.first(F.relu(x))))
-        return found
-
-
-class Conditioner(nn.Module):
-    """A residual network, and a linear one beside it, both 0 before training.
-
-    The linear one is in the precision of the weights, also where the other is in bfloat16: pixels have more digits.
-
-    Args:
-        inputs: channels.
-        outputs: channels.
-        filters: features.
-        blocks: residual ones.
-    """
-
-    def __init__(self, inputs: int, outputs: int, filters: int, blocks: int) -> None:
-        super().__init__()
-        self.direct = nn.Conv2d(inputs, outputs, 3, padding=1)
-        self.first, self.last = _Conv(inputs, filters, 1.5), nn.Conv2d(filters, outputs, 1, bias=False)
-        self.blocks = nn.Sequential(*(_Block(filters) for _ in range(blocks)))
-        for zero in (self.last.weight, self.direct.weight, cast(Tensor, self.direct.bias)):
-            nn.init.zeros_(zero)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Of x [B, inputs, H, W]: [B, outputs, H, W]."""
-        with torch.autocast(x.device.type, enabled=False):
-            direct = self.direct(x)
-        found: Tensor = direct + self.last(F.relu(self.blocks(self.first(x))))
-        return found
+    noise: int = 0
 
 
 def _coupling(config: RealNvpConfig, channels: int, filters: int, first: bool, changed: int) -> list[Layer]:
@@ -142,6 +91,8 @@ def scales(config: RealNvpConfig, channels: int, number: int = 0) -> list[Layer]
 class RealNvp(Flow):
     """See the module."""
 
+    config: RealNvpConfig
+
     def __init__(self, config: RealNvpConfig) -> None:
         least = min(config.scales, config.checkerboards + config.couplings, config.filters)
         if least < 1 or min(config.checkerboards, config.couplings, config.blocks) < 0:
@@ -149,4 +100,20 @@ class RealNvp(Flow):
                 f"scales = {config.scales}, checkerboards = {config.checkerboards}, couplings = {config.couplings}, "
                 f"filters = {config.filters}, blocks = {config.blocks}: above 0"
             )
+        if config.noise < 0 or config.noise % 2:
+            raise UsageError(f"noise = {config.noise}: an even number of couplings")
         super().__init__(config, config.channels, [Whiten(config.channels), *scales(config, config.channels)])
+        if config.noise:
+            self.noise = Noise(config.channels, self.levels, config.noise, config.filters, config.blocks)
+
+    def start_from(self, other: nn.Module) -> None:
+        """Begins at one of uniform noise, otherwise of the same settings: the density is then the same.
+
+        Raises:
+            UsageError: another kind of model, or one of other settings.
+        """
+        if type(other) is not RealNvp or replace(other.config, noise=self.config.noise) != self.config:
+            raise UsageError(
+                f"a {type(other).__name__} to begin at; a RealNvp of the same settings but noise is needed"
+            )
+        self.load_state_dict({**self.state_dict(), **other.state_dict()})
