@@ -85,7 +85,7 @@ def scales(config: RealNvpConfig, channels: int, number: int = 0) -> list[Layer]
         found.append(Scale(wide))
     if number + 1 < config.scales:
         found.append(Part(scales(config, wide // 2, number + 1), wide // 2))
-    return [*found, Unsqueeze()]
+    return [*found, Permute([board.index(i) for i in range(wide)]), Unsqueeze()]
 
 
 class RealNvp(Flow):
