@@ -47,10 +47,6 @@ _SHIFT_STEP = 2.0**-16
 """Of what is added by `shifted`: fine beside any noise, and coarse enough for calibration of float64."""
 
 
-_MOST_SLOPE = 2.0**12
-"""Of a logit: with noise of 2^-10 on the other side, that is four steps of a grid of 24 bits."""
-
-
 class Scalar(Protocol):
     """An invertible function of every element, float64, whose parameters may differ between elements."""
 
@@ -268,21 +264,11 @@ def elementwise(scalar: Scalar, noise: Literal["x", "z"] = "x") -> Stepwise:
     return Stepwise([slice(None)], lambda step, known: scalar, noise=noise)
 
 
-class _Logit:
-    """Of every element; its slope is bounded, so that noise near the ends is no narrower than a few steps."""
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Scalar`."""
-        return torch.logit(x), (1 / (x * (1 - x))).clamp(max=_MOST_SLOPE)
-
-    def inverse(self, z: Tensor) -> Tensor:
-        """See `Scalar`."""
-        return torch.sigmoid(z)
-
-
 def logit() -> Stepwise:
     """Z = log(x / (1 - x)), from (0, 1) to the line. The noise is even in z: that of x shrinks towards the ends."""
-    return Stepwise([slice(None)], lambda step, known: _Logit(), noise="z", domain=(0.0, 1.0))
+    return Stepwise(
+        [slice(None)], lambda step, known: Function(torch.logit, torch.sigmoid), noise="z", domain=(0.0, 1.0)
+    )
 
 
 def coupling(place: Tensor | slice, conditioner: Callable[[Tensor], Scalar]) -> Stepwise:

@@ -81,12 +81,8 @@ class Behind(TopDown):
         super().__init__(config)
         self.family = NormalFamily(bits)
         self.bits = bits
-        self.ends: nn.Module = Conv(config.filters, 4 * config.channels, gain=0.1)
+        self.ends = Conv(config.filters, 4 * config.channels, gain=0.1)
         self.log_scale = nn.Parameter(torch.zeros(()))
-
-    @property
-    def _dtype(self) -> torch.dtype:
-        return self.log_scale.dtype
 
     def features(self, x: Tensor) -> list[Tensor]:
         """See `LatentVariable`. Of values, or of indices int64."""

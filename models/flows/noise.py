@@ -9,6 +9,7 @@ Source: Ho, Chen, Srinivas, Duan, Abbeel, *Flow++* (2019), 3.1; coded: Ho, Lohn,
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -26,6 +27,11 @@ __all__ = ["Noise"]
 
 UNIT_BITS = 7
 """log2 of the halves of levels in a unit of what couplings know of the image: 64 levels, on any grid exactly."""
+
+
+LOGIT_SIGMA = 2.0**-6
+"""Of the noise that codes u by its logit: that of u is u (1 - u) times as wide, a step of the grid for u of 2^-18,
+which learned noise hardly has. A logit is smooth over such distances."""
 
 
 class Noise(nn.Module):
@@ -81,7 +87,8 @@ class Noise(nn.Module):
         prior = Relabelled(LogisticGrid(zeros, torch.ones_like(zeros), grid.bits), alone, beside)
         shape = (len(x), 2 * self.wide, *known.shape[2:])
         inner = composed(self.layers, calibration, shape).codec(prior, grid)
-        return logit().codec(squeeze(2).codec(Relabelled(inner, beside, alone), grid), grid)
+        wide = replace(grid, sigma=LOGIT_SIGMA)
+        return logit().codec(squeeze(2).codec(Relabelled(inner, beside, alone), grid), wide)
 
 
 def _softplus_both(values: Tensor) -> Tensor:

@@ -109,12 +109,12 @@ class TopDown(LatentVariable):
         self.down = nn.ModuleList(_Layer(filters, config.latents) for _ in range(self.layers))
         self.grow = nn.ModuleList(Conv(filters, filters) for _ in range(config.scales - 1))
         self.last = Block(filters)
-        self.ends = Ends(filters, config.channels, self.family, "pixel")
+        self.ends: nn.Module = Ends(filters, config.channels, self.family, "pixel")
         self._memo = _Memo()
 
     @property
     def _dtype(self) -> torch.dtype:
-        return self.ends.first.dtype
+        return self.top.dtype
 
     def _layer(self, number: int) -> _Layer:
         return cast(_Layer, self.down[number])
