@@ -43,12 +43,15 @@ class Layer(nn.Module, ABC):
     def fit(self, x: Tensor) -> None:
         """Take the statistics of the first images that arrive here, before training."""
 
+    def refit(self, x: Tensor) -> None:
+        """Take those that stand for the statistics of a batch, for other weights than they were gathered with."""
+
 
 @torch.no_grad()
-def fit(layers: Sequence[Layer], x: Tensor) -> None:
-    """Layers take the statistics of values [B, C, H, W], one after the other."""
+def fit(layers: Sequence[Layer], x: Tensor, *, again: bool = False) -> None:
+    """Layers take the statistics of values [B, C, H, W], one after the other; `again` for `Layer.refit`."""
     for layer in layers:
-        layer.fit(x)
+        (layer.refit if again else layer.fit)(x)
         x = layer(x)[0]
 
 
@@ -159,6 +162,10 @@ class Part(Layer):
         """See `Layer`."""
         fit(self.layers, x[:, : self.channels])
 
+    def refit(self, x: Tensor) -> None:
+        """See `Layer`."""
+        fit(self.layers, x[:, : self.channels], again=True)
+
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """See `Layer`."""
         inner, total = through(self.layers, x[:, : self.channels])
@@ -267,6 +274,10 @@ class Flow(Bijective):
     def initialize(self, x: Tensor) -> None:
         """Take the statistics of the data, before training. x int [B, C, H, W]."""
         fit(self.layers, x + torch.rand(x.shape, device=x.device))
+
+    def refit(self, x: Tensor) -> None:
+        """Take the statistics of batch normalization anew, for averaged weights. x int [B, C, H, W]."""
+        fit(self.layers, x + torch.rand(x.shape, device=x.device), again=True)
 
     def transform(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """See `Bijective`."""

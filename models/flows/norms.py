@@ -147,6 +147,10 @@ class BatchNorm(_Affine):
         self.mean.copy_(x.mean((0, 2, 3)))
         self.variance.copy_(x.var((0, 2, 3)))
 
+    def refit(self, x: Tensor) -> None:
+        """See `Layer`."""
+        self.fit(x)
+
     def _given(self, x: Tensor | None) -> tuple[Tensor, Tensor]:
         mean, variance = self.mean, self.variance
         if self.training and x is not None:

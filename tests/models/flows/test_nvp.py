@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from densezip.codec.errors import UsageError
+from densezip.models.checkpoint import load_model, read_checkpoint
 from densezip.models.flows.layers import Coupling, Part
 from densezip.models.flows.norms import BatchNorm, Scale
 from densezip.models.flows.nvp import RealNvp, RealNvpConfig
+from densezip.models.registry import build
+from densezip.models.training.data import open_data
+from densezip.models.training.loop import train_model
 from laws import check_model
 from small_models import made, pictures, trained
 from torch import Tensor
@@ -75,6 +80,27 @@ def test_batch_norm_takes_the_batch_in_training_and_running_averages_otherwise()
     norm.eval()
     assert torch.allclose(norm(x)[0], z, atol=1e-3)
     assert torch.allclose(norm(x[:1])[0], norm(x)[0][:1], atol=1e-6)
+
+
+def test_averaged_weights_have_statistics_of_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "small.toml"
+    path.write_text(
+        "[model]\nchannels = 1\nscales = 1\nfilters = 4\n[training]\nsteps = 6\nbatch = 8\nevery = 6\nvalidation = 4\n"
+        "rate = 0.05\nwarm_up = 1\n"
+    )
+    train_model("real-nvp", "deadleaves:size=8,count=600", str(path), tmp_path, device="cpu")
+    average: Any = load_model(tmp_path / "best.safetensors")[0]
+    images = torch.from_numpy(open_data("deadleaves:size=8,count=600").images[:500])
+    latents = []
+    for model in (average, build("real-nvp", vars(average.config))):
+        tensors = read_checkpoint(tmp_path / "last.safetensors")[0]
+        if model is not average:
+            model.load_state_dict({k[6:]: v for k, v in tensors.items() if k.startswith("model.")})
+        with torch.no_grad():
+            latents.append(model.eval().transform(images + 0.5)[0])
+    own, last = ((z.var((0, 2, 3)) - 1).abs().max() for z in latents)
+    assert own < 0.1  # the last layer but rearrangements is a batch normalization
+    assert last > 2 * own
 
 
 def _reported(model: Any, x: Tensor, times: int) -> float:
