@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 from densezip.codec.errors import UsageError
+from densezip.models.ade.behind import SPEED
 from densezip.models.ade.vade import Vade, VadeConfig
 from densezip.models.flows.norms import Standardize
 from laws import check_model
@@ -19,7 +20,7 @@ def test_a_vae_whose_latents_say_nothing_is_a_normal_density_of_pixels() -> None
     with torch.no_grad():
         for weights in (*model.vae.ends.parameters(), *model.vae.down[0].change.parameters()):
             weights.zero_()
-        model.vae.log_scale.fill_(math.log(0.5))
+        model.vae.log_scale.fill_(math.log(0.5) / SPEED)
     x = torch.from_numpy(pictures(30, seed=1)).long()
     (first,) = (layer for layer in model.layers if isinstance(layer, Standardize))
     normal = torch.distributions.Normal(first.center, 0.5 * first.spread)
