@@ -313,10 +313,11 @@ class _Run:
 
     def _refit(self, data: Data, seed: int) -> None:
         """The averaged weights' own statistics of batch normalization, where there are any: not those of the last."""
-        if hasattr(self.average, "refit"):
+        refit: Any = getattr(self.average, "refit", None)
+        if refit is not None:
             with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
                 torch.manual_seed(seed)
-                self.average.refit(_first_images(self.average, data, self.recipe, seed, self.step).to(self.device))
+                refit(_first_images(self.average, data, self.recipe, seed, self.step).to(self.device))
 
     def _measure(
         self, held: np.ndarray[Any, Any], curve: Curve | None, smooth: float, rate: float, norm: float

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -16,14 +17,14 @@ from small_models import made, pictures, trained
 
 def test_a_vae_whose_latents_say_nothing_is_a_normal_density_of_pixels() -> None:
     """Then the bound is the closed form, whatever is drawn of the latents, and the coded cost is that."""
-    model: Vade = made("isotropic").double()
+    model: Any = made("isotropic").double()
     with torch.no_grad():
         for weights in (*model.vae.ends.parameters(), *model.vae.down[0].change.parameters()):
             weights.zero_()
         model.vae.log_scale.fill_(math.log(0.5) / SPEED)
     x = torch.from_numpy(pictures(30, seed=1)).long()
     (first,) = (layer for layer in model.layers if isinstance(layer, Standardize))
-    normal = torch.distributions.Normal(first.center, 0.5 * first.spread)
+    normal: Any = torch.distributions.Normal(first.center, 0.5 * first.spread)
     y = x + torch.rand(x.shape, dtype=torch.float64)
     with torch.no_grad():
         assert torch.allclose(model.log_prob(y), normal.log_prob(y).flatten(1).sum(1), rtol=1e-9)
@@ -32,8 +33,7 @@ def test_a_vae_whose_latents_say_nothing_is_a_normal_density_of_pixels() -> None
 
 
 def test_a_flow_before_it_is_learned_with_it() -> None:
-    model: Vade = trained("v-ade")
-    fresh: Vade = made("v-ade")
+    model, fresh = trained("v-ade"), made("v-ade")
     x = torch.from_numpy(pictures(100, seed=2))
     with torch.no_grad():
         assert model.bound(x).mean() > fresh.bound(x).mean() + 10

@@ -92,7 +92,8 @@ def test_averaged_weights_have_statistics_of_their_own(tmp_path: Path) -> None:
     average: Any = load_model(tmp_path / "best.safetensors")[0]
     images = torch.from_numpy(open_data("deadleaves:size=8,count=600").images[:500])
     latents = []
-    for model in (average, build("real-nvp", vars(average.config))):
+    other: Any = build("real-nvp", vars(average.config))
+    for model in (average, other):
         tensors = read_checkpoint(tmp_path / "last.safetensors")[0]
         if model is not average:
             model.load_state_dict({k[6:]: v for k, v in tensors.items() if k.startswith("model.")})
@@ -141,7 +142,7 @@ def test_learned_noise_beats_uniform_noise_after_joint_training() -> None:
     found = []
     for noise in (0, 2):
         torch.manual_seed(1)
-        model = RealNvp(RealNvpConfig(1, scales=1, checkerboards=2, couplings=0, filters=8, noise=noise))
+        model: Any = RealNvp(RealNvpConfig(1, scales=1, checkerboards=2, couplings=0, filters=8, noise=noise))
         model.initialize(x)
         optimizer = torch.optim.Adam(model.parameters(), 1e-2)
         for _ in range(80):
