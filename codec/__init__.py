@@ -18,7 +18,6 @@ if TYPE_CHECKING:
         logit,
         permute,
         reshape,
-        split,
         squeeze,
     )
     from .entropy.calibrated import FLOAT32_BAND, FLOAT64_BAND, Calibration, Forward, autoregressive
@@ -60,6 +59,7 @@ if TYPE_CHECKING:
     from .entropy.portable import exp
     from .entropy.rans import Message
     from .entropy.scalar import QueueDecoder, QueueEncoder, Stack
+    from .entropy.scales import split
     from .errors import DensezipError
     from .file.batch import BatchCost, read_batch, write_batch
     from .file.coding import decode_picture, encode_picture
@@ -208,7 +208,7 @@ _HOMES = {
     "read_batch": "file.batch",
     "reshape": "entropy.bijections",
     "serialise": "file.container",
-    "split": "entropy.bijections",
+    "split": "entropy.scales",
     "squeeze": "entropy.bijections",
     "supplied": "entropy.codecs",
     "wavefront": "entropy.codecs",

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from .autoregressive.density import AutoregressiveModel, Scan
     from .evaluation import Evaluation, measure
     from .flows.bijective import Bijective
-    from .flows.layers import Coupling, Flow, Squeeze, Standardize
+    from .flows.layers import Coupling, Flow, Squeeze
+    from .flows.norms import Standardize
     from .latent.variable import LatentVariable
     from .likelihoods import BernoulliFamily, LogisticFamily
     from .photo import EFFORTS, ModelId, decode_tile, encode_tile, known_models, model_for_effort, tile_shape
@@ -53,7 +54,7 @@ _HOMES = {
     "LogisticFamily": "likelihoods",
     "Scan": "autoregressive.density",
     "Squeeze": "flows.layers",
-    "Standardize": "flows.layers",
+    "Standardize": "flows.norms",
     "measure": "evaluation",
 }
 

@@ -42,6 +42,8 @@ MODELS: dict[str, Architecture] = {
     "vae": Architecture("latent.vae", "Vae", "VaeConfig", "latent"),
     "iaf-vae": Architecture("latent.iaf", "IafVae", "IafConfig", "latent"),
     "topdown": Architecture("latent.topdown", "TopDown", "TopDownConfig", "latent"),
+    "real-nvp": Architecture("flows.nvp", "RealNvp", "RealNvpConfig", "bijective"),
+    "v-ade": Architecture("ade.vade", "Vade", "VadeConfig", "bijective"),
 }
 
 

@@ -6,8 +6,7 @@
     shifted           the same where the function adds: on the grid itself, exact and free
     autoregressive    element by element, each by a function that depends on those before
     conv1x1           a small full matrix at every position
-    permute, reshape, squeeze
-    split             a prior of two parts, for latents that leave the flow early
+    permute, reshape, squeeze, unsqueeze
 
 The first four are `Stepwise`; matrices are `localbitsback.Linear`. Networks are callables: whatever they compute from
 the same numbers twice must be the same bits twice.
@@ -23,7 +22,7 @@ import torch
 from torch import Tensor
 
 from ..errors import DistributionError
-from .codecs import Chain, Codec
+from .codecs import Codec
 from .localbitsback import Bijection, Composition, Grid, Linear, LocalBijection, Rearrange, Relabelled
 from .rans import Message
 
@@ -40,8 +39,8 @@ __all__ = [
     "permute",
     "reshape",
     "shifted",
-    "split",
     "squeeze",
+    "unsqueeze",
 ]
 
 _SHIFT_STEP = 2.0**-16
@@ -369,25 +368,14 @@ def squeeze(factor: int = 2) -> Rearrange:
     )
 
 
+def unsqueeze(factor: int = 2) -> Rearrange:
+    """The inverse of `squeeze`."""
+    there = squeeze(factor)
+    return Rearrange(there.back, there.there)
+
+
 def conv1x1(weight: Tensor, bias: Tensor | None = None) -> Bijection:
     """A convolution of images [B, C, H, W] with a full matrix [C, C] at every position, and a bias [C]."""
     last = Rearrange(lambda x: x.movedim(1, -1), lambda z: z.movedim(-1, 1))
     first = Rearrange(lambda x: x.movedim(-1, 1), lambda z: z.movedim(1, -1))
     return Composition([last, Linear(weight, bias), first])
-
-
-def split(first: Codec[Tensor], second: Callable[[Tensor], Codec[Tensor]], size: int, axis: int = 1) -> Codec[Tensor]:
-    """Prior of an array whose parts have codecs of their own: of a flow of several scales, one of which ends here.
-
-    Args:
-        first: codec of the indices of the first `size` along the axis; `flow.codec(prior, grid)` if more layers follow.
-        second: from those indices to the codec of the rest.
-        size: of the first part.
-        axis: along which to cut.
-    """
-    chain = Chain([lambda items: first, lambda items: second(items[0])])
-    return Relabelled(
-        chain,
-        lambda z: [z.narrow(axis, 0, size), z.narrow(axis, size, z.shape[axis] - size)],
-        lambda parts: torch.cat(parts, axis),
-    )

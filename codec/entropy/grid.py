@@ -27,8 +27,10 @@ would not help: a head of a message that takes 31 bits at a time has none to spa
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import torch
@@ -37,7 +39,9 @@ from torch import Tensor
 from ..errors import DistributionError, SymbolError
 from . import portable
 from .codecs import Codec, FromPmf, spans
-from .pmf import DEFAULT_PRECISION, CumulativePmf, GaussianMixture, LogisticMixture, Pmf
+from .halves import intervals
+from .numbers import Halving, Number, Spread
+from .pmf import CumulativePmf, GaussianMixture, LogisticMixture
 from .rans import Message
 
 __all__ = ["MAX_BITS", "GaussianGrid", "LogisticGrid", "Spread", "UniformGrid", "indices_of", "values_of"]
@@ -55,9 +59,6 @@ _NEAR = 1 << 52
 
 _FAR = 1 << 56
 """Indices are nearer to 0 than this."""
-
-_DIGIT = DEFAULT_PRECISION
-"""Bits of a digit, in which large numbers are pushed."""
 
 _GROWTH = [(4**k - 1) // 3 for k in range(26)]
 """Where the parts beyond a window begin, in windows from its end: 0, 1, 5, 21, ..."""
@@ -84,100 +85,6 @@ def _in_steps(values: Tensor, bits: int) -> Tensor:
             f"value {float(values[tuple(place)])} at {place} is not on the grid of {bits} bits, which ends at 2^52"
         )
     return steps
-
-
-@dataclass(frozen=True)
-class Spread:
-    """Values of independent codecs, [count] int64, as many at a time as there are lanes: `Independent` for codecs.
-
-    Attributes:
-        codec: (first, stop) -> the codec of the values first to stop - 1, one on each lane.
-        count: number of values; the last ones take the first lanes only.
-    """
-
-    codec: Callable[[int, int], Codec[Tensor]]
-    count: int
-
-    def push(self, message: Message, symbols: Tensor) -> None:
-        """See `Codec`."""
-        for first, stop in reversed(spans(self.count, message.lanes)):
-            self.codec(first, stop).push(message.part(0, stop - first), symbols[first:stop])
-
-    def pop(self, message: Message) -> Tensor:
-        """See `Codec`."""
-        parts = [self.codec(a, b).pop(message.part(0, b - a)) for a, b in spans(self.count, message.lanes)]
-        return torch.cat([torch.zeros(0, dtype=torch.int64, device=message.device), *parts])
-
-
-class _Uniforms:
-    """All of `sizes` numbers alike, with a size of its own, at most 2^24, for each lane."""
-
-    precision = _DIGIT
-
-    def __init__(self, sizes: Tensor) -> None:
-        self._sizes = sizes  # [lanes] int64
-        self.size = int(sizes.max())
-
-    def interval(self, symbols: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Pmf`."""
-        ends = torch.stack([symbols, symbols + 1]) << self.precision
-        start, stop = torch.div(ends, self._sizes, rounding_mode="floor")
-        return start, stop - start
-
-    def locate(self, slots: Tensor) -> Tensor:
-        """See `Pmf`."""
-        return ((slots + 1) * self._sizes - 1) >> self.precision
-
-
-@dataclass(frozen=True)
-class _Number:
-    """A number from 0 to `sizes` - 1 on each lane, all alike; of a size of 1 it costs nothing and changes nothing.
-
-    In digits of 24 bits from the highest down, as many as the largest size has.
-    """
-
-    sizes: Tensor  # [lanes] int64
-
-    def _places(self) -> list[int]:
-        return list(range(0, (int(self.sizes.max()) - 1).bit_length(), _DIGIT))[::-1]
-
-    def _digit(self, higher: Tensor, place: int) -> FromPmf:
-        """Of the digit at a place, given the number that those before it make."""
-        left = (self.sizes - (higher << place << _DIGIT) - 1 >> place) + 1
-        return FromPmf(_Uniforms(left.clamp(max=1 << _DIGIT)))
-
-    def push(self, message: Message, symbols: Tensor) -> None:
-        """See `Codec`."""
-        for place in reversed(self._places()):
-            higher = symbols >> place >> _DIGIT
-            self._digit(higher, place).push(message, (symbols >> place) - (higher << _DIGIT))
-
-    def pop(self, message: Message) -> Tensor:
-        """See `Codec`."""
-        number = torch.zeros_like(self.sizes)
-        for place in self._places():
-            number = (number << _DIGIT) + self._digit(number, place).pop(message)
-        return number
-
-
-class _Halving:
-    """0, 1, 2, ... with probabilities 1/2, 1/4, ..., where the last of `counts` numbers takes what is left."""
-
-    precision = _PRECISION
-
-    def __init__(self, counts: Tensor) -> None:
-        self._last = counts - 1  # [lanes] int64
-        self.size = int(counts.max())
-
-    def interval(self, symbols: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Pmf`."""
-        left = 1 << (self.precision - symbols)
-        return (1 << self.precision) - left, torch.where(symbols == self._last, left, left >> 1)
-
-    def locate(self, slots: Tensor) -> Tensor:
-        """See `Pmf`."""
-        starts = (1 << self.precision) - (1 << (self.precision - torch.arange(self.size, device=slots.device)))
-        return torch.minimum(torch.searchsorted(starts, slots, right=True) - 1, self._last)
 
 
 class _OnGrid:
@@ -229,20 +136,27 @@ class _OnGrid:
         if widest * 32 > room:
             raise DistributionError(f"a scale of {widest:.6g} steps in bounds that are {room} apart; the most is 1/32")
 
-    def _on_lanes(self, first: int, stop: int) -> _OnLanes:
-        return _OnLanes(_Window(type(self), self._means[first:stop], self._scales[first:stop], self._bounds))
-
     def push(self, message: Message, symbols: Tensor) -> None:
         """See `Codec`. Raises SymbolError for indices outside the bounds, or 2^56 and more from 0."""
         if symbols.shape != self._shape:
             raise SymbolError(f"indices {list(symbols.shape)} for a distribution over {list(self._shape)}")
         flat = symbols.reshape(-1)
         _check_range(flat, *(self._bounds or (-_FAR, _FAR)))
-        Spread(self._on_lanes, len(flat)).push(message, flat)
+        codec = _OnLanes(_Window(type(self), self._means, self._scales, self._bounds))
+        inside, pushes = codec.pushes(flat)
+        for first, stop in reversed(spans(len(flat), message.lanes)):
+            part = message.part(0, stop - first)
+            if bool(inside[first:stop].all()):
+                for start, freq, precision in pushes:
+                    part.push(start[first:stop], freq[first:stop], precision)
+            else:
+                codec.some(first, stop).push(part, flat[first:stop])
 
     def pop(self, message: Message) -> Tensor:
         """See `Codec`."""
-        return Spread(self._on_lanes, len(self._means)).pop(message).reshape(self._shape)
+        codec = _OnLanes(_Window(type(self), self._means, self._scales, self._bounds))
+        found = Spread(codec.some, len(self._means)).pop(message)
+        return found.reshape(self._shape)
 
 
 def _check_range(flat: Tensor, low: int, high: int) -> None:
@@ -282,14 +196,29 @@ class _Window:
         # Some indices are beyond each end, so that every symbol stands for one.
         self.first = torch.minimum(first, self.high - 1 - (_WINDOW << self.shift))  # [lanes] index
         self.stop = self.first + (_WINDOW << self.shift)
-        mean = torch.ldexp((means - floor) + (centre - self.first), -self.shift)
-        scale = torch.ldexp(scales, -self.shift)
-        if bounds is None:
-            one = mean[:, None] + 0.5  # a mixture's symbol 1 is from 1/2 to 3/2
-            self.pmf: Pmf = kind.mixture(torch.zeros_like(one), one, scale[:, None], _WINDOW + 2, _PRECISION)
-        else:
-            ends = torch.stack([self.low - self.first, self.high - self.first]).double()
-            self.pmf = _CutOff(kind.kind, mean, scale, torch.ldexp(ends, -self.shift))
+        self.kind, self.cut = kind, bounds is not None
+        self.mean = torch.ldexp((means - floor) + (centre - self.first), -self.shift)
+        self.scale = torch.ldexp(scales, -self.shift)
+
+    @cached_property
+    def pmf(self) -> GaussianMixture | LogisticMixture | _CutOff:
+        """Of the symbols."""
+        if not self.cut:
+            one = self.mean[:, None] + 0.5  # a mixture's symbol 1 is from 1/2 to 3/2
+            return self.kind.mixture(torch.zeros_like(one), one, self.scale[:, None], _WINDOW + 2, _PRECISION)
+        ends = torch.stack([self.low - self.first, self.high - self.first]).double()
+        return _CutOff(self.kind.kind, self.mean, self.scale, torch.ldexp(ends, -self.shift))
+
+    def some(self, first: int, stop: int) -> _Window:
+        """That of the lanes first to stop - 1."""
+        pmf = None if self.cut else self.pmf
+        found = copy.copy(self)
+        found.__dict__.pop("pmf", None)
+        if not isinstance(pmf, _CutOff | None):
+            found.__dict__["pmf"] = pmf.some(first, stop)
+        for name in ("shift", "first", "stop", "mean", "scale"):
+            setattr(found, name, getattr(self, name)[first:stop])
+        return found
 
 
 class _CutOff(CumulativePmf):
@@ -326,13 +255,26 @@ class _OnLanes:
         return torch.searchsorted(starts, distance >> (self.window.shift + _WINDOW_BITS), right=True) - 1
 
     def _parts(self, room: Tensor) -> FromPmf:
-        return FromPmf(_Halving(self._part(room - 1) + 1))
+        return FromPmf(Halving(self._part(room - 1) + 1))
 
     def _extent(self, part: Tensor, room: Tensor) -> tuple[Tensor, Tensor]:
         """Where a part starts, counted from the window's end, and its size."""
         shift = self.window.shift + _WINDOW_BITS
         start = torch.tensor(_GROWTH, device=part.device)[part] << shift
         return start, torch.minimum(room - start, 1 << (shift + 2 * part))
+
+    def some(self, first: int, stop: int) -> _OnLanes:
+        """That of the lanes first to stop - 1."""
+        return _OnLanes(self.window.some(first, stop))
+
+    def pushes(self, symbols: Tensor) -> tuple[Tensor, list[tuple[Tensor, Tensor, int]]]:
+        """Which lanes' symbols are in the window, and start, freq and precision of what is then pushed, in turn."""
+        window = self.window
+        offset = symbols - window.first
+        bins = ((offset >> window.shift) + 1).clamp(0, _WINDOW + 1)
+        place, size = offset & ((1 << window.shift) - 1), 1 << window.shift
+        found = [*Number(size).intervals(place), *intervals(window.pmf, bins)]
+        return (bins > 0) & (bins <= _WINDOW), found
 
     def push(self, message: Message, symbols: Tensor) -> None:
         """See `Codec`."""
@@ -348,10 +290,10 @@ class _OnLanes:
             part = self._part(distance)
             start, extent = self._extent(part, room)
             place, size = torch.where(outside, distance - start, place), torch.where(outside, extent, size)
-            _Number(size).push(message, place)
+            Number(size).push(message, place)
             self._parts(room).push(message, part)
         else:
-            _Number(size).push(message, place)
+            Number(size).push(message, place)
         FromPmf(window.pmf).push(message, bins)
 
     def pop(self, message: Message) -> Tensor:
@@ -361,10 +303,10 @@ class _OnLanes:
         below, above, room = self._beyond(bins)
         outside = below | above
         if not bool(outside.any()):
-            return window.first + ((bins - 1) << window.shift) + _Number(1 << window.shift).pop(message)
+            return window.first + ((bins - 1) << window.shift) + Number(1 << window.shift).pop(message)
         part = self._parts(room).pop(message)
         start, extent = self._extent(part, room)
-        place = _Number(torch.where(outside, extent, 1 << window.shift)).pop(message)
+        place = Number(torch.where(outside, extent, 1 << window.shift)).pop(message)
         inside = window.first + ((bins - 1) << window.shift) + place
         return torch.where(
             below, window.first - 1 - start - place, torch.where(above, window.stop + start + place, inside)
@@ -380,7 +322,7 @@ class UniformGrid:
 
     def _on_lanes(self, device: torch.device) -> Callable[[int, int], Codec[Tensor]]:
         def codec(first: int, stop: int) -> Codec[Tensor]:
-            return _Number(torch.full((stop - first,), 1 << self.bits, device=device))
+            return Number(torch.full((stop - first,), 1 << self.bits, device=device))
 
         return codec
 

@@ -97,8 +97,12 @@ class Grid:
     def noise(
         self, means: Tensor, scales: Tensor | float, interval: tuple[float, float] | None = None
     ) -> Codec[Tensor]:
-        """Codec of indices about means, with noise of scales times sigma, inside an interval if there is one."""
+        """Codec of indices about means, with noise of scales times sigma, inside an interval if there is one.
+
+        Noise is never narrower than a step, however steep a layer is somewhere.
+        """
         scales = (self.sigma * torch.as_tensor(scales, dtype=torch.float64, device=means.device)).expand(means.shape)
+        scales = scales.clamp(min=2.0**-self.bits)
         if interval is None:
             return self.gaussian(means, scales, self.bits)
         low, high = (int(end * 2.0**self.bits) for end in interval)

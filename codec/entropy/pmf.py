@@ -20,10 +20,11 @@ come from a network are not the same everywhere: a stream that another machine i
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cached_property
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, Self
 
 import numpy as np
 import torch
@@ -288,7 +289,7 @@ class _Family(CumulativePmf):
 
     _kind: ClassVar[int]
 
-    def __init__(self, logits: Tensor, means: Tensor, scales: Tensor, size: int, precision: int | None) -> None:
+    def __init__(self, logits: Tensor, means: Tensor, scales: Tensor, size: int, precision: int | None = None) -> None:
         super().__init__(size, precision)
         if not (logits.shape == means.shape == scales.shape and means.ndim == 2 and means.shape[1]):
             shapes = ", ".join(str(list(values.shape)) for values in (logits, means, scales))
@@ -332,6 +333,14 @@ class _Family(CumulativePmf):
         if lanes.shape != self._means.shape[:1]:
             raise SymbolError(f"{list(lanes.shape)} symbols for {len(self._means)} lanes")
 
+    def some(self, first: int, stop: int) -> Self:
+        """That of the lanes first to stop - 1."""
+        found = copy.copy(self)
+        found._logits, found._means, found._scales = (v[first:stop] for v in (self._logits, self._means, self._scales))
+        if compiled_lanes.served(self._means):
+            found.__dict__["_mixture"] = self._mixture.some(first, stop)
+        return found
+
     @cached_property
     def _mixture(self) -> portable.Mixture:
         return portable.Mixture(self._kind, self._logits, self._means, self._scales, self.size, self.precision)
@@ -352,17 +361,11 @@ class LogisticMixture(_Family):
 
     _kind = portable.LOGISTIC
 
-    def __init__(self, logits: Tensor, means: Tensor, scales: Tensor, size: int, precision: int | None = None) -> None:
-        super().__init__(logits, means, scales, size, precision)
-
 
 class GaussianMixture(_Family):
     """A discretized mixture of normal distributions, with standard deviations for scales; see `LogisticMixture`."""
 
     _kind = portable.GAUSSIAN
-
-    def __init__(self, logits: Tensor, means: Tensor, scales: Tensor, size: int, precision: int | None = None) -> None:
-        super().__init__(logits, means, scales, size, precision)
 
 
 class GaussianBins(_Family):

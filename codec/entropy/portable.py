@@ -229,11 +229,21 @@ class Mixture:
     """
 
     def __init__(self, kind: int, logits: Tensor, means: Tensor, scales: Tensor, size: int, precision: int) -> None:
-        self._parameters = tuple(values.T.double().contiguous() for values in (logits, means, scales))  # [J, lanes]
+        self._hold(kind, tuple(values.T.double().contiguous() for values in (logits, means, scales)), size, precision)
+
+    def _hold(self, kind: int, parameters: tuple[Tensor, ...], size: int, precision: int) -> None:
+        self._parameters = parameters  # [J, lanes]
         components, count = self._parameters[0].shape
         pointers = (values.data_ptr() for values in self._parameters)
         self._arguments = (kind, components, count, *pointers, size, precision)
         self._rows = 3 * components + _EXTRA_ROWS
+
+    def some(self, first: int, stop: int) -> Mixture:
+        """That of the lanes first to stop - 1."""
+        found = object.__new__(Mixture)
+        parameters = tuple(values[:, first:stop].contiguous() for values in self._parameters)
+        found._hold(self._arguments[0], parameters, *self._arguments[-2:])
+        return found
 
     def intervals(self, symbols: Tensor) -> tuple[Tensor, Tensor] | None:
         """Start and freq of each lane's symbol [lanes] int64; None where a symbol is not in the alphabet."""

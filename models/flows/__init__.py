@@ -1,6 +1,7 @@
 """Densities of images by invertible networks, coded by local bits-back.
 
-`bijective.py` says what such a model has to offer, `layers.py` has layers that are learned and coded alike.
+`bijective.py` says what such a model has to offer; `layers.py` and `norms.py` have layers that are learned and coded
+alike; `nvp.py` makes real NVP and NICE of them.
 
 Imports: the rest of this room, `..shapes` and `...codec`; of a room beside it nothing.
 """

@@ -1,7 +1,8 @@
 """What a flow gives: a density of continuous values, and the same map as a bijection of the codec.
 
-Samples are integers; with noise u in [0, 1) they become values y = x + u, in levels. What is reported is the
-log-density of y for one uniform u, a bound; the coded cost is a sample of the same, as bits-back coding returns noise.
+Samples are integers; with noise u in [0, 1), uniform or learned, they become values y = x + u, in levels. What is
+reported is the log-density of y for one u, less that of u: a bound. The coded cost is a sample of the same, as
+bits-back coding returns noise.
 
 Source: Ho, Lohn, Abbeel, *Compression with flows via local bits-back coding* (2019).
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -28,11 +30,24 @@ PROPOSAL = 4.0
 """Levels: the first width of the steps by which `fill` moves pixels; it is adapted."""
 
 
+class LearnedNoise(Protocol):
+    """A density of the noise u in [0, 1) of each sample, given the images."""
+
+    def draw(self, x: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Noise for integers x [B, C, H, W], and the logarithm of its density, in nats: [B]."""
+        ...
+
+    def codec(self, x: Tensor, calibration: Calibration, grid: Grid) -> Codec[Tensor]:
+        """Of noise for integers x, as indices of a grid."""
+        ...
+
+
 class Bijective(ImageModel):
-    """A density of images by an invertible map to independent normal latents.
+    """A density of images by an invertible map to latents: independent normal ones, unless they have another density.
 
     Attributes:
         grid: how finely it is coded.
+        noise: that of dequantization, where it is learned; None for uniform noise.
     """
 
     shape = "bijective"
@@ -40,6 +55,11 @@ class Bijective(ImageModel):
     largest = 2**10
     band = FLOW_BAND
     grid: Grid = Grid()
+    noise: LearnedNoise | None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.noise = None
 
     @abstractmethod
     def transform(self, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -57,14 +77,35 @@ class Bijective(ImageModel):
     def bijection(self, calibration: Calibration, shape: tuple[int, ...]) -> Bijection:
         """The map for the codec, on values [B, C, H, W]; networks run where their weights are, the rest on the CPU."""
 
+    def latent_log_prob(self, z: Tensor) -> Tensor:
+        """Log-density of latents, or a bound on it, in nats: [B]."""
+        return -0.5 * (z.square() + math.log(2 * math.pi)).flatten(1).sum(1)
+
+    def latent_log_weight(self, z: Tensor) -> Tensor:
+        """The logarithm of an unbiased estimate of the density of latents, in nats: [B]."""
+        return self.latent_log_prob(z)
+
+    def latent_codec(self, calibration: Calibration, shape: tuple[int, ...], grid: Grid) -> Codec[Tensor]:
+        """Of latents of a shape, as indices of the grid."""
+        zeros = torch.zeros(shape, dtype=torch.float64)
+        return GaussianGrid(zeros, torch.ones_like(zeros), grid.bits)
+
+    def draw_latents(self, shape: tuple[int, ...], seed: int, temperature: float) -> Tensor:
+        """Of a shape, where the weights are."""
+        some, random = next(self.parameters()), torch.Generator().manual_seed(seed)
+        return temperature * torch.randn(shape, generator=random, dtype=some.dtype).to(some.device)
+
     def log_prob(self, y: Tensor) -> Tensor:
-        """Log-density of values y [B, C, H, W], in nats: [B]."""
+        """Log-density of values y [B, C, H, W], or a bound on it, in nats: [B]."""
         z, log_det = self.transform(y)
-        return log_det - 0.5 * (z.square() + math.log(2 * math.pi)).flatten(1).sum(1)
+        return log_det + self.latent_log_prob(z)
 
     def dequantized_bound(self, x: Tensor) -> Tensor:
-        """The bound on the log-likelihood of integers x [B, C, H, W] by one sample of uniform noise, in nats: [B]."""
+        """The bound on the log-likelihood of integers x [B, C, H, W] by one sample of the noise, in nats: [B]."""
         dtype = next(self.parameters()).dtype
+        if self.noise is not None:
+            noise, log_q = self.noise.draw(x, dtype)
+            return self.log_prob(x.to(dtype) + noise) - log_q
         return self.log_prob(x.to(dtype) + torch.rand(x.shape, dtype=dtype, device=x.device))
 
     def bound(self, x: Tensor) -> Tensor:
@@ -79,18 +120,16 @@ class Bijective(ImageModel):
 
     def _codec(self, calibration: Calibration, shape: tuple[int, int, int, int]) -> Codec[Tensor]:
         grid = Grid(self.grid.bits, self.grid.sigma, CalibratedGaussian(calibration))
-        zeros = torch.zeros(self.latent_shape(shape), dtype=torch.float64)
-        prior = GaussianGrid(zeros, torch.ones_like(zeros), grid.bits)
-        return Dequantized(LocalBitsBack(self.bijection(calibration, shape), prior, grid), grid.bits)
+        prior = self.latent_codec(calibration, self.latent_shape(shape), grid)
+        learned = self.noise
+        noise = None if learned is None else lambda x: learned.codec(x, calibration, grid)
+        return Dequantized(LocalBitsBack(self.bijection(calibration, shape), prior, grid), grid.bits, noise)
 
     @torch.no_grad()
     def sample(self, count: int, height: int, width: int, seed: int = 0, temperature: float = 1.0) -> Tensor:
         """Images drawn from the model, uint8 [count, C, H, W]; the temperature is of the latents."""
         self.check(height, width, self.channels)
-        some = next(self.parameters())
-        random = torch.Generator().manual_seed(seed)
-        shape = self.latent_shape((count, self.channels, height, width))
-        z = temperature * torch.randn(shape, generator=random, dtype=some.dtype).to(some.device)
+        z = self.draw_latents(self.latent_shape((count, self.channels, height, width)), seed, temperature)
         return self.inverse(z).floor().clamp(0, self.levels - 1).to(torch.uint8)
 
     def fill(self, x: Tensor, mask: Tensor, sweeps: int, seed: int = 0) -> Tensor:
@@ -135,7 +174,8 @@ class Bijective(ImageModel):
         """Log-density of values, and its gradient in the hole."""
         y = y.detach().requires_grad_()
         with torch.enable_grad():
-            found = self.log_prob(y)
+            z, log_det = self.transform(y)
+            found = log_det + self.latent_log_weight(z)
             (slope,) = torch.autograd.grad(found.sum(), y)
         return found.detach(), slope * hole
 

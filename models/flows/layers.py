@@ -10,12 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...codec.entropy.bijections import Affine, coupling, elementwise, shifted, squeeze
+from ...codec.entropy.bijections import Affine, coupling, permute, shifted, squeeze, unsqueeze
 from ...codec.entropy.calibrated import Calibration
 from ...codec.entropy.localbitsback import Bijection, Composition
+from ...codec.entropy.scales import part
 from .bijective import Bijective
 
-__all__ = ["Coupling", "Flow", "Layer", "Squeeze", "Standardize"]
+__all__ = ["Coupling", "Flow", "Layer", "Part", "Permute", "Squeeze", "Unsqueeze"]
 
 Shape = tuple[int, ...]
 
@@ -39,38 +40,44 @@ class Layer(nn.Module, ABC):
         """Of z, from that of x."""
         return shape
 
-
-class Standardize(Layer):
-    """From levels to about mean 0 and variance 1, fitted to the first images of a training."""
-
-    center: Tensor
-    spread: Tensor
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.register_buffer("center", torch.full((channels, 1, 1), 128.0))
-        self.register_buffer("spread", torch.full((channels, 1, 1), 64.0))
-
-    @torch.no_grad()
     def fit(self, x: Tensor) -> None:
-        """Take the moments of images [B, C, H, W]."""
-        values = x.double() + 0.5
-        self.center.copy_(values.mean((0, 2, 3))[:, None, None])
-        self.spread.copy_(values.std((0, 2, 3))[:, None, None].clamp(min=0.5))
+        """Take the statistics of the first images that arrive here, before training."""
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Layer`."""
-        area = x.shape[2] * x.shape[3]
-        return (x - self.center) / self.spread, (-self.spread.log().sum() * area).expand(len(x))
+    def refit(self, x: Tensor) -> None:
+        """Take those that stand for the statistics of a batch, for other weights than they were gathered with."""
 
-    def inverse(self, z: Tensor) -> Tensor:
-        """See `Layer`."""
-        return z * self.spread + self.center
 
-    def bijection(self, calibration: Calibration, shape: Shape) -> Bijection:
-        """See `Layer`."""
-        scale = (1 / self.spread.cpu().double()).expand(shape[1:]).flatten()
-        return elementwise(Affine(-self.center.cpu().double().expand(shape[1:]).flatten() * scale, scale))
+@torch.no_grad()
+def fit(layers: Sequence[Layer], x: Tensor, *, again: bool = False) -> None:
+    """Layers take the statistics of values [B, C, H, W], one after the other; `again` for `Layer.refit`."""
+    for layer in layers:
+        (layer.refit if again else layer.fit)(x)
+        x = layer(x)[0]
+
+
+def through(layers: Sequence[Layer], x: Tensor) -> tuple[Tensor, Tensor]:
+    """What layers make of x, and the logarithm of the Jacobian's determinant of all [B]."""
+    total = x.new_zeros(len(x))
+    for layer in layers:
+        x, log_det = layer(x)
+        total = total + log_det
+    return x, total
+
+
+def back_through(layers: Sequence[Layer], z: Tensor) -> Tensor:
+    """What becomes z in layers."""
+    for layer in reversed(layers):
+        z = layer.inverse(z)
+    return z
+
+
+def composed(layers: Sequence[Layer], calibration: Calibration, shape: Shape) -> Bijection:
+    """Layers for the codec, on values of a shape."""
+    found = list[Bijection]()
+    for layer in layers:
+        found.append(layer.bijection(calibration, shape))
+        shape = layer.after(shape)
+    return Composition(found)
 
 
 class Squeeze(Layer):
@@ -93,8 +100,89 @@ class Squeeze(Layer):
         return shape[0], 4 * shape[1], shape[2] // 2, shape[3] // 2
 
 
+class Unsqueeze(Layer):
+    """Channels to blocks of 2 x 2 pixels: the inverse of `Squeeze`."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """See `Layer`."""
+        return F.pixel_shuffle(x, 2), x.new_zeros(len(x))
+
+    def inverse(self, z: Tensor) -> Tensor:
+        """See `Layer`."""
+        return F.pixel_unshuffle(z, 2)
+
+    def bijection(self, calibration: Calibration, shape: Shape) -> Bijection:
+        """See `Layer`."""
+        return unsqueeze(2)
+
+    def after(self, shape: Shape) -> Shape:
+        """See `Layer`."""
+        return shape[0], shape[1] // 4, 2 * shape[2], 2 * shape[3]
+
+
+class Permute(Layer):
+    """Channels in another order: z[i] = x[order[i]]."""
+
+    order: Tensor
+    back: Tensor
+
+    def __init__(self, order: Sequence[int]) -> None:
+        super().__init__()
+        self.register_buffer("order", torch.tensor(order), persistent=False)
+        self.register_buffer("back", torch.argsort(self.order), persistent=False)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """See `Layer`."""
+        return x[:, self.order], x.new_zeros(len(x))
+
+    def inverse(self, z: Tensor) -> Tensor:
+        """See `Layer`."""
+        return z[:, self.back]
+
+    def bijection(self, calibration: Calibration, shape: Shape) -> Bijection:
+        """See `Layer`."""
+        return permute(self.order.cpu(), 1)
+
+
+class Part(Layer):
+    """More layers for the first channels; the others leave here: they are latents already.
+
+    Args:
+        layers: of them, which keep their shape.
+        channels: how many go on.
+    """
+
+    def __init__(self, layers: Sequence[Layer], channels: int) -> None:
+        super().__init__()
+        made = nn.ModuleList(layers)
+        self.layers: Sequence[Layer] = made  # type: ignore[assignment]
+        self.channels = channels
+
+    def fit(self, x: Tensor) -> None:
+        """See `Layer`."""
+        fit(self.layers, x[:, : self.channels])
+
+    def refit(self, x: Tensor) -> None:
+        """See `Layer`."""
+        fit(self.layers, x[:, : self.channels], again=True)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """See `Layer`."""
+        inner, total = through(self.layers, x[:, : self.channels])
+        return torch.cat([inner, x[:, self.channels :]], 1), total
+
+    def inverse(self, z: Tensor) -> Tensor:
+        """See `Layer`."""
+        inner = back_through(self.layers, z[:, : self.channels])
+        return torch.cat([inner, z[:, self.channels :]], 1)
+
+    def bijection(self, calibration: Calibration, shape: Shape) -> Bijection:
+        """See `Layer`."""
+        return part(composed(self.layers, calibration, (shape[0], self.channels, *shape[2:])), self.channels)
+
+
 class Coupling(Layer):
-    """Half of the channels, plus what a network makes of the other half; and times, unless it is additive.
+    """Some of the channels, plus what a network makes of the others; and times, unless it is additive.
 
     Logarithms of scales are bounded by a gain that is learned. An additive coupling is coded exactly on the grid,
     without noise or initial bits.
@@ -106,15 +194,18 @@ class Coupling(Layer):
         channels: C, of x.
         first: whether the first ceil(C / 2) channels are changed, else the last floor(C / 2).
         additive: only shift.
+        changed: how many channels are changed, where it is not that half.
     """
 
-    def __init__(self, network: nn.Module, channels: int, first: bool, additive: bool = False) -> None:
+    def __init__(
+        self, network: nn.Module, channels: int, first: bool, additive: bool = False, changed: int | None = None
+    ) -> None:
         super().__init__()
-        half = (channels + 1) // 2
+        count = (channels + first) // 2 if changed is None else changed
         self.network, self.additive = network, additive
-        self.changed, self.kept = slice(0, half), slice(half, channels)
+        self.changed, self.kept = slice(0, count), slice(count, channels)
         if not first:
-            self.changed, self.kept = self.kept, self.changed
+            self.changed, self.kept = slice(channels - count, channels), slice(0, channels - count)
         self.gain = nn.Parameter(torch.ones(1))
 
     def _given(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -132,12 +223,16 @@ class Coupling(Layer):
         z[:, self.changed] = x[:, self.changed] * torch.exp(log_scale) + shift
         return z, log_scale.flatten(1).sum(1)
 
-    def inverse(self, z: Tensor) -> Tensor:
-        """See `Layer`."""
+    def undo(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """X, and the logarithm of the determinant that `forward` has there [B]."""
         shift, log_scale = self._given(z)
         x = z.clone()
         x[:, self.changed] = (z[:, self.changed] - shift) * torch.exp(-log_scale)
-        return x
+        return x, log_scale.flatten(1).sum(1)
+
+    def inverse(self, z: Tensor) -> Tensor:
+        """See `Layer`."""
+        return self.undo(z)[0]
 
     def bijection(self, calibration: Calibration, shape: Shape) -> Bijection:
         """See `Layer`."""
@@ -164,7 +259,7 @@ class Flow(Bijective):
     Args:
         config: see `ImageModel`.
         channels: of the images.
-        layers: from the values to the latents. A `Standardize` among them is fitted by `initialize`.
+        layers: from the values to the latents. `initialize` fits those that begin with statistics of the data.
     """
 
     first_images = 500
@@ -174,27 +269,23 @@ class Flow(Bijective):
         self.config, self.channels = config, channels
         made = nn.ModuleList(layers)
         self.layers: Sequence[Layer] = made  # type: ignore[assignment]
-        self.multiple = 2 ** sum(isinstance(layer, Squeeze) for layer in layers)
+        self.multiple = 2 ** sum(isinstance(layer, Squeeze) for layer in self.modules())
 
     def initialize(self, x: Tensor) -> None:
         """Take the statistics of the data, before training. x int [B, C, H, W]."""
-        for layer in self.layers:
-            if isinstance(layer, Standardize):
-                layer.fit(x)
+        fit(self.layers, x + torch.rand(x.shape, device=x.device))
+
+    def refit(self, x: Tensor) -> None:
+        """Take the statistics of batch normalization anew, for averaged weights. x int [B, C, H, W]."""
+        fit(self.layers, x + torch.rand(x.shape, device=x.device), again=True)
 
     def transform(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """See `Bijective`."""
-        total = y.new_zeros(len(y))
-        for layer in self.layers:
-            y, log_det = layer(y)
-            total = total + log_det
-        return y, total
+        return through(self.layers, y)
 
     def inverse(self, z: Tensor) -> Tensor:
         """See `Bijective`."""
-        for layer in reversed(self.layers):
-            z = layer.inverse(z)
-        return z
+        return back_through(self.layers, z)
 
     def latent_shape(self, shape: Shape) -> Shape:
         """See `Bijective`."""
@@ -204,8 +295,4 @@ class Flow(Bijective):
 
     def bijection(self, calibration: Calibration, shape: Shape) -> Bijection:
         """See `Bijective`."""
-        found = []
-        for layer in self.layers:
-            found.append(layer.bijection(calibration, shape))
-            shape = layer.after(shape)
-        return Composition(found)
+        return composed(self.layers, calibration, shape)

@@ -109,19 +109,23 @@ class TopDown(LatentVariable):
         self.down = nn.ModuleList(_Layer(filters, config.latents) for _ in range(self.layers))
         self.grow = nn.ModuleList(Conv(filters, filters) for _ in range(config.scales - 1))
         self.last = Block(filters)
-        self.ends = Ends(filters, config.channels, self.family, "pixel")
+        self.ends: nn.Module = Ends(filters, config.channels, self.family, "pixel")
         self._memo = _Memo()
 
     @property
     def _dtype(self) -> torch.dtype:
-        return self.ends.first.dtype
+        return self.top.dtype
 
     def _layer(self, number: int) -> _Layer:
         return cast(_Layer, self.down[number])
 
     def features(self, x: Tensor) -> list[Tensor]:
         """See `LatentVariable`: of each layer, from the top down. [B, F, h, w]."""
-        state = self.first(F.pixel_unshuffle(to_unit(x, self.levels, self._dtype), 2))
+        return self.features_of(to_unit(x, self.levels, self._dtype))
+
+    def features_of(self, values: Tensor) -> list[Tensor]:
+        """The same of values [B, C, H, W] that are about -1 to 1."""
+        state = self.first(F.pixel_unshuffle(values, 2))
         found = list[Tensor]()
         for number, block in enumerate(self.up):
             if number and number % self.config.layers == 0:
@@ -178,7 +182,12 @@ class TopDown(LatentVariable):
 
     def likelihood(self, latents: Sequence[Tensor], batch: tuple[int, int, int]) -> Tensor:
         """See `LatentVariable`."""
-        found: Tensor = self.ends(self.last(self._step(latents, batch).state))
+        found: Tensor = self.ends(self.inside(latents, batch))
+        return found
+
+    def inside(self, latents: Sequence[Tensor], batch: tuple[int, int, int]) -> Tensor:
+        """Features at half the side of the images, from all latents. [B, F, H / 2, W / 2]."""
+        found: Tensor = self.last(self._step(latents, batch).state)
         return found
 
 

@@ -167,8 +167,7 @@ def train_model(
     else:
         initialize = getattr(model, "initialize", None)
         if initialize is not None:
-            first = replace(recipe, batch=max(recipe.batch, getattr(model, "first_images", 0)))
-            initialize(batch_of(data, first, seed, 0).to(where))
+            initialize(_first_images(model, data, recipe, seed, 0).to(where))
         if begin is not None:
             begin()
         run.average.load_state_dict(model.state_dict())
@@ -189,6 +188,12 @@ def _beginning(model: nn.Module, name: str, start: str, about: dict[str, Any]) -
     if start_from is None:
         raise UsageError(f"{name} starts from {name} of the same settings only; {path.name} is another")
     return lambda: start_from(other)
+
+
+def _first_images(model: nn.Module, data: Data, recipe: Recipe, seed: int, step: int) -> Tensor:
+    """As many images as a model takes statistics of."""
+    wide = replace(recipe, batch=max(recipe.batch, getattr(model, "first_images", 0)))
+    return batch_of(data, wide, seed, step)
 
 
 def _same(model: nn.Module, other: nn.Module) -> None:
@@ -278,6 +283,7 @@ class _Run:
             smooth = kept * smooth + (1 - kept) * float(loss.detach()) / math.log(2)
             bpd = None
             if self.step % self.recipe.every == 0 or self._finished():
+                self._refit(data, seed)
                 bpd = self._measure(held, curve, smooth, rate, norm)
                 self.seconds = self._agreed(time.monotonic() - began)
                 self._save(bpd)
@@ -304,6 +310,14 @@ class _Run:
             torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1 - decay)
             for mine, other in zip(self.average.buffers(), self.model.buffers(), strict=True):
                 mine.copy_(other)
+
+    def _refit(self, data: Data, seed: int) -> None:
+        """The averaged weights' own statistics of batch normalization, where there are any: not those of the last."""
+        refit: Any = getattr(self.average, "refit", None)
+        if refit is not None:
+            with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+                torch.manual_seed(seed)
+                refit(_first_images(self.average, data, self.recipe, seed, self.step).to(self.device))
 
     def _measure(
         self, held: np.ndarray[Any, Any], curve: Curve | None, smooth: float, rate: float, norm: float

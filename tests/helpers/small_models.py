@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from densezip.models import registry
+from densezip.models.ade.vade import Vade, VadeConfig
 from densezip.models.autoregressive.mcgsm import Mcgsm, McgsmConfig
 from densezip.models.autoregressive.pixelcnn import PixelCNN, PixelCNNConfig
 from densezip.models.autoregressive.pixelcnnpp import PixelCNNPP, PixelCNNPPConfig
 from densezip.models.autoregressive.ride import Ride, RideConfig
-from densezip.models.flows.layers import Coupling, Flow, Squeeze, Standardize
+from densezip.models.flows.nvp import RealNvp, RealNvpConfig
 from densezip.models.latent.iaf import IafConfig, IafVae
 from densezip.models.latent.topdown import TopDown, TopDownConfig
 from densezip.models.latent.vae import Vae, VaeConfig
 from densezip.models.shapes import ImageModel
-from torch import nn
 
-__all__ = ["MODELS", "SIDE", "Small", "made", "pictures", "register", "trained"]
+__all__ = ["MODELS", "SIDE", "Small", "made", "pictures", "trained"]
 
 SIDE = 8
 
@@ -35,32 +33,6 @@ def pictures(count: int, channels: int = 1, side: int = SIDE, seed: int = 0) -> 
     values = level + slope[:, 0] * y + slope[:, 1] * x + random.normal(0, 4, (count, channels, side, side))
     found: np.ndarray[Any, np.dtype[np.uint8]] = np.clip(values, 0, 255).astype(np.uint8)
     return found
-
-
-@dataclass(frozen=True)
-class FlowConfig:
-    """Of the flows: one of couplings that scale, and one of couplings that add."""
-
-    channels: int = 1
-    hidden: int = 16
-    additive: bool = False
-
-
-class SmallFlow(Flow):
-    """Four couplings between the channels of a squeezed image."""
-
-    largest = 64
-
-    def __init__(self, config: FlowConfig) -> None:
-        wide = 4 * config.channels
-        layers: list[Any] = [Standardize(config.channels), Squeeze()]
-        for number in range(4):
-            outputs = wide // 2 * (1 if config.additive else 2)
-            network = nn.Sequential(
-                nn.Conv2d(wide // 2, config.hidden, 3, padding=1), nn.Tanh(), nn.Conv2d(config.hidden, outputs, 1)
-            )
-            layers.append(Coupling(network, wide, first=number % 2 == 0, additive=config.additive))
-        super().__init__(config, config.channels, layers)
 
 
 @dataclass(frozen=True)
@@ -81,8 +53,14 @@ MODELS = {
     "iaf": Small(IafVae, IafConfig(side=SIDE, latents=4, filters=12, blocks=1, hidden=16)),
     "maf": Small(IafVae, IafConfig(side=SIDE, latents=4, filters=12, blocks=1, hidden=16, form="maf")),
     "topdown": Small(TopDown, TopDownConfig(channels=1, scales=2, layers=1, latents=2, filters=12, components=1)),
-    "affine": Small(SmallFlow, FlowConfig()),
-    "additive": Small(SmallFlow, FlowConfig(additive=True)),
+    "affine": Small(RealNvp, RealNvpConfig(channels=1, scales=2, checkerboards=1, couplings=1, filters=8)),
+    "additive": Small(
+        RealNvp, RealNvpConfig(channels=1, scales=1, checkerboards=2, couplings=2, filters=8, additive=True)
+    ),
+    "v-ade": Small(
+        Vade, VadeConfig(channels=1, checkerboards=1, couplings=1, flow_filters=8, layers=1, levels=1, filters=8)
+    ),
+    "isotropic": Small(Vade, VadeConfig(channels=1, scales=0, layers=1, levels=1, latents=2, filters=8)),
 }
 
 
@@ -107,10 +85,3 @@ def trained(name: str, **changes: Any) -> Any:
         (-model.bound(x).mean() / x[0].numel()).backward()
         optimizer.step()
     return model.eval()
-
-
-def register(monkeypatch: Any) -> None:
-    """Let the registry know those that are no models of the package."""
-    monkeypatch.setitem(sys.modules, "densezip.models.small", sys.modules[__name__])
-    for name, model, config, shape in (("flow", "SmallFlow", "FlowConfig", "bijective"),):
-        monkeypatch.setitem(registry.MODELS, name, registry.Architecture("small", model, config, shape))

@@ -23,7 +23,7 @@ from densezip.models.coding import coder_for
 from densezip.models.shipped import find_checkpoint
 from leaves import dead_leaves
 from PIL import Image, PngImagePlugin
-from small_models import made, pictures, register, trained
+from small_models import made, pictures, trained
 
 HEAD = 60
 """Bytes that a file may take beside its rate and a hundredth of that."""
@@ -39,8 +39,7 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of checkpoints that DENSEZIP_MODELS names."""
     folder = tmp_path / "models"
     folder.mkdir()
-    register(monkeypatch)
-    for name, kind in (("mcgsm", "mcgsm"), ("vae", "vae"), ("affine", "flow")):
+    for name, kind in (("mcgsm", "mcgsm"), ("vae", "vae"), ("affine", "real-nvp")):
         save(folder / f"my-{name}.safetensors", _model(name), kind)
     monkeypatch.setenv("DENSEZIP_MODELS", str(folder))
     return folder

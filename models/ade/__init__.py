@@ -1,0 +1,8 @@
+"""Adaptive density estimation: a VAE whose likelihood is a flow.
+
+`behind.py` is the VAE of what a flow makes of images, `vade.py` joins the two.
+
+Imports: `..flows`, `..latent`, `..likelihoods` and `...codec`.
+"""
+
+__all__: list[str] = []

@@ -1,0 +1,56 @@
+"""V-ADE: a VAE behind a flow, and without one."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from densezip.codec.errors import UsageError
+from densezip.models.ade.behind import SPEED
+from densezip.models.ade.vade import Vade, VadeConfig
+from densezip.models.flows.norms import Standardize
+from laws import check_model
+from small_models import made, pictures, trained
+
+
+def test_a_vae_whose_latents_say_nothing_is_a_normal_density_of_pixels() -> None:
+    """Then the bound is the closed form, whatever is drawn of the latents, and the coded cost is that."""
+    model: Any = made("isotropic").double()
+    with torch.no_grad():
+        for weights in (*model.vae.ends.parameters(), *model.vae.down[0].change.parameters()):
+            weights.zero_()
+        model.vae.log_scale.fill_(math.log(0.5) / SPEED)
+    x = torch.from_numpy(pictures(30, seed=1)).long()
+    (first,) = (layer for layer in model.layers if isinstance(layer, Standardize))
+    normal: Any = torch.distributions.Normal(first.center, 0.5 * first.spread)
+    y = x + torch.rand(x.shape, dtype=torch.float64)
+    with torch.no_grad():
+        assert torch.allclose(model.log_prob(y), normal.log_prob(y).flatten(1).sum(1), rtol=1e-9)
+    bits = -float(normal.log_prob(x + 0.5).sum()) / math.log(2)
+    assert check_model(model, x) == pytest.approx(bits, rel=0.01)
+
+
+def test_a_flow_before_it_is_learned_with_it() -> None:
+    model, fresh = trained("v-ade"), made("v-ade")
+    x = torch.from_numpy(pictures(100, seed=2))
+    with torch.no_grad():
+        assert model.bound(x).mean() > fresh.bound(x).mean() + 10
+    (old, new) = (next(layer for layer in m.layers if hasattr(layer, "gain")) for m in (fresh, model))
+    assert not torch.equal(old.network.direct.weight, new.network.direct.weight)
+
+
+def test_weights_of_latents_average_to_no_less_than_the_bound() -> None:
+    model, x = trained("v-ade"), torch.from_numpy(pictures(20, seed=3))
+    with torch.no_grad():
+        z = model.transform(x + 0.5)[0]
+        weights = torch.stack([model.latent_log_weight(z) for _ in range(200)])
+        bounds = torch.stack([model.latent_log_prob(z) for _ in range(200)]).mean(0)
+    assert weights.mean() == pytest.approx(float(bounds.mean()), abs=0.5)  # nats: both are means of one quantity
+    assert bool((torch.logsumexp(weights, 0) - math.log(200) > bounds).all())
+
+
+def test_scales_that_are_no_number_of_scales_are_refused() -> None:
+    with pytest.raises(UsageError, match="scales = -1: 0 or more"):
+        Vade(VadeConfig(scales=-1))
