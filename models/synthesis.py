@@ -10,6 +10,7 @@ from ..codec.errors import UsageError
 from .autoregressive import synthesis as ancestral
 from .autoregressive.density import AutoregressiveModel
 from .flows.bijective import Bijective
+from .latent.bounds import LatentModel
 from .latent.variable import LatentVariable
 from .shapes import ImageModel
 
@@ -36,7 +37,7 @@ def sample(model: ImageModel, count: int, height: int, width: int, seed: int = 0
     model.check(height, width, model.channels)
     if isinstance(model, AutoregressiveModel):
         return ancestral.sample(model, count, height, width, seed, temperature)
-    if isinstance(model, LatentVariable | Bijective):
+    if isinstance(model, LatentModel | Bijective):
         return model.sample(count, height, width, seed, temperature)
     raise UsageError(f"no samples of a {type(model).__name__}; of the models in it there are")
 
@@ -104,6 +105,6 @@ def inpaint(
     model.check(x.shape[2], x.shape[3], x.shape[1])
     if isinstance(model, AutoregressiveModel):
         return ancestral.inpaint(model, x, mask, sweeps, seed, report=report)
-    if isinstance(model, LatentVariable | Bijective):
+    if isinstance(model, LatentModel | Bijective):
         return model.fill(x, mask, sweeps, seed)
     raise UsageError(f"no samples of a {type(model).__name__}; of the models in it there are")

@@ -109,7 +109,7 @@ class Spread:
         return torch.cat([torch.zeros(0, dtype=torch.int64, device=message.device), *parts])
 
 
-class _Uniforms:
+class Uniforms:
     """All of `sizes` numbers alike, with a size of its own, at most 2^24, for each lane."""
 
     precision = _DIGIT
@@ -144,7 +144,7 @@ class _Number:
     def _digit(self, higher: Tensor, place: int) -> FromPmf:
         """Of the digit at a place, given the number that those before it make."""
         left = (self.sizes - (higher << place << _DIGIT) - 1 >> place) + 1
-        return FromPmf(_Uniforms(left.clamp(max=1 << _DIGIT)))
+        return FromPmf(Uniforms(left.clamp(max=1 << _DIGIT)))
 
     def push(self, message: Message, symbols: Tensor) -> None:
         """See `Codec`."""
