@@ -2,12 +2,13 @@
 
 x^0 is the image. Forth, x^t comes of x^(t-1) by a kernel that is known, q(x^t | x^(t-1)), until nothing is left and x^T
 has a distribution π that needs no network. Back, p(x^(t-1) | x^t) is of the same family, with parameters by a network.
-What is reported is the bound
+The bound is
 
     log p(x | x^1) - Σ_{t=2..T} KL(q(x^(t-1) | x^t, x^0) || p(x^(t-1) | x^t)) - KL(q(x^T | x^0) || π)
 
-for one x^t ~ q(x^t | x^0) of each step; a training draws one step for each image. The posterior is a Markov chain
-upwards: it is coded by `BitSwap`, with the initial bits of one layer.
+for one x^t ~ q(x^t | x^0) of each step; a training draws one step for each image. What is reported is its other form, by
+one way forth: Σ_t log p(x^(t-1) | x^t) / q(x^t | x^(t-1)) + log π(x^T). Of that, the mean of many is p(x). The posterior is
+a Markov chain upwards: it is coded by `BitSwap`, with the initial bits of one layer.
 
 Source: Sohl-Dickstein, Weiss, Maheswaranathan, Ganguli, *Deep unsupervised learning using nonequilibrium thermodynamics*
 (2015). The bound is (14) with the edge of (44) left in: for data of mean 0 and variance 1 its mean is K.
@@ -118,9 +119,8 @@ class MarkovChain(LatentModel):
         return self.log_image(x, x0, first), torch.stack(found)
 
     def elbo(self, x: Tensor) -> Tensor:
-        """See `LatentModel`."""
-        image, divergences = self.all_steps(x)
-        return image - divergences.sum(0)
+        """See `LatentModel`: of one way forth, as images are coded. It varies less than draws of each step apart."""
+        return self.log_weights(x)[0]
 
     def kl(self, x: Tensor) -> Tensor:
         """See `LatentModel`: of every step, from the last one down."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ...codec.entropy import portable
 
-__all__ = ["Schedule", "equal_ratios", "equal_shares", "gaussian_schedule"]
+__all__ = ["Schedule", "entropy_bounds", "equal_ratios", "equal_shares", "gaussian_schedule"]
 
 LEAST_RATIO = 0.01
 """Of signal to noise at the last step: what is left of an image costs 1e-5 bits a sample."""
@@ -79,3 +79,14 @@ def equal_shares(steps: int, first: float) -> Tensor:
     kept = (1 - first) * (steps - torch.arange(1, steps + 1, dtype=torch.float64)) / (steps - 1)
     ratios = torch.log(kept / (1 - kept)).clamp(min=math.log(LEAST_RATIO / 4))
     return torch.log((ratios[:-1] - ratios[1:]).clamp(min=1e-3))
+
+
+def entropy_bounds(schedule: Schedule) -> tuple[Tensor, Tensor]:
+    """Between what the entropy of x^(t-1) given x^t is, for t = 2, ..., T: nats of a normal value, [T - 1] each.
+
+    They hold for all data of variance 1, and need the way forth only.
+
+    Source: the diffusion paper, (24) and appendix A.
+    """
+    upper = 0.5 * (torch.log(schedule.beta[2:]) + math.log(2 * math.pi * math.e))
+    return upper + 0.5 * (torch.log(schedule.noise[1:-1]) - torch.log(schedule.noise[2:])), upper

@@ -15,6 +15,7 @@ from densezip.models.autoregressive.pixelcnn import PixelCNN, PixelCNNConfig
 from densezip.models.autoregressive.pixelcnnpp import PixelCNNPP, PixelCNNPPConfig
 from densezip.models.autoregressive.ride import Ride, RideConfig
 from densezip.models.flows.layers import Coupling, Flow, Squeeze, Standardize
+from densezip.models.latent.diffusion import Diffusion, DiffusionConfig
 from densezip.models.latent.iaf import IafConfig, IafVae
 from densezip.models.latent.topdown import TopDown, TopDownConfig
 from densezip.models.latent.vae import Vae, VaeConfig
@@ -81,6 +82,11 @@ MODELS = {
     "iaf": Small(IafVae, IafConfig(side=SIDE, latents=4, filters=12, blocks=1, hidden=16)),
     "maf": Small(IafVae, IafConfig(side=SIDE, latents=4, filters=12, blocks=1, hidden=16, form="maf")),
     "topdown": Small(TopDown, TopDownConfig(channels=1, scales=2, layers=1, latents=2, filters=12, components=1)),
+    "diffusion": Small(Diffusion, DiffusionConfig(channels=1, steps=8, noise=3.0, filters=12, blocks=1, bumps=3)),
+    "dequantized": Small(
+        Diffusion,
+        DiffusionConfig(channels=1, steps=8, noise=3.0, filters=12, blocks=1, bumps=3, learned=True, last="dequantized"),
+    ),
     "affine": Small(SmallFlow, FlowConfig()),
     "additive": Small(SmallFlow, FlowConfig(additive=True)),
 }
@@ -104,7 +110,8 @@ def trained(name: str, **changes: Any) -> Any:
     for step in range(steps):
         optimizer.zero_grad()
         x = images[torch.arange(64 * step, 64 * step + 64) % len(images)]
-        (-model.bound(x).mean() / x[0].numel()).backward()
+        loss = model.loss(x) if hasattr(model, "loss") else -model.bound(x).mean() / x[0].numel()
+        loss.backward()
         optimizer.step()
     return model.eval()
 

@@ -17,7 +17,8 @@ from laws import check_model
 from numpy.typing import NDArray
 from small_models import MODELS, SIDE, made, pictures, trained
 
-LATENT = ["vae", "maps", "iaf", "maf", "topdown"]
+HIERARCHIES = ["vae", "maps", "iaf", "maf", "topdown"]
+LATENT = [*HIERARCHIES, "diffusion", "dequantized"]
 FLOWS = ["affine", "additive"]
 
 
@@ -82,7 +83,7 @@ def test_the_weighted_bound_rises_with_its_samples(kind: str) -> None:
     assert model.kl(x).shape == (model.layers, 20)
 
 
-@pytest.mark.parametrize("kind", LATENT)
+@pytest.mark.parametrize("kind", HIERARCHIES)
 def test_reconstructions_are_near_and_interpolations_end_at_them(kind: str) -> None:
     model, x = trained(kind), torch.from_numpy(pictures(8, seed=7))
     again = model.reconstruct(x)
