@@ -196,9 +196,7 @@ class MarkovChain(LatentModel):
     def _device(self) -> torch.device:
         return next(self.parameters()).device
 
-    def codec(
-        self, calibration: Calibration, shape: Shape, advance: Advance = lambda pixels: None
-    ) -> Codec[Tensor]:
+    def codec(self, calibration: Calibration, shape: Shape, advance: Advance = lambda pixels: None) -> Codec[Tensor]:
         """See `ImageModel`: bits-back along the chain."""
 
         def back(t: int) -> Callable[[Tensor], Codec[Tensor]]:
@@ -207,7 +205,10 @@ class MarkovChain(LatentModel):
         def forth(t: int) -> Callable[[Tensor], Codec[Tensor]]:
             return lambda before: self.forth_codec(before, t)
 
-        likelihoods = [lambda first: self.image_codec(calibration, first), *(back(t) for t in range(2, self.layers + 1))]
+        likelihoods = [
+            lambda first: self.image_codec(calibration, first),
+            *(back(t) for t in range(2, self.layers + 1)),
+        ]
         chain = BitSwap(self.top_codec(shape), likelihoods, [forth(t) for t in range(1, self.layers + 1)])
         return _Done(self.whole_codec(chain), shape[0] * shape[2] * shape[3], advance)
 

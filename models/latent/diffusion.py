@@ -292,7 +292,9 @@ class Diffusion(MarkovChain):
         rows = torch.stack([mean / step, 0.5 * torch.log(variance) - math.log(step)]).cpu()
         grid = torch.tensor([MEAN_GRID, LOG_GRID], dtype=torch.float64).view(2, *[1] * mean.dim())
         mean, log_scale = calibration.round(rows, grid)
-        widest = schedule.least[t] + schedule.kept[t - 1] * schedule.beta[t] ** 2 / schedule.noise[t] * math.exp(MOST_UNSURE)
+        widest = schedule.least[t] + schedule.kept[t - 1] * schedule.beta[t] ** 2 / schedule.noise[t] * math.exp(
+            MOST_UNSURE
+        )
         return NormalCells(mean, portable.exp(log_scale), _window(math.sqrt(float(widest)) / step))
 
     def _there(self, values: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ What is known is r(x) = N(y; x, s²) of every sample, s² = 0 where it is given 
 say how r goes into the way back:
 
 - "matched": noise that an image has is noise that the diffusion adds: √ᾱ_t y is x^t of the step where (1 - ᾱ_t) / ᾱ_t =
-  s², and the way back begins there. Exact, for noise of one deviation.
+  s², and the way back begins there, or between two steps. Exact, for noise of one deviation.
 - "expected": r is multiplied with N(x̂, m), what the network says of x^0, in every step. Exact where samples are
   independent; else a sample hears of another's y only as x^t comes near to it.
 - "constant": r(x^t) = r(x^0) is multiplied with every kernel p(x^(t-1) | x^t), a product of normal distributions.
@@ -39,9 +39,7 @@ RULES: tuple[Rule, ...] = get_args(Rule)
 
 
 @torch.no_grad()
-def denoise(
-    model: Diffusion, x: Tensor, noise: float, rule: Rule = "matched", draws: int = 1, seed: int = 0
-) -> Tensor:
+def denoise(model: Diffusion, x: Tensor, noise: float, rule: Rule = "matched", draws: int = 1, seed: int = 0) -> Tensor:
     """Images without the noise that they have, in levels.
 
     Args:
@@ -92,16 +90,17 @@ def posterior(
         return mean + torch.sqrt(variance) * torch.randn(mean.shape, generator=random, dtype=mean.dtype).to(mean.device)
 
     if rule == "matched":
-        begin, now = _matched(model, y, variance, drawn)
+        begin, now, expected = _matched(model, y, variance, drawn)
+        if at_once or not begin:
+            return expected
     else:
-        begin, now = model.layers, torch.zeros_like(y)
-        one = torch.ones_like(y)
+        begin, one = model.layers, torch.ones_like(y)
         # π times r, where r goes into x^T, too.
-        now = drawn(*_product(now, one, y, variance) if rule in ("constant", "perturbed") else (now, one))
+        now = drawn(*(_product(0 * one, one, y, variance) if rule in ("constant", "perturbed") else (0 * one, one)))
     for number in range(begin, 0, -1):
         t = torch.full((len(y),), number, dtype=torch.int64, device=y.device)
         expected, unsure = model.predict(now, t, schedule)
-        if number == 1 or at_once:
+        if number == 1:
             return expected if rule == "matched" else _product(expected, unsure, y, variance)[0]
         if rule == "expected":
             expected, unsure = _product(expected, unsure, y, variance)
@@ -116,16 +115,33 @@ def posterior(
     raise AssertionError("a way back has an end")
 
 
-def _matched(model: Diffusion, y: Tensor, variance: Tensor, drawn: Drawn) -> tuple[int, Tensor]:
-    """The step whose noise is that of y, or the next one, and x^t there."""
+def _matched(model: Diffusion, y: Tensor, variance: Tensor, drawn: Drawn) -> tuple[int, Tensor, Tensor]:
+    """A step t of no more noise than y has, 0 where there is none, x^t there, and what x^0 is expected to be given y.
+
+    The network is asked at this step and at the next one, between which the noise lies.
+    """
     schedule = model.schedule()
-    ratios = (schedule.noise / schedule.kept)[1:]
+    ratios = torch.log(schedule.noise[1:] / schedule.kept[1:])
     known = variance < math.inf
     share = float(variance[known].max()) if bool(known.any()) else math.inf
-    number = min(int((ratios < share * (1 - 1e-6)).sum()), model.layers - 1) + 1
-    kept, ratio = float(schedule.kept[number]), float(schedule.noise[number] / schedule.kept[number])
-    more = torch.where(known, (ratio - variance).clamp(min=0), ratio)
-    return number, math.sqrt(kept) * drawn(y, more)
+    noisy = torch.where(known, y, drawn(y, torch.full_like(y, min(share, 1.0))))
+    number = int((ratios <= math.log(share)).sum()) if share < math.inf else model.layers
+    after = min(number + 1, model.layers)
+    weight = 0.0
+    if 0 < number < after:
+        weight = (math.log(share) - float(ratios[number - 1])) / float(ratios[after - 1] - ratios[number - 1])
+    found = []
+    for step in (max(1, number), after):
+        t = torch.full((len(y),), step, dtype=torch.int64, device=y.device)
+        found.append(model.predict(math.sqrt(float(schedule.kept[step])) * noisy, t, schedule))
+    expected, unsure = (torch.lerp(low, high, weight) for low, high in zip(*found, strict=True))
+    if not number:
+        return 0, noisy, expected
+    # Given x^0 and y, x^t / √ᾱ_t lies between them, as its noise does.
+    ratio = math.exp(float(ratios[number - 1]))
+    part = max(0.0, 1 - ratio / share)
+    now = drawn(noisy + part * (expected - noisy), ratio * part + part**2 * unsure)
+    return number, math.sqrt(float(schedule.kept[number])) * now, expected
 
 
 def _product(mean: Tensor, variance: Tensor, y: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:

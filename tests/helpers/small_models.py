@@ -85,7 +85,9 @@ MODELS = {
     "diffusion": Small(Diffusion, DiffusionConfig(channels=1, steps=8, noise=3.0, filters=12, blocks=1, bumps=3)),
     "dequantized": Small(
         Diffusion,
-        DiffusionConfig(channels=1, steps=8, noise=3.0, filters=12, blocks=1, bumps=3, learned=True, last="dequantized"),
+        DiffusionConfig(
+            channels=1, steps=8, noise=3.0, filters=12, blocks=1, bumps=3, learned=True, last="dequantized"
+        ),
     ),
     "affine": Small(SmallFlow, FlowConfig()),
     "additive": Small(SmallFlow, FlowConfig(additive=True)),
