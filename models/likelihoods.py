@@ -141,7 +141,8 @@ class GaussianFamily(LogisticFamily):
         turned = torch.where(highest | ((centre > 0) & ~lowest), -centre, centre)
         above, below = (torch.special.log_ndtr(turned + side) for side in (half, -half))
         share = torch.where(lowest | highest, -1.0, (below - above).clamp(max=-1e-6))
-        return above + torch.where(lowest | highest, 0.0, torch.log(-torch.expm1(share)))
+        nats: Tensor = above + torch.where(lowest | highest, 0.0, torch.log(-torch.expm1(share)))
+        return nats
 
     def pmf(self, rows: Tensor) -> Pmf:
         """See `Family`."""

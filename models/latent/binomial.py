@@ -161,8 +161,8 @@ class BinomialDiffusion(MarkovChain):
     def divergence(self, x0: Tensor, now: Tensor, t: Tensor) -> Tensor:
         """See `MarkovChain`."""
         pairs = zip(self.before(1 - x0, x0, now, t), self.step_back(now, t), strict=True)
-        nats: Tensor = sum(q * (torch.log(q.clamp(min=LEAST)) - torch.log(p)) for q, p in pairs)
-        return nats.flatten(1).sum(1)
+        nats = [q * (torch.log(q.clamp(min=LEAST)) - torch.log(p)) for q, p in pairs]
+        return (nats[0] + nats[1]).flatten(1).sum(1)
 
     def top_divergence(self, x0: Tensor) -> Tensor:
         """See `MarkovChain`: none, as nothing is left of x^0."""

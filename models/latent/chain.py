@@ -6,12 +6,12 @@ The bound is
 
     log p(x | x^1) - Σ_{t=2..T} KL(q(x^(t-1) | x^t, x^0) || p(x^(t-1) | x^t)) - KL(q(x^T | x^0) || π)
 
-for one x^t ~ q(x^t | x^0) of each step; a training draws one step for each image. What is reported is its other form, by
-one way forth: Σ_t log p(x^(t-1) | x^t) / q(x^t | x^(t-1)) + log π(x^T). Of that, the mean of many is p(x). The posterior is
-a Markov chain upwards: it is coded by `BitSwap`, with the initial bits of one layer.
+for one x^t ~ q(x^t | x^0) of each step; a training draws one step for each image. What is reported is its other form,
+by one way forth: Σ_t log p(x^(t-1) | x^t) / q(x^t | x^(t-1)) + log π(x^T), whose exponential has the mean p(x). The
+posterior is a Markov chain upwards: it is coded by `BitSwap`, with the initial bits of one layer.
 
-Source: Sohl-Dickstein, Weiss, Maheswaranathan, Ganguli, *Deep unsupervised learning using nonequilibrium thermodynamics*
-(2015). The bound is (14) with the edge of (44) left in: for data of mean 0 and variance 1 its mean is K.
+Source: Sohl-Dickstein, Weiss, Maheswaranathan, Ganguli, *Deep unsupervised learning using nonequilibrium
+thermodynamics* (2015). The bound is (14) with the edge of (44) left in: for data of mean 0 and variance 1 its mean is K.
 """
 
 from __future__ import annotations

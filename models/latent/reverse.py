@@ -13,6 +13,7 @@ Source: the diffusion paper, appendix D: the first two are those of D.1.1 and D.
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -82,7 +83,7 @@ class Layered(nn.Module):
     def __init__(self, dimensions: int, outputs: int, steps: int, units: int, layers: int, bumps: int) -> None:
         super().__init__()
         wide = [dimensions] + [units] * layers
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(wide, wide[1:], strict=False))
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(wide))
         self.readout = Readout(steps, units, outputs, bumps)
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
@@ -153,9 +154,10 @@ class Residual(nn.Module):
         found = found + F.pixel_shuffle(self.grow(small), 2)
         for block in self.after:
             found = block(found, time)
-        outputs = self.last(F.elu(found)).to(x.dtype).unflatten(1, (self.count, -1))
+        outputs = torch.unflatten(self.last(F.elu(found)).to(x.dtype), 1, (self.count, -1))
         mixed = torch.einsum("bjchw,bj->bchw", outputs, time)
-        return F.pixel_shuffle(mixed, 2).unflatten(1, (self.outputs, self.channels))
+        shuffled: Tensor = torch.unflatten(F.pixel_shuffle(mixed, 2), 1, (self.outputs, self.channels))
+        return shuffled
 
 
 def network_for(
