@@ -78,7 +78,7 @@ def draw_roll(model: Diffusion, path: Path) -> None:
         for row, points in ((0, model.skip(x0, t)), (1, ways[number])):
             rows[row, column].plot(*points[:, 0, 0].T.numpy(), ".", ms=1, color="C0")
         rows[0, column].set_title(f"t = {number}")
-        there, _ = model.step_back(grid, torch.full((len(grid),), number), model.schedule())
+        there, _ = model.step_back(grid, torch.full((len(grid),), max(2, number)), model.schedule())
         rows[2, column].quiver(*grid[:, 0, 0].T.numpy(), *(there - grid)[:, 0, 0].T.numpy(), angles="xy", width=4e-3)
     for row, name in zip(rows, ("way forth", "way back", "drift"), strict=True):
         row[0].set_ylabel(name)

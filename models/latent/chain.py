@@ -11,7 +11,7 @@ by one way forth: Σ_t log p(x^(t-1) | x^t) / q(x^t | x^(t-1)) + log π(x^T), wh
 posterior is a Markov chain upwards: it is coded by `BitSwap`, with the initial bits of one layer.
 
 Source: Sohl-Dickstein, Weiss, Maheswaranathan, Ganguli, *Deep unsupervised learning using nonequilibrium
-thermodynamics* (2015). The bound is (14) with the edge of (44) left in: for data of mean 0 and variance 1 its mean is K.
+thermodynamics* (2015). The bound is (14) with the edge of (44) left in: its mean is K for data of mean 0, variance 1.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ The network gives v and b of each sample; from these
     m = (1 - ᾱ_t) e^b                   its variance
 
 and p(x^(t-1) | x^t) is what q(x^(t-1) | x^t, x^0) is on average over x^0 ~ N(x̂, m): mean and variance of it. Where v
-and b are 0, as before training, that is the way back of white noise. With d_t, by which the ratio of signal to noise falls
-in step t, and R = 1 + d_t m, a step's divergence is ½ (log R + 1 / R - 1 + d_t (x^0 - x̂)² / R).
+and b are 0, as before training, that is the way back of white noise. With d_t, by which the ratio of signal to noise
+falls in step t, and R = 1 + d_t m, a step's divergence is ½ (log R + 1 / R - 1 + d_t (x^0 - x̂)² / R).
 
 The paper's f_μ and f_Σ are mean and variance above; it has another pair of numbers around the same beginning (64, 65).
 
