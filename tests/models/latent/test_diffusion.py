@@ -7,6 +7,8 @@ import math
 import numpy as np
 import pytest
 import torch
+from densezip.codec.entropy.calibrated import Calibration
+from densezip.codec.entropy.rans import Message
 from densezip.codec.errors import UsageError
 from densezip.models.latent.binomial import BinomialConfig, BinomialDiffusion
 from densezip.models.latent.diffusion import Diffusion, DiffusionConfig
@@ -95,6 +97,21 @@ def test_one_way_forth_is_an_unbiased_likelihood_and_many_give_it() -> None:
     truth = float(model.truth(x).mean())
     assert truth - 0.15 < float(bounds[1]) < truth + 0.05
     assert bounds[1] > bounds[0] + 0.2
+
+
+@pytest.mark.parametrize("last", ["dequantized", "discretized"])
+def test_images_are_coded_at_the_bound_of_one_way_forth(last: str) -> None:
+    torch.manual_seed(0)
+    model = Normal(0.9, 20, last)
+    x = model.images(150)
+    with torch.no_grad():
+        bits = -float(torch.stack([model.bound(x) for _ in range(20)]).mean()) / math.log(2)
+    message, calibration = Message.random(16, 2**12), Calibration(model.band)
+    before, begun = message.to_bytes(), message.bits
+    model.codec(calibration, (150, 1, 1, 2)).push(message, x)
+    assert (message.bits - begun) / 150 == pytest.approx(bits, rel=0.02)
+    assert torch.equal(model.codec(Calibration.from_bytes(calibration.to_bytes()), (150, 1, 1, 2)).pop(message), x)
+    assert message.to_bytes() == before
 
 
 @pytest.mark.parametrize("kind", ["ratios", "shares"])
