@@ -5,8 +5,8 @@
 FOLDER has pictures of one texture each, of 512 x 512 pixels or so: `skimage/data` has brick, grass and gravel, for
 example. The left part of a picture is for training, in crops and their mirror images; in the middle of the right
 part, which no model has seen, a hole of 71 x 71 pixels is filled: drawn in the model's order first, then by Metropolis
-within Gibbs. What lies above and below that chooses the weights: so little is overfitted soon. The RIDE goes on from the MCGSM,
-with small steps: at those of the MCGSM its state learns the picture by heart before it learns the texture.
+within Gibbs. What lies above and below that chooses the weights: so little is overfitted soon. The RIDE goes on from
+the MCGSM, with small steps: at those of the MCGSM its state learns the picture by heart before it learns the texture.
 
 Source: Theis and Bethge, *Generative image modeling using spatial LSTMs* (2015), and its poster, on Brodatz textures.
 """

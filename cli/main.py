@@ -35,6 +35,7 @@ COMMANDS = {
     "models": ("evaluate", "models"),
     "sample": ("sample", "sample"),
     "inpaint": ("sample", "inpaint"),
+    "denoise": ("sample", "denoise"),
     "batch": ("shards", "batch"),
     "view": ("view", "view"),
     "thumbnail": ("thumbnail", "thumbnail"),

@@ -1,4 +1,4 @@
-"""`densezip sample` and `densezip inpaint`: what a model makes up. They need torch, which they import when they run."""
+"""`densezip sample`, `inpaint` and `denoise`: what a model makes up. They import torch when they run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Pixels = NDArray[np.uint8]
 
-__all__ = ["inpaint", "sample"]
+__all__ = ["denoise", "inpaint", "sample"]
 
 T = TypeVar("T")
 
@@ -180,6 +180,72 @@ def inpaint(model: str, image: Path, mask: Path, sweeps: int, seed: int, device:
 
         x = torch.from_numpy(pixels).permute(2, 0, 1)[None].contiguous()
         return np.asarray(draw(net, x, torch.from_numpy(hole), sweeps, seed, report=report)[0].permute(1, 2, 0))
+
+    drawing.write(_with_torch(work))
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  densezip denoise out/best.safetensors noisy.png --noise 25 -o clean.png
+  densezip denoise out/best.safetensors noisy.png --noise 25 --rule expected --draws 8 -o clean.png
+"""
+)
+@click.argument("model", metavar="MODEL")
+@click.argument("image", metavar="IMAGE", type=CHECKPOINT)
+@click.option(
+    "--noise",
+    required=True,
+    metavar="SIGMA",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Standard deviation of the noise, in levels.",
+)
+@click.option(
+    "--rule",
+    default="matched",
+    show_default=True,
+    metavar="NAME",
+    help="matched, expected, constant, perturbed or fading: how the noisy image goes into the way back.",
+)
+@click.option(
+    "--draws",
+    default=None,
+    metavar="N",
+    type=click.IntRange(0, 1024),
+    help="Ways back that are averaged: 1 is a draw, many come near to the expected image. By default 0 for --rule "
+    "matched, which is the expected image at once, and 1 for others.",
+)
+@click.option("--seed", default=0, show_default=True, metavar="N", type=click.IntRange(min=0), help="Of the draws.")
+@DEVICE
+@drawing_options
+def denoise(
+    model: str,
+    image: Path,
+    noise: float,
+    rule: str,
+    draws: int | None,
+    seed: int,
+    device: str,
+    output: str,
+    force: bool,
+) -> None:
+    """Take normal noise out of an image, by what a diffusion says of images without.
+
+    MODEL is a checkpoint of a Gaussian diffusion, trained on images like this one before the noise came.
+    """
+    drawing = Drawing(output, force=force, source=image)
+
+    def work() -> Pixels:
+        import numpy as np
+        import torch
+
+        from ..models.synthesis import denoise as clean
+
+        net = _density(model, device)
+        pixels = _read(image, "L" if net.channels == 1 else "RGB")
+        x = torch.from_numpy(pixels).permute(2, 0, 1)[None].to(next(net.parameters()).device)
+        found = clean(net, x, noise, rule, (rule != "matched") if draws is None else draws, seed)
+        return np.ascontiguousarray(found[0].round().clamp(0, net.levels - 1).byte().permute(1, 2, 0).cpu().numpy())
 
     drawing.write(_with_torch(work))
 

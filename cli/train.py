@@ -154,7 +154,8 @@ def _density_model(name: str) -> click.Command:
 --data takes
   cifar10:PATH   the official archive, its folder, tile mosaics, or PNG files
   mnist:PATH     the official idx files, mosaics, or PNG files; binarized-mnist:PATH for 0 and 1
-  deadleaves     synthetic; deadleaves:size=64,count=2000 are the defaults
+  deadleaves     synthetic; deadleaves:size=64,count=2000,noise=0 are the defaults
+  swissroll, heartbeat  points of a spiral, sequences of pulses: distributions that are known
   DIR            a folder of images; set patch under [training] for crops
 
 \b

@@ -25,7 +25,7 @@ from ..codec.file.chained import group_sizes, lanes_for
 from .autoregressive.density import AutoregressiveModel
 from .autoregressive.ensemble import Ensemble, Mode
 from .coding import device_of
-from .latent.variable import LatentVariable
+from .latent.bounds import LatentModel
 from .named import as_image_model
 from .shapes import ImageModel, check_weights, weights_digest
 
@@ -158,7 +158,7 @@ def measure(
         if not isinstance(model, AutoregressiveModel):
             raise UsageError(f"an ensemble over transforms of {name}, which is no autoregressive model")
         model = Ensemble(model, ensemble)
-    if iw_samples and not isinstance(model, LatentVariable):
+    if iw_samples and not isinstance(model, LatentModel):
         raise UsageError(f"an importance-weighted bound of {name}, which has no latent variables")
     digest = weights_digest(model)
     weighed = _Weighed(model, name, digest, device)
@@ -187,7 +187,7 @@ def measure(
             found.append(8 * len(written) / image.size)
         counts = _counts(iw_samples)
         iw_nats = torch.zeros(len(counts), dtype=torch.float64)
-        if counts and isinstance(weighed.model, LatentVariable):
+        if counts and isinstance(weighed.model, LatentModel):
             for x in torch.split(torch.from_numpy(images), batch):
                 iw_nats -= weighed.model.iw_bounds(x.to(weighed.device), counts).sum(1).cpu()
     curve = [float(value) for value in iw_nats / math.log(2) / images.size]

@@ -15,11 +15,11 @@ from torch import Tensor
 
 from ..codec.entropy import portable
 from ..codec.entropy.codecs import Codec, Independent
-from ..codec.entropy.pmf import Bernoulli, LogisticMixture, Pmf
+from ..codec.entropy.pmf import Bernoulli, GaussianMixture, LogisticMixture, Pmf
 from ..codec.entropy.rans import Message
 from ..codec.errors import SymbolError
 
-__all__ = ["BernoulliFamily", "Family", "LogisticFamily", "MixtureFamily"]
+__all__ = ["BernoulliFamily", "Family", "GaussianFamily", "LogisticFamily", "MixtureFamily"]
 
 
 class Family(ABC):
@@ -125,6 +125,29 @@ class LogisticFamily(Family):
     def mean(self, parameters: Tensor) -> Tensor:
         """See `Family`."""
         return ((parameters[..., 0] + 1) * self.half).clamp(0, self.levels - 1)
+
+
+@dataclass(frozen=True)
+class GaussianFamily(LogisticFamily):
+    """The same with normal distributions: what is left of noise that was normal. Rows: mean, log-deviation."""
+
+    def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
+        """See `Family`."""
+        inverse = torch.exp(-parameters[..., 1].clamp(LEAST, MOST))
+        centre = (x.to(inverse.dtype) * (2 / (self.levels - 1)) - 1 - parameters[..., 0]) * inverse
+        half = inverse / (self.levels - 1)
+        lowest, highest = x == 0, x == self.levels - 1
+        # In the lower tail, to which the upper one is turned, logarithms of both ends are good to their last bits.
+        turned = torch.where(highest | ((centre > 0) & ~lowest), -centre, centre)
+        above, below = (torch.special.log_ndtr(turned + side) for side in (half, -half))
+        share = torch.where(lowest | highest, -1.0, (below - above).clamp(max=-1e-6))
+        nats: Tensor = above + torch.where(lowest | highest, 0.0, torch.log(-torch.expm1(share)))
+        return nats
+
+    def pmf(self, rows: Tensor) -> Pmf:
+        """See `Family`."""
+        deviations = portable.exp(rows[:, 1:].clamp(LEAST, MOST)) * self.half
+        return GaussianMixture(torch.zeros_like(deviations), (rows[:, :1] + 1) * self.half, deviations, self.levels)
 
 
 @dataclass(frozen=True)

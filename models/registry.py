@@ -41,6 +41,8 @@ MODELS: dict[str, Architecture] = {
     "pixelcnn": Architecture("autoregressive.pixelcnn", "PixelCNN", "PixelCNNConfig", "autoregressive"),
     "vae": Architecture("latent.vae", "Vae", "VaeConfig", "latent"),
     "iaf-vae": Architecture("latent.iaf", "IafVae", "IafConfig", "latent"),
+    "diffusion": Architecture("latent.diffusion", "Diffusion", "DiffusionConfig", "latent"),
+    "binomial": Architecture("latent.binomial", "BinomialDiffusion", "BinomialConfig", "latent"),
     "topdown": Architecture("latent.topdown", "TopDown", "TopDownConfig", "latent"),
     "real-nvp": Architecture("flows.nvp", "RealNvp", "RealNvpConfig", "bijective"),
     "v-ade": Architecture("ade.vade", "Vade", "VadeConfig", "bijective"),

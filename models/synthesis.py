@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from torch import Tensor
 
@@ -10,10 +11,13 @@ from ..codec.errors import UsageError
 from .autoregressive import synthesis as ancestral
 from .autoregressive.density import AutoregressiveModel
 from .flows.bijective import Bijective
+from .latent import products
+from .latent.bounds import LatentModel
+from .latent.diffusion import Diffusion
 from .latent.variable import LatentVariable
 from .shapes import ImageModel
 
-__all__ = ["inpaint", "interpolate", "reconstruct", "sample"]
+__all__ = ["denoise", "inpaint", "interpolate", "reconstruct", "sample"]
 
 
 def sample(model: ImageModel, count: int, height: int, width: int, seed: int = 0, temperature: float = 1.0) -> Tensor:
@@ -36,7 +40,7 @@ def sample(model: ImageModel, count: int, height: int, width: int, seed: int = 0
     model.check(height, width, model.channels)
     if isinstance(model, AutoregressiveModel):
         return ancestral.sample(model, count, height, width, seed, temperature)
-    if isinstance(model, LatentVariable | Bijective):
+    if isinstance(model, LatentModel | Bijective):
         return model.sample(count, height, width, seed, temperature)
     raise UsageError(f"no samples of a {type(model).__name__}; of the models in it there are")
 
@@ -104,6 +108,18 @@ def inpaint(
     model.check(x.shape[2], x.shape[3], x.shape[1])
     if isinstance(model, AutoregressiveModel):
         return ancestral.inpaint(model, x, mask, sweeps, seed, report=report)
-    if isinstance(model, LatentVariable | Bijective):
+    if isinstance(model, LatentModel | Bijective):
         return model.fill(x, mask, sweeps, seed)
     raise UsageError(f"no samples of a {type(model).__name__}; of the models in it there are")
+
+
+def denoise(model: ImageModel, x: Tensor, noise: float, rule: Any = "matched", draws: int = 0, seed: int = 0) -> Tensor:
+    """Images [B, C, H, W] without normal noise of so many levels; see `latent.products.denoise`.
+
+    Raises:
+        UsageError: a model that is no Gaussian diffusion; a rule that is none, or noise that is not above 0.
+        UnsupportedImageError: images of other channels or sizes than the model's.
+    """
+    if not isinstance(model, Diffusion):
+        raise UsageError(f"a {type(model).__name__} to take noise out by; a Gaussian diffusion is needed")
+    return products.denoise(model, x, noise, rule, draws, seed)

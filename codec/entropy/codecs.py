@@ -258,24 +258,38 @@ class BitsBack(Generic[A, B]):
         return symbols
 
 
-def BitSwap(  # noqa: N802 (a codec like the others, that happens to be made of one of them)
-    prior: Codec[Any],
-    likelihoods: Sequence[Callable[[Any], Codec[Any]]],
-    posteriors: Sequence[Callable[[Any], Codec[Any]]],
-) -> Codec[Any]:
+@dataclass(frozen=True)
+class BitSwap:
     """Data under a Markov chain of latents x - z1 - ... - zn, where every layer borrows what the one before has pushed.
 
-    So the initial bits are those of one layer, not of all.
+    So the initial bits are those of one layer, not of all. Layers are many in a diffusion: they come in a loop.
 
-    Args:
+    Attributes:
         prior: codec of the topmost latent zn.
         likelihoods: p(x | z1), p(z1 | z2), ..., each the codec of the lower for a given upper variable.
         posteriors: q(z1 | x), q(z2 | z1), ..., each the codec of the upper for a given lower variable.
     """
-    codec = prior
-    for likelihood, posterior in reversed(list(zip(likelihoods, posteriors, strict=True))):
-        codec = BitsBack(codec, likelihood, posterior)
-    return codec
+
+    prior: Codec[Any]
+    likelihoods: Sequence[Callable[[Any], Codec[Any]]]
+    posteriors: Sequence[Callable[[Any], Codec[Any]]]
+
+    def push(self, message: Message, symbols: Any) -> None:
+        """See `Codec`."""
+        for likelihood, posterior in zip(self.likelihoods, self.posteriors, strict=True):
+            latent = posterior(symbols).pop(message)
+            likelihood(latent).push(message, symbols)
+            symbols = latent
+        self.prior.push(message, symbols)
+
+    def pop(self, message: Message) -> Any:
+        """See `Codec`."""
+        latent = self.prior.pop(message)
+        for likelihood, posterior in reversed(list(zip(self.likelihoods, self.posteriors, strict=True))):
+            symbols = likelihood(latent).pop(message)
+            posterior(symbols).push(message, latent)
+            latent = symbols
+        return latent
 
 
 def supplied(codec: Codec[A], direct: Codec[A], count: int, direct_count: int) -> Chain:

@@ -31,7 +31,8 @@ from ...codec.entropy.pmf import GaussianBins, Uniform
 from ...codec.entropy.portable import exp
 from ...codec.entropy.rans import Message
 from ..likelihoods import Family
-from ..shapes import Advance, ImageModel
+from ..shapes import Advance
+from .bounds import LatentModel
 
 __all__ = ["LatentVariable", "Normal"]
 
@@ -45,7 +46,7 @@ Normal = tuple[Tensor, Tensor]
 """Means and logarithms of standard deviations, of one shape [B, ...]."""
 
 
-class LatentVariable(ImageModel):
+class LatentVariable(LatentModel):
     """A density of images p(x) = ∫ p(x | z) p(z) dz with a posterior q(z | x).
 
     Attributes:
@@ -54,9 +55,6 @@ class LatentVariable(ImageModel):
         family: the distribution of a sample given the latents.
     """
 
-    shape = "latent"
-    borrows = True
-    largest = 2**10
     layers: int = 1
     bins: int = 1 << 12
     family: Family
@@ -102,40 +100,21 @@ class LatentVariable(ImageModel):
         return found, torch.stack([_divergence(q, p) for q, p in zip(posteriors, priors, strict=True)])
 
     def kl(self, x: Tensor) -> Tensor:
-        """Nats of the divergence of each layer's posterior from its prior: [layers, B]."""
+        """See `LatentModel`."""
         return self.terms(x)[1]
 
     def elbo(self, x: Tensor) -> Tensor:
-        """The bound on the log-likelihood by one sample of the posterior, in nats: [B]."""
+        """See `LatentModel`."""
         reconstruction, divergences = self.terms(x)
         return reconstruction - divergences.sum(0)
 
-    def bound(self, x: Tensor) -> Tensor:
-        """See `ImageModel`: the `elbo`."""
-        return self.elbo(x)
-
     def log_weights(self, x: Tensor, features: Any = None) -> tuple[Tensor, list[Tensor]]:
-        """Nats of p(x, z) / q(z | x) for one z of the posterior, [B], and that z; `features` where they are known."""
+        """See `LatentModel`."""
         latents, priors, posteriors = self.infer(x, features=features)
         total = self.family.log_prob(self.likelihood(latents, (len(x), *x.shape[2:])), x).flatten(1).sum(1)
         for z, p, q in zip(latents, priors, posteriors, strict=True):
             total = total + (_log_normal(z, p) - _log_normal(z, q)).flatten(1).sum(1)
         return total, latents
-
-    @torch.no_grad()
-    def iw_bounds(self, x: Tensor, counts: Sequence[int]) -> Tensor:
-        """Importance-weighted bounds by so many samples, in nats and float64: [len(counts), B]. No file is so small.
-
-        All are of the same draws: a bound by fewer samples than the most is the mean over groups of so many.
-        """
-        features = self.features(x)
-        weights = torch.stack([self.log_weights(x, features)[0].double() for _ in range(max(counts))])
-        groups = [weights[: len(weights) // k * k].view(-1, k, len(x)) for k in counts]
-        return torch.stack([(torch.logsumexp(g, 1) - math.log(g.shape[1])).mean(0) for g in groups])
-
-    def iw_bound(self, x: Tensor, k: int) -> Tensor:
-        """The bound by k samples: [B]."""
-        return self.iw_bounds(x, [k])[0]
 
     @torch.no_grad()
     def sample(self, count: int, height: int, width: int, seed: int = 0, temperature: float = 1.0) -> Tensor:

@@ -1,4 +1,4 @@
-"""Images to learn from, as one array: CIFAR-10, MNIST, folders of images, and dead leaves.
+"""Images to learn from, as one array: CIFAR-10, MNIST, folders of images, and what is made up.
 
 A specification says what and where:
 
@@ -6,7 +6,9 @@ A specification says what and where:
                        of tile mosaics (train-0.webp, ..., test.webp) or one of them; a folder of 32x32 images
     mnist:PATH         the official idx files (.gz or not) in a folder; mosaics (train.png, test.png); image files
     binarized-mnist:PATH  the same as 0 and 1: each sample above a threshold of its own, which is drawn once for ever
-    deadleaves         synthetic, grey; deadleaves:size=64,count=2000 are the defaults
+    deadleaves         synthetic, grey; deadleaves:size=64,count=2000,noise=0 are the defaults; noise of so many levels
+    swissroll          points of a plane as images of two samples; swissroll:count=10000 is the default
+    heartbeat          sequences of 20 samples of 0 and 1 with a pulse at every fifth; heartbeat:count=10000
     PATH, folder:PATH  a folder of images, subfolders too: crops of `patch` pixels, or whole images of one size
 
 The last 1,000 training images (a tenth, where there are fewer than 10,000) are kept apart for validation. A folder may
@@ -27,12 +29,20 @@ from PIL import Image
 from ...codec.errors import UnreadableImageError, UsageError
 from .archives import cifar_arrays, mnist_arrays
 from .leaves import dead_leaves
+from .toys import heartbeat, swiss_roll
 
 __all__ = ["SPLITS", "Data", "open_data"]
 
 SPLITS = ("train", "validation", "test")
 VALIDATION = 1000
 BINARIZED = "binarized-mnist"
+MADE_UP = {
+    "deadleaves": {"size": 64, "count": 2000, "noise": 0},
+    "swissroll": {"count": 10_000},
+    "heartbeat": {"count": 10_000},
+}
+"""What needs no files, with the defaults of its options."""
+
 THRESHOLD_SEED = 0
 """Of the thresholds of binarized digits: with another they would be other data."""
 
@@ -81,14 +91,14 @@ def open_data(spec: str, split: str = "train", patch: int = 0, seed: int = 0) ->
     if split not in SPLITS:
         raise UsageError(f"split {split!r}: {', '.join(SPLITS)}")
     kind, colon, rest = spec.partition(":")
-    if kind == "deadleaves":
-        return Data(spec, split, _leaves(rest, split))
+    if kind in MADE_UP:
+        return Data(spec, split, _made_up(kind, rest, split))
     if colon and kind in {"cifar10", "mnist", BINARIZED, "folder"}:
         path = Path(rest).expanduser()
     else:
         kind, path = "folder", Path(spec).expanduser()
     if not path.exists():
-        known = f"cifar10:PATH, mnist:PATH, {BINARIZED}:PATH, deadleaves or a folder of images"
+        known = f"cifar10:PATH, mnist:PATH, {BINARIZED}:PATH, {', '.join(MADE_UP)} or a folder of images"
         raise UsageError(f"no data at {path}: --data takes {known}")
     if kind == "folder":
         images = _folder(path, split, patch, seed)
@@ -221,12 +231,16 @@ def _channels(files: Sequence[Path]) -> int:
     return 1
 
 
-def _leaves(options: str, split: str) -> Pixels:
-    values = {"size": 64, "count": 2000}
+def _made_up(kind: str, options: str, split: str) -> Pixels:
+    values = dict(MADE_UP[kind])
     for part in filter(None, options.split(",")):
         name, _, value = part.partition("=")
-        if name not in values or not value.isdecimal() or not int(value):
-            raise UsageError(f"deadleaves:{options}: takes size=N and count=N, such as deadleaves:size=64,count=2000")
+        if name not in values or not value.isdecimal() or int(value) < (name != "noise"):
+            takes = " and ".join(f"{known}=N" for known in values)
+            defaults = ",".join(f"{known}={number}" for known, number in MADE_UP[kind].items())
+            raise UsageError(f"{kind}:{options}: takes {takes}, such as {kind}:{defaults}")
         values[name] = int(value)
-    count = values["count"] if split == "train" else -(-values["count"] // 10)
-    return dead_leaves(count, values["size"], seed=SPLITS.index(split))
+    count, seed = values["count"] if split == "train" else -(-values["count"] // 10), SPLITS.index(split)
+    if kind == "deadleaves":
+        return dead_leaves(count, values["size"], seed, values["noise"])
+    return (swiss_roll if kind == "swissroll" else heartbeat)(count, seed)

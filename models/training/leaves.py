@@ -20,10 +20,13 @@ SMALLEST = 1.5
 
 CHUNK = 4096
 
+UNIFORMS = 12
+"""Uniform numbers whose sum is the noise: nearly normal, and of variance 1."""
+
 _lay = native.function("dz_lay_leaves", c_int64, c_int64, c_void_p, c_void_p, c_int64, *[c_void_p] * 3, c_int64)
 
 
-def dead_leaves(count: int, size: int, seed: int) -> NDArray[np.uint8]:
+def dead_leaves(count: int, size: int, seed: int, noise: int = 0) -> NDArray[np.uint8]:
     """Images of dead leaves [count, 1, size, size].
 
     Leaves are laid from the front to the back, each only where nothing lies yet, until no pixel is free: an exact draw
@@ -34,6 +37,7 @@ def dead_leaves(count: int, size: int, seed: int) -> NDArray[np.uint8]:
         size: side, pixels.
         seed: the same seed, count and size give the same images on every machine: the random numbers are integers, and
             the arithmetic on them is that of IEEE 754, division and square root included.
+        noise: deviation of what is added to every pixel, in levels, before it is rounded.
     """
     images = np.zeros((count, 1, size, size), np.uint8)
     largest = float(size)
@@ -49,4 +53,7 @@ def dead_leaves(count: int, size: int, seed: int) -> NDArray[np.uint8]:
             greys = (draws[:, 3] * 256).astype(np.uint8)
             arrays = (radii.ctypes.data, centres.ctypes.data, greys.ctypes.data)
             left = _lay(size, image.ctypes.data, free.ctypes.data, CHUNK, *arrays, left)
+        if noise:
+            drawn = rng.integers(0, 1 << 32, (UNIFORMS, 1, size, size)).sum(0) / float(1 << 32) - UNIFORMS / 2
+            image[:] = np.clip(np.rint(image + noise * drawn), 0, 255)
     return images

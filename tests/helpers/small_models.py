@@ -14,6 +14,7 @@ from densezip.models.autoregressive.pixelcnn import PixelCNN, PixelCNNConfig
 from densezip.models.autoregressive.pixelcnnpp import PixelCNNPP, PixelCNNPPConfig
 from densezip.models.autoregressive.ride import Ride, RideConfig
 from densezip.models.flows.nvp import RealNvp, RealNvpConfig
+from densezip.models.latent.diffusion import Diffusion, DiffusionConfig
 from densezip.models.latent.iaf import IafConfig, IafVae
 from densezip.models.latent.topdown import TopDown, TopDownConfig
 from densezip.models.latent.vae import Vae, VaeConfig
@@ -61,6 +62,13 @@ MODELS = {
         Vade, VadeConfig(channels=1, checkerboards=1, couplings=1, flow_filters=8, layers=1, levels=1, filters=8)
     ),
     "isotropic": Small(Vade, VadeConfig(channels=1, scales=0, layers=1, levels=1, latents=2, filters=8)),
+    "diffusion": Small(Diffusion, DiffusionConfig(channels=1, steps=8, noise=3.0, filters=12, blocks=1, bumps=3)),
+    "dequantized": Small(
+        Diffusion,
+        DiffusionConfig(
+            channels=1, steps=8, noise=3.0, filters=12, blocks=1, bumps=3, learned=True, last="dequantized"
+        ),
+    ),
 }
 
 
@@ -82,6 +90,7 @@ def trained(name: str, **changes: Any) -> Any:
     for step in range(steps):
         optimizer.zero_grad()
         x = images[torch.arange(64 * step, 64 * step + 64) % len(images)]
-        (-model.bound(x).mean() / x[0].numel()).backward()
+        loss = model.loss(x) if hasattr(model, "loss") else -model.bound(x).mean() / x[0].numel()
+        loss.backward()
         optimizer.step()
     return model.eval()

@@ -18,7 +18,9 @@ from laws import check_model
 from numpy.typing import NDArray
 from small_models import MODELS, SIDE, made, pictures, trained
 
-LATENT = ["vae", "maps", "iaf", "maf", "topdown"]
+HIERARCHIES = ["vae", "maps", "iaf", "maf", "topdown"]
+CHAINS = ["diffusion", "dequantized"]
+LATENT = [*HIERARCHIES, *CHAINS]
 FLOWS = ["affine", "additive", "v-ade", "isotropic"]
 
 
@@ -34,8 +36,9 @@ def test_pop_inverts_push_and_the_cost_is_the_bound(name: str) -> None:
     with torch.no_grad():
         torch.manual_seed(0)
         reported = -float(torch.stack([model.bound(images) for _ in range(50)]).mean(0).sum()) / math.log(2)
-    net = check_model(model.double(), images.long())
-    assert net == pytest.approx(reported, rel=0.03)  # the coded is one sample
+    # Few steps are coarse ones, by which ways forth of six images differ.
+    net = check_model(model.double(), images.long(), spread=0.1 if name in CHAINS else 0.01)
+    assert net == pytest.approx(reported, rel=0.08 if name in CHAINS else 0.03)  # the coded is one sample
 
 
 def test_three_numbers_agree_and_files_give_the_images_back(name: str) -> None:
@@ -83,7 +86,7 @@ def test_the_weighted_bound_rises_with_its_samples(kind: str) -> None:
     assert model.kl(x).shape == (model.layers, 20)
 
 
-@pytest.mark.parametrize("kind", LATENT)
+@pytest.mark.parametrize("kind", HIERARCHIES)
 def test_reconstructions_are_near_and_interpolations_end_at_them(kind: str) -> None:
     model, x = trained(kind), torch.from_numpy(pictures(8, seed=7))
     again = model.reconstruct(x)

@@ -1,0 +1,153 @@
+"""Diffusions of what is known, in figures: `python benchmarks/diffusion.py RUN --json FILE --plot FILE`.
+
+RUN is the checkpoint of a diffusion of `swissroll` or of `heartbeat`. Of the roll: by how many bits a point the bound
+of one way forth, and that of many, miss the truth, which is an integral; in how many steps the network's entropy is
+between what the way forth says of it; and three rows of pictures: the way forth, the way back, and the drift, by which
+x^t is expected to move in a step. Of the heartbeat: the bound, and samples.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from densezip.models.checkpoint import load_model
+from densezip.models.latent.binomial import BinomialDiffusion
+from densezip.models.latent.diffusion import Diffusion
+from densezip.models.latent.schedule import entropy_bounds
+from densezip.models.training.toys import heartbeat, swiss_roll, swiss_roll_probabilities
+
+BITS = math.log(2)
+
+
+def measure_roll(model: Diffusion, count: int, ways: int) -> dict[str, Any]:
+    """Bits a point."""
+    probabilities = swiss_roll_probabilities()
+    sound = probabilities[probabilities > 0]
+    x = torch.from_numpy(swiss_roll(count, 2))
+    points = x[:, 0, 0].numpy()
+    own = -np.log2(probabilities[points[:, 0], points[:, 1]]).mean()
+    torch.manual_seed(0)
+    bounds = -model.iw_bounds(x, [1, ways]).mean(1) / BITS
+    scale = 2 * math.log2(float(model.scale))
+    lower, upper = (2 * part / BITS for part in entropy_bounds(model.schedule()))
+    inside = []
+    for number in range(2, model.layers + 1):
+        t = torch.full((count,), number)
+        now = model.skip(model.begin(x), t)
+        _, spread = model.step_back(now, t, model.schedule())
+        mean = float(0.5 * torch.log(2 * math.pi * math.e * spread).flatten(1).sum(1).mean()) / BITS
+        inside.append(float(lower[number - 2]) - 1e-6 <= mean <= float(upper[number - 2]) + 1e-6)
+    return {
+        "data": "swissroll",
+        "points": count,
+        "entropy_bits": float(-(sound * np.log2(sound)).sum()),
+        "k_bits_of_variance_1": float(scale - bounds[0]),
+        "gap_bits": float(bounds[0]) - float(own),
+        "gap_bits_of_many_ways": float(bounds[1]) - float(own),
+        "ways": ways,
+        "steps_within_entropy_bounds": sum(inside),
+        "steps": len(inside),
+    }
+
+
+def draw_roll(model: Diffusion, path: Path) -> None:
+    """Forth, back and drift at some steps."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    x0 = model.begin(torch.from_numpy(swiss_roll(1500, 3)))
+    places = [1, model.layers // 4, model.layers // 2, 3 * model.layers // 4, model.layers]
+    random = torch.Generator().manual_seed(0)
+    back, ways = model.start((1500, 1, 1, 2), random, 1.0), {}
+    for number in range(model.layers, 0, -1):
+        ways[number] = back
+        back = model.back(back, number, random, 1.0) if number > 1 else back
+    figure, rows = plt.subplots(3, len(places), figsize=(11, 6.8), layout="constrained", sharex=True, sharey=True)
+    axis = torch.linspace(-2.2, 2.2, 15)
+    grid = torch.stack(torch.meshgrid(axis, axis, indexing="ij"), -1).view(-1, 1, 1, 2)
+    for column, number in enumerate(places):
+        t = torch.full((len(x0),), number)
+        for row, points in ((0, model.skip(x0, t)), (1, ways[number])):
+            rows[row, column].plot(*points[:, 0, 0].T.numpy(), ".", ms=1, color="C0")
+        rows[0, column].set_title(f"t = {number}")
+        there, _ = model.step_back(grid, torch.full((len(grid),), max(2, number)), model.schedule())
+        rows[2, column].quiver(*grid[:, 0, 0].T.numpy(), *(there - grid)[:, 0, 0].T.numpy(), angles="xy", width=4e-3)
+    for row, name in zip(rows, ("way forth", "way back", "drift"), strict=True):
+        row[0].set_ylabel(name)
+    for axes in rows.flat:
+        axes.set_aspect("equal")
+        axes.set_xlim(-2.6, 2.6)
+        axes.set_ylim(-2.6, 2.6)
+    figure.savefig(path, dpi=110)
+
+
+def measure_heartbeat(model: BinomialDiffusion, count: int) -> dict[str, Any]:
+    """Bits a sequence."""
+    x = torch.from_numpy(heartbeat(count, 2))
+    torch.manual_seed(0)
+    bits = -float(model.bound(x).mean()) / BITS
+    drawn = model.sample(count, 1, 20, seed=1).reshape(count, 20)
+    sound = {tuple(sequence) for sequence in heartbeat(200, 0).reshape(200, 20).tolist()}
+    right = sum(tuple(sequence) in sound for sequence in drawn.tolist())
+    return {
+        "data": "heartbeat",
+        "sequences": count,
+        "k_bits": -bits,
+        "truth_bits": -math.log2(5),
+        "sound": right / count,
+    }
+
+
+def draw_heartbeat(model: BinomialDiffusion, path: Path) -> None:
+    """Sequences on the way back, from noise on the right to samples on the left."""
+    from PIL import Image
+
+    random = torch.Generator().manual_seed(0)
+    now, shown = model.start((40, 1, 1, 20), random, 1.0), list[Any]()
+    places = {model.layers, model.layers // 2, model.layers // 4, model.layers // 10, 1}
+    for number in range(model.layers, 0, -1):
+        if number in places:
+            shown.insert(0, now[:, 0, 0].numpy())
+        now = model.back(now, number, random, 1.0) if number > 1 else now
+    shown.insert(0, model.image(now, random)[:, 0, 0].numpy())
+    gap = np.full((40, 2), 0.5)
+    sheet = np.concatenate([part for one in shown for part in (one, gap)][:-1], 1)
+    Image.fromarray((255 * np.kron(sheet, np.ones((6, 6)))).astype(np.uint8)).save(path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--count", type=int, default=1000, help="points or sequences")
+    parser.add_argument("--ways", type=int, default=20, help="forth, for the bound by many")
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--plot", type=Path)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    model, _ = load_model(args.model)
+    with torch.no_grad():
+        if isinstance(model, Diffusion) and model.size == (1, 2):
+            found = measure_roll(model.eval(), args.count, args.ways)
+        elif isinstance(model, BinomialDiffusion) and model.size == (1, 20):
+            found = measure_heartbeat(model.eval(), args.count)
+        else:
+            raise SystemExit(f"{args.model} is no diffusion of swissroll or heartbeat")
+        print(json.dumps(found, indent=1))
+        if args.json:
+            args.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        if args.plot and isinstance(model, Diffusion):
+            draw_roll(model, args.plot)
+        elif args.plot and isinstance(model, BinomialDiffusion):
+            draw_heartbeat(model, args.plot)
+
+
+if __name__ == "__main__":
+    main()
