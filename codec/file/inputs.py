@@ -160,7 +160,8 @@ def take_in(image: object, strip: bool | str, max_pixels: int) -> Input:
 
     Raises:
         UsageError: of a type that is no image.
-        UnreadableImageError: damaged, cut short, or no image file that is known.
+        UnreadableImageError: damaged or cut short, and no JPEG file that is taken as it is; or no image file that is
+            known.
         UnsupportedImageError: an image or array of a kind that is not coded; metadata that cannot be dropped.
         LimitError: more than `max_pixels` pixels.
     """
@@ -197,6 +198,11 @@ def take_in(image: object, strip: bool | str, max_pixels: int) -> Input:
         found = imagefile.read(data, max_pixels)
     except UnsupportedImageError as error:
         return _unread(whole, kind.name, str(error), strip)
+    except UnreadableImageError as error:
+        if kind.name != "JPEG" or strip:
+            raise
+        # Cut short or damaged, it still shows a picture in most programs: its bytes come back.
+        return replace(whole, reason=str(error))
     return _with_pixels(whole, found, strip)
 
 

@@ -19,7 +19,7 @@ from .container import Container, Header, Payload, serialise
 from .packing import WINDOW_BITS, pack, unpack
 from .payload import Progress, run_jobs
 
-__all__ = ["SegmentCoder", "outline_of", "recode", "recoded_bytes"]
+__all__ = ["SegmentCoder", "outline_of", "packed_outline", "recode", "recoded_bytes"]
 
 # Beside the methods of packing.py, which have no dictionary.
 WITH_DICTIONARY = 3
@@ -95,7 +95,7 @@ def recode(
         coder: the model.
         threads: number of segments coded at once; 0 for all processors.
         report: called with the fraction done.
-        max_pixels: of an image in it.
+        max_pixels: of the images in it; those above that are no images.
 
     Raises:
         UnsupportedImageError: this file would not come back; the message says why.
@@ -126,10 +126,10 @@ def recode(
         length=len(data),
         segments=len(tiles),
     )
-    return checked(serialise(header, [_pack(outline.pack()), *tiles]))
+    return checked(serialise(header, [packed_outline(outline.pack()), *tiles]))
 
 
-def _pack(outline: bytes) -> bytes:
+def packed_outline(outline: bytes) -> bytes:
     """The smallest form of an outline."""
     method, packed = pack(outline)
     deflater = zlib.compressobj(9, zlib.DEFLATED, WINDOW_BITS, 9, zdict=DICTIONARY)
@@ -183,12 +183,12 @@ def recoded_bytes(
         threads: number of segments decoded at once; 0 for all processors.
         report: called with the fraction done.
         most: bytes that the file may have.
-        max_pixels: of each image in it.
+        max_pixels: of all images in it.
 
     Raises:
         ChecksumError: it is damaged, or came out wrong.
         CorruptPayloadError: it cannot be what the encoder wrote.
-        LimitError: it is longer than `most`, or has an image of more than `max_pixels`.
+        LimitError: it is longer than `most`, or its images have more than `max_pixels`.
     """
     header = container.header
     length = header.length
@@ -200,8 +200,9 @@ def recoded_bytes(
         raise CorruptPayloadError(
             f"a JPEG file of {frames[0].width}x{frames[0].height} pixels, announced as {header.width}x{header.height}"
         )
-    if any(frame.width * frame.height > max_pixels for frame in frames):
-        raise LimitError(f"a JPEG file with an image of more than {max_pixels} pixels (--max-pixels)")
+    pixels = sum(frame.width * frame.height for frame in frames)
+    if pixels > max_pixels:
+        raise LimitError(f"a JPEG file with images of {pixels} pixels; the limit is {max_pixels} (--max-pixels)")
     try:
         check_blocks(frames, length)
     except UnsupportedImageError as error:

@@ -215,6 +215,8 @@ def _read_jpeg(data: bytes, max_pixels: int) -> InputImage:
     if file.uncommon:
         raise UnsupportedImageError(f"{file.uncommon}: not decoded")
     check_pixels(file.width, file.height, max_pixels)
+    if file.width * file.height > jpegscan.PIXELS_A_BYTE * len(data):
+        raise UnsupportedImageError(f"a JPEG file of {file.width}x{file.height} pixels in {len(data)} bytes")
     try:
         with _open(data, "JPEG", max_pixels) as image:
             picture = from_pil(image)
