@@ -19,7 +19,7 @@ from .container import Container, Header, Payload, serialise
 from .packing import WINDOW_BITS, pack, unpack
 from .payload import Progress, run_jobs
 
-__all__ = ["SegmentCoder", "outline_of", "packed_outline", "recode", "recoded_bytes"]
+__all__ = ["SegmentCoder", "outline_of", "recode", "recoded_bytes"]
 
 # Beside the methods of packing.py, which have no dictionary.
 WITH_DICTIONARY = 3
@@ -126,10 +126,10 @@ def recode(
         length=len(data),
         segments=len(tiles),
     )
-    return checked(serialise(header, [packed_outline(outline.pack()), *tiles]))
+    return checked(serialise(header, [_pack(outline.pack()), *tiles]))
 
 
-def packed_outline(outline: bytes) -> bytes:
+def _pack(outline: bytes) -> bytes:
     """The smallest form of an outline."""
     method, packed = pack(outline)
     deflater = zlib.compressobj(9, zlib.DEFLATED, WINDOW_BITS, 9, zdict=DICTIONARY)

@@ -23,8 +23,9 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from densezip.codec.fields import varint
 from densezip.codec.file.container import Payload, parse, serialise
-from densezip.codec.file.recoding import outline_of, packed_outline
+from densezip.codec.file.recoding import METHOD_SHIFT, outline_of
 from fuzz import resealed
 from jpegs import jpeg
 from wholefile import mutated
@@ -88,7 +89,8 @@ def _other_outline(data: bytes, rng: np.random.Generator) -> bytes:
     """A file of the JPEG payload whose outline was mutated before it was packed."""
     container = parse(data)
     tiles = [bytes(container.tile(number)) for number in range(container.header.tiles)]
-    tiles[0] = packed_outline(mutated(outline_of(container).pack(), rng))
+    outline = mutated(outline_of(container).pack(), rng)
+    tiles[0] = varint(len(outline) << METHOD_SHIFT) + outline
     return serialise(container.header, tiles)
 
 
@@ -128,7 +130,7 @@ def truncate(step: int = 1) -> tuple[Outcomes, list[str]]:
 
 
 def fuzz_jpeg(count: int, seed: int) -> tuple[Outcomes, Outcomes, list[str]]:
-    """Try so many mutations of JPEG files, and so many of .dz files; what came of both, and all that should not have."""
+    """Try so many mutations of JPEG files, and of .dz files; what came of both, and everything that should not."""
     rng = np.random.default_rng(seed)
     files, packed = list(jpeg_files().values()), _packed_files()
     coding, decoding = _Tries(), _Tries()
