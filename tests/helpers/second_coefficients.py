@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import densezip.models.jpeg
 import numpy as np
 from numpy.typing import NDArray
-from second_mixing import Mixer, sum8
+from second_mixing import Mixer, clip, length, scale_level, signed_level, sum8
 
 __all__ = ["ZIGZAG", "Component", "Segment"]
 
@@ -56,30 +56,6 @@ def _basis() -> Array:
 
 
 BASIS = _basis()
-
-
-def _length(x: int) -> int:
-    return abs(x).bit_length()
-
-
-def _clip(x: int, limit: int) -> int:
-    return min(max(x, -limit), limit)
-
-
-def _bits(x: Any) -> int:
-    return int(np.asarray(x, F).view(np.uint32))
-
-
-def _scale_level(x: Any) -> int:
-    """Quarters of octaves from 2^-6 on."""
-    return min(max((_bits(x if x > 0 else F(0)) >> 21) - 121 * 4, 0), 47)
-
-
-def _signed_level(x: Any) -> int:
-    """Halves of octaves from 2^-3 on, with a sign."""
-    bits = _bits(x)
-    level = min(max(((bits & 0x7FFFFFFF) >> 22) - 124 * 2 + 1, 0), 15)
-    return -level if bits >> 31 else level
 
 
 class _Block:
@@ -190,19 +166,19 @@ class Segment:
         bit, fast = self.mixer.bit, self.inputs == 8
         if may_be_zero and not bit(0, ZERO):
             return 0
-        length = 1
-        while length < most and bit(min(length, 9), MORE if length == 1 else MUCH_MORE):
-            length += 1
+        size = 1
+        while size < most and bit(min(size, 9), MORE if size == 1 else MUCH_MORE):
+            size += 1
         if fast:
-            negative = self.mixer.directly(tail + expected + 16 + 32 * (length > 1))
+            negative = self.mixer.directly(tail + expected + 16 + 32 * (size > 1))
         else:
-            negative = bit(10 + min(length - 1, 2), SIGN)
+            negative = bit(10 + min(size - 1, 2), SIGN)
         found = 1
-        for place in range(length - 2, -1, -1):
-            if place == length - 2 and not fast:
-                found = 2 + bit(13 + min(length - 2, 2), TOP_BIT)
+        for place in range(size - 2, -1, -1):
+            if place == size - 2 and not fast:
+                found = 2 + bit(13 + min(size - 2, 2), TOP_BIT)
             else:
-                found = 2 * found + self.mixer.directly(tail + length * 64 + (found if found < 64 else place))
+                found = 2 * found + self.mixer.directly(tail + size * 64 + (found if found < 64 else place))
         return -found if negative else found
 
     def number_of(self, key: list[int], kind: int, bits: int) -> int:
@@ -243,14 +219,14 @@ class Segment:
         west, north, ahead, corner, west2, north2 = (
             int(each.number[at]) for each in (self.left, self.above, self.ahead, self.corner, self.left2, self.above2)
         )
-        big, sizes = min(_length(self.largest), 4), abs(west) + abs(north)
+        big, sizes = min(length(self.largest), 4), abs(west) + abs(north)
         beside = column and int(own[at - 1]), row and int(own[at - 8])
         further = int(own[at - 2]) if column > 1 else 0, int(own[at - 16]) if row > 1 else 0
         back = 0 if kind == INTERIOR else int(own[at + 8] if kind == ROW else own[at + 1])
-        luma = _scale_level(self.luma_size(row, column) * self.inverse[at])
+        luma = scale_level(self.luma_size(row, column) * self.inverse[at])
 
         def small(x: int, limit: int, middle: int) -> int:
-            return _clip(x, limit) + middle
+            return clip(x, limit) + middle
 
         return [
             k << 6 | scale,
@@ -269,7 +245,7 @@ class Segment:
             if self.chroma is None
             else (k << 5 | small(int(self.chroma[at]), 15, 16)) << 4 | scale >> 2,
             (k << 5 | ends[0] + 16) << 5 | ends[1] + 16,
-            (k << 4 | min(_length(self.sum), 10)) << 6 | left,
+            (k << 4 | min(length(self.sum), 10)) << 6 | left,
             ((min(int(self.own_steps[at]), 127) << 6 | scale) << 2 | kind) << 5 | m,
             (((k << 5 | m) << 2 | small(west, 1, 1)) << 2 | small(north, 1, 1)) << 3 | big,
             (k << 6 | scale) << 5 | m,
@@ -279,7 +255,7 @@ class Segment:
             (((k << 4 | small(beside[0], 3, 4)) << 4 | small(further[0], 3, 4)) << 4 | small(beside[1], 3, 4)) << 4
             | small(further[1], 3, 4),
             ((kinds << 6 | luma) << 6 | scale) << 6 | left,
-            (k << 5 | m) << 8 | min(_length(west), 7) << 4 | min(_length(north), 7),
+            (k << 5 | m) << 8 | min(length(west), 7) << 4 | min(length(north), 7),
             ((k << 6 | left) << 5 | m) << 4 | scale >> 2,
         ]
 
@@ -287,10 +263,10 @@ class Segment:
         at, c = row * 8 + column, self.kind
         from_left, from_above, mean, scale = self.forecast(row, column)
         unit = self.inverse[at]
-        level, expected = _scale_level(scale * unit), _signed_level(mean * unit)
-        ends = _signed_level(from_left * unit), _signed_level(from_above * unit)
+        level, expected = scale_level(scale * unit), signed_level(mean * unit)
+        ends = signed_level(from_left * unit), signed_level(from_above * unit)
         self.mixer.find(self.keys(kind, row, column, level, expected, ends), 1)
-        third = (int(c > 0) * 4 + min(_length(self.largest), 3)) * 64 + min(self.to_come, 63)
+        third = (int(c > 0) * 4 + min(length(self.largest), 3)) * 64 + min(self.to_come, 63)
         self.mixer.select((c * 64 + at, (c * 4 + kind) * 48 + level, third), (c * 32 + expected + 16) * 12 + level // 4)
         value = self.value(self.to_come < self.places, 11, (c * 64 + at) * 1024, expected)
         block[at] = self.own.number[at] = value
@@ -379,15 +355,15 @@ class Segment:
         guess = min(max(mean * unit, F(-LARGEST)), F(LARGEST))
         expected = int(guess - F(0.5) if guess < 0 else guess + F(0.5))
         apart = (ends[0] - ends[1]) * unit if sides == 2 else F(0)
-        width, kind = _scale_level(spread * unit * F(0.25)), c << 2 | sides
-        differ = _signed_level(apart * F(0.25)) + 16
+        width, kind = scale_level(spread * unit * F(0.25)), c << 2 | sides
+        differ = signed_level(apart * F(0.25)) + 16
         west, north = self.left.error, self.above.error
-        errors = min(_length(2 * abs(west) + 2 * abs(north)), 12)
-        west, north = _clip(west, 15) + 16, _clip(north, 15) + 16
+        errors = min(length(2 * abs(west) + 2 * abs(north)), 12)
+        west, north = clip(west, 15) + 16, clip(north, 15) + 16
         nearest = int((self.left.dc + self.above.dc) * F(0.5) * unit)
-        plain = _signed_level(F(nearest - expected) * F(0.25)) + 16
+        plain = signed_level(F(nearest - expected) * F(0.25)) + 16
         part = int(((guess - F(expected)) + F(0.5)) * F(7.99)) & 7
-        ahead, diagonal = _clip(self.ahead.error, 7) + 8, _clip(self.corner.error, 7) + 8
+        ahead, diagonal = clip(self.ahead.error, 7) + 8, clip(self.corner.error, 7) + 8
         key = [
             kind << 6 | width,
             (kind << 5 | differ) << 6 | width,
@@ -409,7 +385,7 @@ class Segment:
         sets = c * 64, (c * 4 + DIRECT) * 48 + width, 521 + errors
         self.mixer.select(sets, c * 32 * 12 + width // 4)
         own.error = self.value(True, 12, c * 64 * 1024, differ - 16)
-        block[0] = _clip(expected + own.error, LARGEST)
+        block[0] = clip(expected + own.error, LARGEST)
         own.dc = F(block[0]) * step
         own.right = _edge(own.value.T, far=True) + own.dc * F(0.125)
         own.below = _edge(own.value, far=True) + own.dc * F(0.125)

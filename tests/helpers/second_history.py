@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+import second_rendered
 from densezip.codec.images.jpeg.habits import CHROMA_STEPS, LUMA_STEPS
 from numpy.typing import NDArray
 from second_coefficients import ZIGZAG, Component, Segment
@@ -166,6 +167,7 @@ def _steps(data: bytes, at: int) -> tuple[Array, int]:
 
 def decode(data: bytes, height: int, width: int, channels: int) -> Array:
     """The pixels of a tile. [H, W, C]"""
+    alpha, channels = channels % 2 == 0, channels - (channels % 2 == 0)
     flags, (top, left, below, right) = data[0], data[1:5]
     canvas = _Canvas(top + height + below, left + width + right, top, left, 1 + (flags & 1), 1 + (flags >> 1 & 1))
     size, at = varint(data, 5)
@@ -177,6 +179,9 @@ def decode(data: bytes, height: int, width: int, channels: int) -> Array:
         chroma, at = _steps(data, at)
         tables += [chroma, chroma]
     size, at = varint(data, at)
+    if alpha:
+        opacity = second_rendered.decode(data[at : at + size], height, width, 1, 8)
+        size, at = varint(data, at + size)
     components = []
     for number, table in enumerate(tables):
         rows, columns = canvas.coarse() if number else (canvas.height, canvas.width)
@@ -201,4 +206,5 @@ def decode(data: bytes, height: int, width: int, channels: int) -> Array:
         change = _Plane(coder, 8 * ends + 2 * k + before).decode()
         shown[:, :, k] = (shown[:, :, k] + change) % 256
         before = (change != 0).astype(int)
-    return np.broadcast_to(shown, (height, width, channels)).astype(np.uint8)
+    whole = np.broadcast_to(shown, (height, width, channels)).astype(np.uint8)
+    return np.concatenate([whole, opacity.astype(np.uint8)], -1) if alpha else whole

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from second_stage import RangeDecoder
 
-__all__ = ["Mixer", "sum8"]
+__all__ = ["Mixer", "clip", "length", "scale_level", "signed_level", "sum8"]
 
 F = np.float32
 Array = NDArray[Any]
@@ -31,6 +31,32 @@ TRUST = np.array([round(n / (n + 0.7) * 2**16) / 2**16 for n in range(1024)], F)
 def sum8(x: Array) -> Any:
     """The sum of eight numbers, in the order of the format."""
     return ((x[0] + x[4]) + (x[2] + x[6])) + ((x[1] + x[5]) + (x[3] + x[7]))
+
+
+def length(x: int) -> int:
+    """Bits of a magnitude."""
+    return abs(x).bit_length()
+
+
+def clip(x: int, limit: int) -> int:
+    """A number kept within ± a limit."""
+    return min(max(x, -limit), limit)
+
+
+def _bits(x: Any) -> int:
+    return int(np.asarray(x, F).view(np.uint32))
+
+
+def scale_level(x: Any) -> int:
+    """Quarters of octaves from 2^-6 on."""
+    return min(max((_bits(x if x > 0 else F(0)) >> 21) - 121 * 4, 0), 47)
+
+
+def signed_level(x: Any) -> int:
+    """Halves of octaves from 2^-3 on, with a sign."""
+    bits = _bits(x)
+    level = min(max(((bits & 0x7FFFFFFF) >> 22) - 124 * 2 + 1, 0), 15)
+    return -level if bits >> 31 else level
 
 
 def _limited(x: Any) -> Any:

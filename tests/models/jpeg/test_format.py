@@ -128,3 +128,13 @@ def test_a_second_decoder_gives_three_channels_that_are_alike() -> None:
     pixels = grey.repeat(3, 2)
     tile = encode_tile(pixels, history, coder_for_effort(1), lambda _: None)
     assert np.array_equal(second_history.decode(tile, *pixels.shape), pixels)
+
+
+@pytest.mark.parametrize(("channels", "copies"), [(1, 1), (1, 3), (3, 1)])
+def test_a_second_decoder_gives_alpha(channels: int, copies: int) -> None:
+    history, colours = _history(1, 1, channels, 7)
+    alpha = np.arange(colours[..., :1].size).reshape(*colours.shape[:2], 1) % 251 // 50
+    pixels = np.concatenate([colours.repeat(copies, 2), alpha.astype(np.uint8)], 2)
+    tile = encode_tile(pixels, history, coder_for_effort(1), lambda _: None)
+    assert np.array_equal(decode_tile(tile, pixels.shape, lambda _: None), pixels)
+    assert np.array_equal(second_history.decode(tile, *pixels.shape), pixels)
