@@ -226,7 +226,7 @@ class Segment:
         luma = scale_level(self.luma_size(row, column) * self.inverse[at])
 
         def small(x: int, limit: int, middle: int) -> int:
-            return clip(x, limit) + middle
+            return int(clip(x, limit)) + middle
 
         return [
             k << 6 | scale,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-import second_rendered
+import second_rendered  # type: ignore[import-not-found]
 from densezip.codec.images.jpeg.habits import CHROMA_STEPS, LUMA_STEPS
 from numpy.typing import NDArray
 from second_coefficients import ZIGZAG, Component, Segment
@@ -42,7 +42,7 @@ class _Plane:
 
     def bit(self, *context: Any) -> int:
         counter = self.counters.setdefault(context, _Counter())
-        bit = self.coder.bit(min(max(counter.chance >> 6, 1), 65535))
+        bit = int(self.coder.bit(min(max(counter.chance >> 6, 1), 65535)))
         counter.after(bit)
         return bit
 

@@ -121,7 +121,7 @@ class Mixer:
         return bit
 
     def _take_coarse(self, part: int) -> int:
-        return self.coder.bit(min(max(part, 1), 65535))
+        return int(self.coder.bit(min(max(part, 1), 65535)))
 
     @staticmethod
     def _after(counter: tuple[int, int], bit: int) -> tuple[int, int]:

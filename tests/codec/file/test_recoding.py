@@ -116,7 +116,8 @@ def test_every_level_of_kernels_writes_the_same_bytes(level: str, tmp_path: Path
 
 def test_a_segment_that_goes_on_behind_its_bytes_is_refused_long_before_its_end() -> None:
     coded = parse(densezip.compress(jpeg(height=400, width=2000), effort=1))
-    segment, advanced = bytes(coded.tile(1)), []
+    segment = bytes(coded.tile(1))
+    advanced: list[float] = []
     short = serialise(coded.header, [bytes(coded.tile(0)), segment[: len(segment) // 10]])
     with pytest.raises(densezip.FormatError, match="goes on behind"):
         densezip.export(short, progress=advanced.append)

@@ -30,7 +30,7 @@ def _second(packed: bytes) -> bytes:
     container = parse(packed)
     assert container.header.payload is Payload.JPEG
     tiles = [bytes(container.tile(number)) for number in range(container.header.tiles)]
-    return second_jpeg.decode(container.header.model, tiles)
+    return bytes(second_jpeg.decode(container.header.model, tiles))
 
 
 @pytest.mark.parametrize("kind", KINDS)
