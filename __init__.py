@@ -142,7 +142,7 @@ def compress(
 
     Raises:
         UsageError: an argument out of range or of another type.
-        UnreadableImageError: not an image file that we know, damaged or cut short.
+        UnreadableImageError: not an image file that we know, damaged or cut short (a JPEG file is kept whole).
         UnsupportedImageError: an image or array of a kind that is not coded (a file of such a kind is kept whole); one
             that the given model does not take without loss.
         InputError: there is no such model.

@@ -1,7 +1,10 @@
-"""JPEG files made smaller: densezip beside JPEG XL, in one run. `python benchmarks/jpeg.py FOLDER --json OUT`.
+"""JPEG files made smaller: densezip beside others, in one run. `python benchmarks/jpeg.py FOLDER --json OUT`.
 
-Every file has to come back byte for byte. One thread; times are those of the processor. With `--pixels --efforts 5` it
-is their pixels that are made smaller, beside JPEG XL at effort 9 and beside the files themselves.
+Every file has to come back byte for byte. One thread; times are those of the processor. Lepton is measured where
+`lepton-jpeg-python` is installed; of brunsli, which no package brings, the figures are those that its authors give.
+With `--pixels --efforts 5` it is their pixels that are made smaller, beside JPEG XL at effort 9 and beside the files
+themselves: the smallest pictures first, and OUT is written after each of them. A run that was stopped, or that
+`--minutes` ended, goes on where it was.
 """
 
 from __future__ import annotations
@@ -20,6 +23,19 @@ import imagecodecs
 import numpy as np
 from PIL import Image
 
+try:
+    import lepton_jpeg_python as lepton
+except ImportError:
+    lepton = None
+
+PUBLISHED = {
+    "brunsli": {"ratio": 0.78, "source": "google/brunsli, README.md: a 22 % decrease in file size"},
+    "lepton": {"ratio": 0.78, "source": "microsoft/lepton_jpeg_rust, README.md: up to 22 %"},
+}
+"""What authors say of their coders, on files of their own."""
+SIDE = 2**16
+TIMES = ("compress", "decompress", "compress, JPEG XL 9", "decompress, JPEG XL 9")
+
 
 class Coder(NamedTuple):
     """A way to make a JPEG file smaller and get it back."""
@@ -36,12 +52,17 @@ def _densezip(effort: int) -> Coder:
 
 
 def coders(efforts: tuple[int, ...]) -> dict[str, Coder]:
-    """Densezip at some efforts, and JPEG XL where imagecodecs transcodes."""
+    """Densezip at some efforts, JPEG XL where imagecodecs transcodes, and lepton where it is installed."""
     found = {f"densezip -e {effort}": _densezip(effort) for effort in efforts}
     if imagecodecs.JPEGXL.available:
         found["JPEG XL"] = Coder(
             lambda data: bytes(imagecodecs.jpegxl_encode_jpeg(data)),
             lambda data: bytes(imagecodecs.jpegxl_decode_jpeg(data, numthreads=1)),
+        )
+    if lepton is not None:
+        options = {"max_partitions": 1, "max_jpeg_width": SIDE, "max_jpeg_height": SIDE}
+        found["lepton"] = Coder(
+            lambda data: bytes(lepton.compress_bytes(data, options)), lambda data: bytes(lepton.decompress_bytes(data))
         )
     return found
 
@@ -60,7 +81,9 @@ def measure(files: list[Path], efforts: tuple[int, ...]) -> dict[str, Any]:
                 coded = coder.encode(data)
                 middle = time.process_time()
                 back = coder.decode(coded)
-            except (RuntimeError, ValueError):
+            except Exception:  # each library has errors of its own
+                if name.startswith("densezip"):
+                    raise
                 coded, middle, back = data, time.process_time(), b""
             encoding, decoding = encoding + middle - started, decoding + time.process_time() - middle
             if back != data or len(coded) >= len(data):
@@ -81,58 +104,92 @@ def measure(files: list[Path], efforts: tuple[int, ...]) -> dict[str, Any]:
         "files": len(files),
         "bytes": total,
         "coders": rows,
+        "published": PUBLISHED,
         "densezip": densezip.__version__,
         "imagecodecs": imagecodecs.__version__,
     }
 
 
-def measure_pixels(files: list[Path], effort: int, most_pixels: int) -> dict[str, Any]:
-    """Sizes and times of the same pictures decoded, as PNG files: beside JPEG XL at effort 9, and the JPEG files."""
-    rows: list[dict[str, Any]] = []
-    for file in files:
-        data = file.read_bytes()
-        with Image.open(io.BytesIO(data)) as image:
-            if image.mode not in ("L", "RGB") or image.width * image.height > most_pixels:
-                continue
-            pixels, png = np.asarray(image), io.BytesIO()
-            Image.fromarray(pixels).save(png, "PNG", compress_level=1)
-        times = [time.process_time()]
-        packed = densezip.compress(png.getvalue(), effort=effort, threads=1)
-        times.append(time.process_time())
-        back = np.asarray(densezip.decompress(packed, threads=1))
-        times.append(time.process_time())
-        peer = imagecodecs.jpegxl_encode(pixels, lossless=True, effort=9, numthreads=1)
-        times.append(time.process_time())
-        imagecodecs.jpegxl_decode(peer, numthreads=1)
-        times.append(time.process_time())
-        if not np.array_equal(back, pixels):
-            raise AssertionError(f"the pixels of {file} do not come back")
-        took = [after - before for before, after in itertools.pairwise(times)]
-        rows.append(
-            {
-                "name": file.name,
-                "pixels": pixels.shape[0] * pixels.shape[1],
-                "history": densezip.info(packed).history,
-                "jpeg": len(data),
-                "densezip": len(packed),
-                "JPEG XL 9": len(peer),
-                "seconds": [round(each, 3) for each in took],
-            }
-        )
-        print(f"{file.name[:40]:40} {len(packed) / len(data):.3f} {len(packed) / len(peer):.3f}", *rows[-1]["seconds"])
-    encoding, decoding, peer_encoding, peer_decoding = (sum(row["seconds"][i] for row in rows) for i in range(4))
+def measure_pixels(file: Path, effort: int) -> dict[str, Any]:
+    """Sizes and times of a picture decoded, as a PNG file: beside JPEG XL at effort 9, and the JPEG file."""
+    data = file.read_bytes()
+    with Image.open(io.BytesIO(data)) as image:
+        pixels, png = np.asarray(image), io.BytesIO()
+    Image.fromarray(pixels).save(png, "PNG", compress_level=1)
+    times = [time.process_time()]
+    packed = densezip.compress(png.getvalue(), effort=effort, threads=1)
+    times.append(time.process_time())
+    back = np.asarray(densezip.decompress(packed, threads=1))
+    times.append(time.process_time())
+    peer = imagecodecs.jpegxl_encode(pixels, lossless=True, effort=9, numthreads=1)
+    times.append(time.process_time())
+    imagecodecs.jpegxl_decode(peer, numthreads=1)
+    times.append(time.process_time())
+    if not np.array_equal(back, pixels):
+        raise AssertionError(f"the pixels of {file} do not come back")
+    took = [round(after - before, 3) for before, after in itertools.pairwise(times)]
+    print(f"{file.name[:40]:40} {len(packed) / len(data):.3f} {len(packed) / len(peer):.3f}", *took, flush=True)
+    return {
+        "name": file.name,
+        "pixels": pixels.shape[0] * pixels.shape[1],
+        "history": densezip.info(packed).history,
+        "jpeg": len(data),
+        "densezip": len(packed),
+        "JPEG XL 9": len(peer),
+        "seconds": took,
+    }
+
+
+def summary(rows: list[dict[str, Any]], effort: int, missing: int) -> dict[str, Any]:
+    """The figures of all pictures so far."""
+    seconds = {name: sum(row["seconds"][i] for row in rows) for i, name in enumerate(TIMES)}
     size = {key: sum(row[key] for row in rows) for key in ("jpeg", "densezip", "JPEG XL 9")}
-    figures = {
+    return {
         "effort": effort,
+        "pictures": len(rows),
+        "pictures to do": missing,
         "share at most 1.02 of the JPEG": round(np.mean([row["densezip"] <= 1.02 * row["jpeg"] for row in rows]), 4),
         "of the JPEG files": round(size["densezip"] / size["jpeg"], 4),
         "of JPEG XL 9": round(size["densezip"] / size["JPEG XL 9"], 4),
-        "compress time of JPEG XL 9's": round(encoding / peer_encoding, 3),
-        "decompress time of JPEG XL 9's": round(decoding / peer_decoding, 3),
-        "decompress time of JPEG XL 9's compress time": round(decoding / peer_encoding, 3),
+        "compress time of JPEG XL 9's": round(seconds["compress"] / seconds["compress, JPEG XL 9"], 3),
+        "decompress time of JPEG XL 9's": round(seconds["decompress"] / seconds["decompress, JPEG XL 9"], 3),
+        "decompress time of JPEG XL 9's compress time": round(
+            seconds["decompress"] / seconds["compress, JPEG XL 9"], 3
+        ),
+        "files": rows,
+        "densezip version": densezip.__version__,
+        "imagecodecs": imagecodecs.__version__,
     }
-    print(*(f"{key}: {value}" for key, value in figures.items()), sep="\n")
-    return {**figures, "files": rows, "densezip version": densezip.__version__, "imagecodecs": imagecodecs.__version__}
+
+
+def _pixels_of(file: Path) -> int:
+    """Pixels of a picture in grey or colour; 0 for others."""
+    with Image.open(file) as image:
+        return image.width * image.height if image.mode in ("L", "RGB") else 0
+
+
+def measure_all_pixels(files: list[Path], options: argparse.Namespace, effort: int) -> dict[str, Any]:
+    """Measure the pixels of files, the smallest first, but for those that the last run has measured."""
+    rows: list[dict[str, Any]] = []
+    if options.json is not None and options.json.exists():
+        before = json.loads(options.json.read_text())
+        same = (effort, densezip.__version__, imagecodecs.__version__)
+        if tuple(before.get(key) for key in ("effort", "densezip version", "imagecodecs")) == same:
+            rows = before["files"]
+    done = {(row["name"], row["jpeg"]) for row in rows}
+    sizes = {file: _pixels_of(file) for file in files}
+    wanted = sorted((file for file in files if 0 < sizes[file] <= options.most_pixels), key=lambda file: sizes[file])
+    wanted = [file for file in wanted if (file.name, file.stat().st_size) not in done]
+    started, figures = time.monotonic(), summary(rows, effort, len(wanted)) if rows else {}
+    for number, file in enumerate(wanted):
+        if time.monotonic() - started > 60 * options.minutes:
+            break
+        rows.append(measure_pixels(file, effort))
+        figures = summary(rows, effort, len(wanted) - number - 1)
+        if options.json is not None:
+            options.json.write_text(json.dumps(figures, indent=1) + "\n")
+    print(*(f"{key}: {value}" for key, value in figures.items() if key != "files"), sep="\n")
+    return figures
 
 
 def main() -> None:
@@ -143,10 +200,11 @@ def main() -> None:
     parser.add_argument("--efforts", default="1,5,9", help="of densezip, with commas between them")
     parser.add_argument("--pixels", action="store_true", help="measure their pixels, as PNG files, by the first effort")
     parser.add_argument("--most-pixels", type=int, default=2**28, help="leave out larger pictures")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin with no other picture after these")
     options = parser.parse_args()
     files = sorted(file for file in options.folder.iterdir() if file.read_bytes()[:3] == b"\xff\xd8\xff")
     efforts = tuple(int(effort) for effort in options.efforts.split(","))
-    figures = measure_pixels(files, efforts[0], options.most_pixels) if options.pixels else measure(files, efforts)
+    figures = measure_all_pixels(files, options, efforts[0]) if options.pixels else measure(files, efforts)
     if options.json is not None:
         options.json.write_text(json.dumps(figures, indent=1) + "\n")
 

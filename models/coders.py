@@ -93,17 +93,18 @@ def history_coder(effort: int) -> "Callable[[Array], Coder | None]":
     """What looks at a picture [H, W, C] of 8 bits and gives the coder of the JPEG file that it was, if it was one."""
 
     def look(pixels: "Array") -> Coder | None:
+        from ..codec.file.history import colours_of, is_bounded
         from ..codec.images.history.traces import may_be_decoded
 
         channels = pixels.shape[2]
-        if channels not in (1, 3) or pixels.dtype != "uint8":
+        colours = colours_of(channels)
+        if colours not in (1, 3) or pixels.dtype != "uint8":
             return None
-        shown = cast("Bytes", pixels)
-        if channels == 3 and bool((shown[:, :, :1] == shown).all()):
+        shown = cast("Bytes", pixels if colours == channels else pixels[:, :, :colours].copy())
+        if colours == 3 and bool((shown[:, :, :1] == shown).all()):
             shown = shown[:, :, :1].copy()
         if not may_be_decoded(shown):
             return None
-        from ..codec.file.history import is_bounded
         from ..codec.images.history.undo import undo
 
         history = undo(shown)
@@ -132,6 +133,7 @@ def coder_of_header(header: Header) -> Coder:
     Raises:
         UnknownModelError: its model, or its weights, are not here.
     """
+    from ..codec.file.history import MODES
     from . import indexed, photo
     from .jpeg import tile as history
     from .rendered import tile as rendered
@@ -142,7 +144,7 @@ def coder_of_header(header: Header) -> Coder:
         )
     if (header.model, header.digest) == (rendered.NAME, rendered.DIGEST):
         return _rendered_coder(header.tile_height, header.tile_width, 8 * header.sample_bytes)
-    if (header.model, header.digest) == (history.NAME, history.DIGEST) and header.mode in ("L", "RGB"):
+    if (header.model, header.digest) == (history.NAME, history.DIGEST) and header.mode in MODES:
         size = header.tile_height, header.tile_width
         return Coder(Payload.MODEL, *size, _never, history.decode_tile, history.NAME, history.DIGEST)
     known = photo.known_models()

@@ -121,6 +121,17 @@ def test_the_jpeg_benchmark_measures_pixels_beside_the_files_that_they_were(tmp_
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["files"][0]["history"].startswith("quality 80")
     assert report["share at most 1.02 of the JPEG"] == (report["of the JPEG files"] <= 1.02)
+    # A second run measures what is new, and keeps what it finds.
+    report["files"][0]["seconds"] = [1, 2, 4, 8]
+    (tmp_path / "report.json").write_text(json.dumps(report))
+    (tmp_path / "b.jpg").write_bytes(jpeg("L", height=40, width=48, quality=80))
+    run("jpeg.py", tmp_path, "--pixels", "--efforts", "1", "--json", tmp_path / "report.json", "--minutes", "0")
+    again = json.loads((tmp_path / "report.json").read_text())
+    assert (again["files"], again["pictures to do"]) == (report["files"], 1)
+    run("jpeg.py", tmp_path, "--pixels", "--efforts", "1", "--json", tmp_path / "report.json")
+    again = json.loads((tmp_path / "report.json").read_text())
+    assert [row["name"] for row in again["files"]] == ["a.jpg", "b.jpg"]
+    assert (again["files"][0], again["pictures to do"]) == (report["files"][0], 0)
 
 
 def test_the_batch_benchmark_measures_all_three_ways(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ __all__ = [
     "LOW",
     "POSITION",
     "RANGE",
+    "READ_AHEAD",
     "consume",
     "encode",
     "finish",
@@ -39,6 +40,9 @@ LOW, RANGE, CODE, POSITION = 0, 1, 2, 3
 
 FLUSH_BYTES = 9
 """Most bytes that one symbol or `finish` can add."""
+
+READ_AHEAD = 16
+"""Bytes that a decoder may have read past the end: the first eight, and zeros that `finish` leaves out."""
 
 State = NDArray[np.uint64]
 Bytes = NDArray[np.uint8]

@@ -120,7 +120,7 @@ def choose(
         return search.best()
     estimate = estimated_webp(pixels, threads)
     bpsp = 8 * estimate / pixels.size
-    if history_coder is not None and picture.mode in ("L", "RGB"):
+    if history_coder is not None and picture.mode not in ("1", "P"):
         history = history_coder(pixels)
         if history is not None:
             size = search.attempt(history)

@@ -15,11 +15,25 @@ if TYPE_CHECKING:
     from ..images.history.decoder import Canvas
     from ..images.jpeg.frame import Frame
 
-__all__ = ["DIGEST", "NAME", "Head", "described", "frame_of", "is_bounded", "pack_head", "take_head"]
+__all__ = [
+    "DIGEST",
+    "MODES",
+    "NAME",
+    "Head",
+    "colours_of",
+    "described",
+    "frame_of",
+    "is_bounded",
+    "pack_head",
+    "take_head",
+]
 
 NAME = "history"
 DIGEST = b"\0\0\0\1"
 """These four bytes stand for the layout of a tile and for the arithmetic of the decoder, and change with them."""
+
+MODES = ("L", "LA", "RGB", "RGBA")
+"""Alpha is coded apart."""
 
 BROAD, TALL, SINGLE = 1, 2, 4
 """Chroma has half the columns, half the rows; there is luma only, which is every channel."""
@@ -48,6 +62,11 @@ class Head(NamedTuple):
     digest: bytes
 
 
+def colours_of(channels: int) -> int:
+    """How many channels are not alpha."""
+    return channels - (channels % 2 == 0)
+
+
 def is_bounded(canvas: Canvas, height: int, width: int) -> bool:
     """Whether a canvas is that of a JPEG file, and not much larger than the picture in it."""
     area = canvas.height * canvas.width
@@ -66,7 +85,7 @@ def frame_of(head: Head) -> Frame:
 
 
 def pack_head(head: Head, shape: tuple[int, ...]) -> bytes:
-    """The bytes of a head, for a picture (h, w, C)."""
+    """The bytes of a head, for a picture (h, w, C) without alpha."""
     canvas, (height, width, channels) = head.canvas, shape
     single = len(head.steps) == 1 and channels > 1
     flags = (canvas.across == 2) * BROAD | (canvas.down == 2) * TALL | single * SINGLE
@@ -108,7 +127,7 @@ def _take_steps(reader: Reader) -> NDArray[np.int32]:
 
 
 def take_head(reader: Reader, shape: tuple[int, int, int]) -> Head:
-    """The head of a picture (h, w, C); raises HeaderError."""
+    """The head of a picture (h, w, C) without alpha; raises HeaderError."""
     from ..images.history.decoder import Canvas
 
     height, width, channels = shape
@@ -133,7 +152,7 @@ def described(data: bytes | memoryview, shape: tuple[int, int, int]) -> str:
     from ..images.jpeg.describe import quality, sampling
 
     try:
-        head = take_head(Reader(memoryview(data), 0, HeaderError), shape)
+        head = take_head(Reader(memoryview(data), 0, HeaderError), (*shape[:2], colours_of(shape[2])))
     except HeaderError as error:
         raise CorruptPayloadError(f"a picture that was a JPEG file: {error}") from None
     frame = frame_of(head)

@@ -8,7 +8,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from ..errors import LimitError, UnreadableImageError, UnsupportedImageError, UsageError
+from ..errors import DensezipError, LimitError, UnreadableImageError, UnsupportedImageError, UsageError
 
 __all__ = ["HEAD_BYTES", "Input", "bytes_of", "most_bytes", "read_file", "read_stream", "take_in"]
 
@@ -165,7 +165,8 @@ def take_in(image: object, strip: bool | str, max_pixels: int) -> Input:
 
     Raises:
         UsageError: of a type that is no image.
-        UnreadableImageError: damaged, cut short, or no image file that is known.
+        UnreadableImageError: damaged or cut short, and no JPEG file that is taken as it is; or no image file that is
+            known.
         UnsupportedImageError: an image or array of a kind that is not coded; metadata that cannot be dropped.
         LimitError: more than `max_pixels` pixels.
     """
@@ -199,19 +200,27 @@ def take_in(image: object, strip: bool | str, max_pixels: int) -> Input:
     extension = suffix if suffix in fitting else kind.extensions[0]
     whole = Input(None, data, extension, kind.lossy)
 
+    def unread(error: DensezipError) -> Input:
+        if isinstance(error, UnsupportedImageError):
+            return _unread(whole, kind.name, str(error), strip)
+        if isinstance(error, UnreadableImageError) and kind.name == "JPEG" and not strip:
+            # Cut short or damaged, it still shows a picture in most programs: its bytes come back.
+            return whole._replace(reason=str(error))
+        raise error
+
     def look() -> Input:
         try:
             found = imagefile.read(data, max_pixels)
-        except UnsupportedImageError as error:
-            return _unread(whole, kind.name, str(error), strip)
+        except DensezipError as error:
+            return unread(error)
         return _with_pixels(whole, found, strip)
 
     if strip or not (kind.name == "JPEG" and kind.lossy):
         return look()
     try:
         imagefile.check_jpeg(data, max_pixels)
-    except UnsupportedImageError as error:
-        return _unread(whole, kind.name, str(error), strip)
+    except DensezipError as error:
+        return unread(error)
     return whole._replace(later=look)
 
 

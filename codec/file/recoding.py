@@ -95,7 +95,7 @@ def recode(
         coder: the model.
         threads: number of segments coded at once; 0 for all processors.
         report: called with the fraction done.
-        max_pixels: of an image in it.
+        max_pixels: of the images in it; those above that are no images.
 
     Raises:
         UnsupportedImageError: this file would not come back; the message says why.
@@ -183,12 +183,12 @@ def recoded_bytes(
         threads: number of segments decoded at once; 0 for all processors.
         report: called with the fraction done.
         most: bytes that the file may have.
-        max_pixels: of each image in it.
+        max_pixels: of all images in it.
 
     Raises:
         ChecksumError: it is damaged, or came out wrong.
         CorruptPayloadError: it cannot be what the encoder wrote.
-        LimitError: it is longer than `most`, or has an image of more than `max_pixels`.
+        LimitError: it is longer than `most`, or its images have more than `max_pixels`.
     """
     header = container.header
     length = header.length
@@ -200,8 +200,9 @@ def recoded_bytes(
         raise CorruptPayloadError(
             f"a JPEG file of {frames[0].width}x{frames[0].height} pixels, announced as {header.width}x{header.height}"
         )
-    if any(frame.width * frame.height > max_pixels for frame in frames):
-        raise LimitError(f"a JPEG file with an image of more than {max_pixels} pixels (--max-pixels)")
+    pixels = sum(frame.width * frame.height for frame in frames)
+    if pixels > max_pixels:
+        raise LimitError(f"a JPEG file with images of {pixels} pixels; the limit is {max_pixels} (--max-pixels)")
     try:
         check_blocks(frames, length)
     except UnsupportedImageError as error:

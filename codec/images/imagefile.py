@@ -220,6 +220,8 @@ def check_jpeg(data: bytes, max_pixels: int) -> jpegscan.JpegFile:
     if file.uncommon:
         raise UnsupportedImageError(f"{file.uncommon}: not decoded")
     check_pixels(file.width, file.height, max_pixels)
+    if file.width * file.height > jpegscan.PIXELS_A_BYTE * len(data):
+        raise UnsupportedImageError(f"a JPEG file of {file.width}x{file.height} pixels in {len(data)} bytes")
     return file
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ..errors import UnreadableImageError
 from .split import BEHIND
 
-__all__ = ["JpegFile", "beyond", "scan"]
+__all__ = ["PIXELS_A_BYTE", "JpegFile", "beyond", "scan"]
 
 SOI, EOI, SOS, TEM, FILL = 0xD8, 0xD9, 0xDA, 0x01, 0xFF
 RESTARTS = range(0xD0, 0xD8)
@@ -27,6 +27,9 @@ APPLICATIONS = range(0xE0, 0xF0)
 JFIF = b"JFIF\0"
 # What segments begin with that are read as metadata of the picture; that of APP14 says how to read the pixels.
 HELD = ((APP1, b"Exif\0\0"), (APP1, b"http://ns.adobe.com/xap/1.0/\0"), (APP2, b"ICC_PROFILE\0"), (APP14, b"Adobe"))
+
+PIXELS_A_BYTE = 8 * 64
+"""A block takes one bit of a Huffman-coded file at least."""
 
 
 class JpegFile(NamedTuple):

@@ -21,7 +21,6 @@ COUNTERS = 16 + 16 * 3 * 4 + 16 * 3 + 3 * 9 + 9 * 9
 EVEN = 1 << 31
 # Bytes that a sample takes at most: bits for zero and its sign, seven for its size, seven below, three bytes each.
 SAMPLE_BYTES = 48
-READ_AHEAD = 16
 
 
 @lru_cache(maxsize=1)
@@ -71,7 +70,7 @@ class Differences:
         for top in range(0, height, SIDE):
             used = int(self.coder[rangecoder.POSITION])
             if self.decoding:
-                if used > self.data.size + READ_AHEAD:
+                if used > self.data.size + rangecoder.READ_AHEAD:
                     raise CorruptPayloadError(f"differences that go on behind their {self.data.size} bytes")
             elif self.out.size < used + SAMPLE_BYTES * SIDE * width + rangecoder.FLUSH_BYTES:
                 self.out = np.concatenate(
@@ -99,7 +98,7 @@ class Differences:
         """
         used = int(self.coder[rangecoder.POSITION])
         if self.decoding:
-            if not self.data.size <= used <= self.data.size + READ_AHEAD:
+            if not self.data.size <= used <= self.data.size + rangecoder.READ_AHEAD:
                 raise CorruptPayloadError(f"differences of {used} bytes in {self.data.size}")
             return self.data.tobytes()
         if self.out.size < used + rangecoder.FLUSH_BYTES:

@@ -169,6 +169,9 @@ class Session:
             planes: its coefficients.
             part: which rows.
             progress: called with numbers of blocks, after a few rows each.
+
+        Raises:
+            CorruptPayloadError: the decoder has come past the end of its bytes.
         """
         engine, steps = self.engine, [in_rows(step) for step in frame.steps]
         for number, (plane, component) in enumerate(zip(planes, frame.components, strict=True)):
@@ -199,6 +202,8 @@ class Session:
             engine.last = min(last, before + max(1, BAND // engine.columns))
             _function()(ctypes.addressof(engine))
             progress((engine.first - before) * engine.columns)
+            if self.decoding and int(coder[rangecoder.POSITION]) > self.data.size + rangecoder.READ_AHEAD:
+                raise CorruptPayloadError(f"a segment that goes on behind its {self.data.size} bytes")
 
     def finish(self) -> bytes:
         """The bytes of the segment.

@@ -9,10 +9,11 @@ import numpy as np
 
 from ...codec.errors import CorruptPayloadError, HeaderError
 from ...codec.fields import Reader, varint
-from ...codec.file.history import DIGEST, NAME, Head, frame_of, pack_head, take_head
+from ...codec.file.history import DIGEST, NAME, Head, colours_of, frame_of, pack_head, take_head
 from ...codec.images.history.decoder import samples_of
 from ...codec.images.history.undo import History, decode
 from ...codec.images.jpeg.frame import Rows
+from ..rendered import tile as rendered
 from .coder import coder_of_header
 from .differences import Differences
 
@@ -32,12 +33,17 @@ def encode_tile(pixels: Bytes, history: History, coder: SegmentCoder, progress: 
     """Code a picture by its history.
 
     Args:
-        pixels: [h, w, C].
-        history: of it, or of its one channel where all are alike.
+        pixels: [h, w, C]; the last of two channels, and of four, is alpha.
+        history: of its colours, or of one channel where these are alike.
         coder: the model of coefficients.
         progress: called with numbers of pixels done.
     """
-    height, width, _ = pixels.shape
+    height, width, channels = pixels.shape
+    colours = pixels[:, :, : colours_of(channels)]
+    alpha = b""
+    if colours.shape[2] < channels:
+        alpha = rendered.encode_tile(pixels[:, :, -1:], _ignored)
+        alpha = varint(len(alpha)) + alpha
     canvas = history.canvas
     head = Head(canvas, history.steps, coder.model, coder.digest)
     frame = frame_of(head)
@@ -49,8 +55,8 @@ def encode_tile(pixels: Bytes, history: History, coder: SegmentCoder, progress: 
         samples, fraction = samples_of(plane, steps)
         stream.code(wanted.astype(np.int16) - samples, fraction)
     shown = decode(canvas, history.samples, height, width)
-    _code_pixels(stream, shown, pixels[:, :, : shown.shape[2]])
-    return pack_head(head, pixels.shape) + varint(len(segment)) + segment + stream.finish()
+    _code_pixels(stream, shown, colours[:, :, : shown.shape[2]])
+    return pack_head(head, colours.shape) + alpha + varint(len(segment)) + segment + stream.finish()
 
 
 def decode_tile(data: bytes, shape: tuple[int, int, int], progress: Progress) -> Bytes:
@@ -66,9 +72,11 @@ def decode_tile(data: bytes, shape: tuple[int, int, int], progress: Progress) ->
         UnknownModelError: the model of coefficients is not here.
     """
     height, width, channels = shape
+    colours = colours_of(channels)
     reader = Reader(memoryview(data), 0, HeaderError)
     try:
-        head = take_head(reader, shape)
+        head = take_head(reader, (height, width, colours))
+        alpha = bytes(reader.take(reader.varint("length of alpha"), "alpha")) if colours < channels else b""
         segment = bytes(reader.take(reader.varint("length of the coefficients"), "coefficients"))
         rest = bytes(reader.take(reader.left, "differences"))
     except HeaderError as error:
@@ -89,9 +97,15 @@ def decode_tile(data: bytes, shape: tuple[int, int, int], progress: Progress) ->
     shown = decode(canvas, corrected, height, width)
     _code_pixels(stream, shown, None)
     stream.finish()
-    if shown.shape[2] < channels:
-        shown = np.ascontiguousarray(np.broadcast_to(shown, shape))
+    if shown.shape[2] < colours:
+        shown = np.ascontiguousarray(np.broadcast_to(shown, (height, width, colours)))
+    if colours < channels:
+        shown = np.concatenate([shown, rendered.decode_tile(alpha, (height, width, 1), 8, _ignored)], axis=2)
     return shown
+
+
+def _ignored(_: int) -> None:
+    """Progress that is not counted."""
 
 
 def _code_pixels(stream: Differences, shown: Bytes, wanted: Bytes | None) -> None:

@@ -29,7 +29,7 @@ from densezip.codec.file.inputs import take_in
 from samples import array, file_of, model_only, picture, png_of, tiff16
 from wholefile import mutated
 
-__all__ = ["fuzz", "image_files", "packed_files"]
+__all__ = ["fuzz", "image_files", "packed_files", "resealed"]
 
 LIMIT = 2**16
 
@@ -88,7 +88,7 @@ def packed_files() -> list[bytes]:
     return made
 
 
-def _resealed(data: bytes, rng: np.random.Generator) -> bytes:
+def resealed(data: bytes, rng: np.random.Generator) -> bytes:
     """A .dz file in which one part was mutated, and all CRCs agree."""
     container = parse(data)
     header = container.header
@@ -118,7 +118,7 @@ def fuzz(count: int, seed: int) -> tuple[Counter[str], list[str]]:
         image = bool(rng.integers(2))
         seeds = images if image else packed
         chosen = seeds[int(rng.integers(len(seeds)))]
-        data = mutated(chosen, rng) if image else _resealed(chosen, rng)
+        data = mutated(chosen, rng) if image else resealed(chosen, rng)
         try:
             if image:
                 take_in(data, strip=False, max_pixels=LIMIT).with_pixels()

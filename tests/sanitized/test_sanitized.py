@@ -122,4 +122,4 @@ def test_honest_and_hostile_files_keep_the_whole_core_inside_its_buffers(checked
         env=environment, capture_output=True, text=True, check=False, timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout == "98 round trips, 100 mutations\n"
+    assert done.stdout == "98 round trips, 300 mutations\n"

@@ -16,6 +16,7 @@ import densezip
 import numpy as np
 import pytest
 from fuzz import fuzz
+from fuzz_jpeg import fuzz_jpeg
 from PIL import Image
 from samples import array, file_of, model_only
 
@@ -52,12 +53,14 @@ def histories() -> int:
 
 
 def main() -> None:
-    """The round trips, and as many mutations as the first argument says."""
-    trips = round_trips() + histories()
-    outcomes, wrong = fuzz(int(sys.argv[1]), int(sys.argv[2]))
-    if wrong:
-        raise SystemExit(wrong[0])
-    print(f"{trips} round trips, {sum(outcomes.values())} mutations")
+    """The round trips, as many mutations as the first argument says, and as many of JPEG files and their .dz files."""
+    trips, (count, seed) = round_trips() + histories(), map(int, sys.argv[1:])
+    outcomes, wrong = fuzz(count, seed)
+    coded, decoded, more = fuzz_jpeg(count, seed)
+    if wrong or more:
+        raise SystemExit([*wrong, *more][0])
+    mutations = sum(sum(each.values()) for each in (outcomes, coded, decoded))
+    print(f"{trips} round trips, {mutations} mutations")
 
 
 if __name__ == "__main__":

@@ -127,7 +127,9 @@ def test_bits_are_those_that_python_measures(site: Path, tmp_path: Path) -> None
         np.testing.assert_allclose(np.array(found["bits"]).reshape(wanted.shape), wanted, rtol=1e-4, atol=1e-4)
 
 
-def was_jpeg(size: tuple[int, int], canvas: Canvas, *, grey: bool, single: bool = False) -> tuple[bytes, bytes]:
+def was_jpeg(
+    size: tuple[int, int], canvas: Canvas, *, grey: bool, single: bool = False, alpha: bool = False
+) -> tuple[bytes, bytes]:
     """A picture that is coded as what a decoder makes of coefficients, with corrections; its samples, and its file."""
     rng = np.random.default_rng(7)
     height, width = size
@@ -151,13 +153,15 @@ def was_jpeg(size: tuple[int, int], canvas: Canvas, *, grey: bool, single: bool 
     pixels[height // 2, : width // 2] = 255
     if single:
         pixels = np.repeat(pixels, 3, 2)
+    if alpha:
+        pixels = np.concatenate([pixels, rng.integers(0, 3, (height, width, 1)).astype(np.uint8)], 2)
     history = History(canvas, tuple(tables), tuple(planes), tuple(samples))
 
     def encode(whole: Any, advance: Callable[[int], None]) -> bytes:
         return tile.encode_tile(whole, history, coder_for_effort((1, 5, 9)[width % 3]), advance)
 
     coder = Coder(Payload.MODEL, height, width, encode, tile.decode_tile, tile.NAME, tile.DIGEST)
-    return pixels.tobytes(), coded(coder, pixels, "L" if pixels.shape[2] == 1 else "RGB", 8)
+    return pixels.tobytes(), coded(coder, pixels, ("L", "LA", "RGB", "RGBA")[pixels.shape[2] - 1], 8)
 
 
 @needs_node
@@ -166,6 +170,9 @@ def test_pictures_that_were_jpeg_files_come_back(site: Path, tmp_path: Path) -> 
         was_jpeg((30, 43), Canvas(30, 43, 0, 0, 1, 1), grey=True),
         was_jpeg((30, 43), Canvas(37, 45, 5, 2, 1, 1), grey=True, single=True),
         was_jpeg((1, 1), Canvas(9, 9, 3, 4, 1, 1), grey=True),
+        was_jpeg((20, 19), Canvas(20, 19, 0, 0, 1, 1), grey=True, alpha=True),
+        was_jpeg((20, 19), Canvas(20, 19, 0, 0, 1, 1), grey=True, single=True, alpha=True),
+        was_jpeg((20, 19), Canvas(20, 19, 0, 0, 2, 2), grey=False, alpha=True),
     ]
     for across in (1, 2):
         for down in (1, 2):

@@ -91,7 +91,7 @@ export class Decoder {
             const named = ({ name, digest }) => header.model === name && header.digest === digest;
             if (named(indexed)) return new IndexedCoder(this.core, indexed);
             if (named(rendered)) return new RenderedCoder(this.core, this.tables);
-            if (named(history)) return HistoryCoder.of(this.core, history, (head) => this.jpegModel(head), header);
+            if (named(history)) return HistoryCoder.of(this.core, this.tables, (head) => this.jpegModel(head), header);
             return this.photoModel(header);
         }
         const many = header.kind === BATCH ? "several images" : "an image";

@@ -3,9 +3,11 @@
 import { check } from "./errors.js";
 import { hex, Reader } from "./fields.js";
 import { Frame } from "./jpegframe.js";
+import { RenderedCoder } from "./rendered.js";
 
 const [BROAD, TALL, SINGLE] = [1, 2, 4];
 const LARGEST_QUALITY = 100;
+const MODES = ["L", "LA", "RGB", "RGBA"];
 const MOST_MARGIN = 32;
 const MOST_MCU_ROWS = 2 ** 16;
 const CENTRE = 2 ** 21;
@@ -30,7 +32,8 @@ function readSteps(reader, tables) {
 }
 
 /** What precedes the coefficients of a picture, and what follows. */
-function readHead(data, { height, width, channels }, tables) {
+function readHead(data, { height, width, channels: all }, tables) {
+    const channels = all - (all % 2 ? 0 : 1);
     const reader = new Reader(data, "a picture that was a JPEG file");
     const [flags, top, left, below, right] = reader.take(5, "the canvas");
     const margins = [top, left, below, right];
@@ -44,12 +47,13 @@ function readHead(data, { height, width, channels }, tables) {
         const chroma = readSteps(reader, tables);
         steps.push(chroma, chroma);
     }
+    const alpha = channels < all ? reader.take(reader.varint("the length of alpha"), "alpha") : null;
     const frame = new Frame();
     [frame.height, frame.width, frame.steps] = [top + height + below, left + width + right, steps];
     const [across, down] = [flags & BROAD ? 2 : 1, flags & TALL ? 2 : 1];
     frame.components = steps.map((_, i) => (i ? { across: 1, down: 1 } : { across, down }));
     const segment = reader.take(reader.varint("the length of the coefficients"), "coefficients");
-    return { model, digest, frame, top, left, across, down, segment, differences: reader.rest() };
+    return { model, digest, frame, top, left, across, down, alpha, segment, differences: reader.rest() };
 }
 
 /** Planes of differences out of their bytes, one after the other; models/jpeg/differences.py. */
@@ -105,13 +109,13 @@ function cut(plane, columns, { top, left }, width, height) {
 export class HistoryCoder {
     /**
      * @param {Core} core
-     * @param {object} tables - the part "history" of tables.json
+     * @param {object} tables - tables.json
      * @param {function(object): Promise<JpegModel>} modelOf - loads the model of a name and a digest
      * @param {object} header - of the picture
      */
     static async of(core, tables, modelOf, header) {
-        check(header.entries.length === 1 && (header.mode === "L" || header.mode === "RGB"), "a JPEG file of other pixels, or in tiles");
-        const head = readHead(header.tile(0), header, tables);
+        check(header.entries.length === 1 && MODES.includes(header.mode), "a JPEG file of other pixels, or in tiles");
+        const head = readHead(header.tile(0), header, tables.history);
         return new HistoryCoder(core, tables, await modelOf(head), head);
     }
 
@@ -124,17 +128,28 @@ export class HistoryCoder {
     decode(data, { height, width, channels }, depth, progress) {
         const { core, head } = this;
         return core.during(() => {
-            const stream = new Differences(core, head.differences, this.tables.counters);
+            const stream = new Differences(core, head.differences, this.tables.history.counters);
             const samples = core.during(() => this.samples(stream, width * height, progress));
             const shown = core.during(() => this.pixels(samples, width, height));
             const coded = shown.length / (width * height);
             this.correctPixels(stream, shown, width * height, width, coded);
             stream.finish();
             if (coded === channels) return shown;
-            const alike = new Uint8Array(width * height * channels);
-            for (let i = 0; i < alike.length; i++) alike[i] = shown[Math.floor(i / channels)];
-            return alike;
+            const whole = new Uint8Array(width * height * channels);
+            for (let i = 0; i < whole.length; i++) {
+                const at = Math.floor(i / channels) * coded;
+                whole[i] = shown[coded === 1 ? at : at + (i % channels)];
+            }
+            if (head.alpha) this.addAlpha(whole, { height, width, channels });
+            return whole;
         });
+    }
+
+    /** Puts alpha into the last of some channels. */
+    addAlpha(pixels, { height, width, channels }) {
+        const coder = new RenderedCoder(this.core, this.tables);
+        const alpha = coder.decode(this.head.alpha, { height, width, channels: 1 }, 8, () => {});
+        for (let i = 0; i < alpha.length; i++) pixels[(i + 1) * channels - 1] = alpha[i];
     }
 
     /** Of each component all samples of its blocks, corrected: {columns, samples}. */

@@ -80,7 +80,7 @@ def take_apart(data: bytes, max_pixels: int) -> tuple[Outline, list[Planes]]:
 
     Args:
         data: a JPEG file.
-        max_pixels: of an image.
+        max_pixels: of all its images; one that has more than are left is none.
 
     Raises:
         UnsupportedImageError: this file would not come back; the message says why.
@@ -88,12 +88,12 @@ def take_apart(data: bytes, max_pixels: int) -> tuple[Outline, list[Planes]]:
     images: list[Image] = []
     planes: list[Planes] = []
     coded: list[list[bytes]] = []
-    rest, position = data, 0
+    rest, position, left = data, 0, max_pixels
     while position >= 0 and len(images) < MOST_IMAGES:
         try:
             frame = follow(rest, position)
-            if frame.width * frame.height > max_pixels:
-                raise UnsupportedImageError(f"{frame.width}x{frame.height} pixels; the limit is {max_pixels}")
+            if frame.width * frame.height > left:
+                raise UnsupportedImageError(f"{frame.width}x{frame.height} pixels; the limit is {left}")
             found, leftovers = _read(rest, frame)
         except UnsupportedImageError:
             if not images:
@@ -102,6 +102,7 @@ def take_apart(data: bytes, max_pixels: int) -> tuple[Outline, list[Planes]]:
             coded.append([rest[scan.start : scan.end] for scan in frame.scans])
             images.append(Image(position, sum(map(len, coded[-1])) if images else 0, frame, leftovers))
             planes.append(found)
+            left -= frame.width * frame.height
             rest = _cut(rest, frame)
         position = rest.find(SOI, position + 1)
     # The last proof: the outline as a reader will see it, with the bytes that were written anew.

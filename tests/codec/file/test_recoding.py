@@ -17,8 +17,7 @@ from densezip.codec.file.container import Payload, parse, serialise
 from densezip.codec.file.recoding import segments_of
 from densezip.codec.images.jpeg.apart import take_apart
 from densezip.codec.images.jpeg.frame import follow
-from densezip.codec.images.jpeg.scans import Leftover
-from jpegs import KINDS, jpeg, rewritten, scan_of
+from jpegs import KINDS, jpeg
 from PIL import Image
 from wholefile import mutated
 
@@ -56,6 +55,18 @@ def test_info_says_what_kind_of_jpeg_file_it_was() -> None:
     assert densezip.info(densezip.compress(jpeg(quality=85) + jpeg("L"))).jpeg == (
         "quality 85, 4:2:0, sequential, 1 more images inside"
     )
+
+
+def test_damaged_files_are_kept_with_a_reason() -> None:
+    data = jpeg()
+    for damaged in (data[:3], data[:100], data[:-2], data.replace(b"\xff\xc4", b"\0\xc4", 1)):
+        notices: list[str] = []
+        kept = densezip.compress(damaged, notice=notices.append)
+        assert densezip.info(kept).payload == "file"
+        assert densezip.export(kept).data == damaged
+        assert notices[0].startswith("kept whole: a JPEG file that would not come back: ")
+        with pytest.raises(densezip.UnreadableImageError):
+            densezip.compress(damaged, strip=True)
 
 
 def test_what_would_not_come_back_is_kept_with_a_reason() -> None:
@@ -103,11 +114,24 @@ def test_every_level_of_kernels_writes_the_same_bytes(level: str, tmp_path: Path
         assert done.stdout == densezip.compress(source, effort=effort)
 
 
-def test_every_truncation_is_coded_or_refused() -> None:
-    data = rewritten(jpeg(height=16, width=16), [(scan_of([0, 1, 2]), Leftover())])
-    for length in range(0, len(data), 7):
-        with contextlib.suppress(densezip.DensezipError):
-            assert densezip.export(densezip.compress(data[:length], effort=1)).data == data[:length]
+def test_a_segment_that_goes_on_behind_its_bytes_is_refused_long_before_its_end() -> None:
+    coded = parse(densezip.compress(jpeg(height=400, width=2000), effort=1))
+    segment = bytes(coded.tile(1))
+    advanced: list[float] = []
+    short = serialise(coded.header, [bytes(coded.tile(0)), segment[: len(segment) // 10]])
+    with pytest.raises(densezip.FormatError, match="goes on behind"):
+        densezip.export(short, progress=advanced.append)
+    assert max(advanced, default=0) < 0.5
+
+
+def test_the_limit_is_that_of_all_images_in_a_file() -> None:
+    both = jpeg() + jpeg(seed=1)
+    assert len(take_apart(both, 2 * 45 * 61)[0].images) == 2
+    assert len(take_apart(both, 2 * 45 * 61 - 1)[0].images) == 1
+    coded = densezip.compress(both, effort=1)
+    assert densezip.export(coded, max_pixels=2 * 45 * 61).data == both
+    with pytest.raises(densezip.LimitError, match="5490 pixels; the limit is 5489"):
+        densezip.export(coded, max_pixels=2 * 45 * 61 - 1)
 
 
 def test_a_bomb_is_refused_before_anything_is_allocated() -> None:
@@ -119,6 +143,10 @@ def test_a_bomb_is_refused_before_anything_is_allocated() -> None:
     for bomb in (data, small):
         with pytest.raises(densezip.UnsupportedImageError):
             take_apart(bomb, 2**40)
+        kept = densezip.compress(bomb, max_pixels=2**40)
+        assert densezip.export(kept).data == bomb
+        with pytest.raises(densezip.UnsupportedImageError, match=r"in [0-9]+ bytes"):
+            densezip.decompress(kept, max_pixels=2**40)
     assert tracemalloc.get_traced_memory()[1] < 2**24
     tracemalloc.stop()
 

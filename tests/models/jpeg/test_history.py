@@ -60,6 +60,23 @@ def test_what_was_cut_out_of_a_decoded_jpeg_is_known_too(mode: str, corner: tupl
     assert len(packed) < 0.8 * len(densezip.compress(cut, effort=5, history=False))
 
 
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize("opaque", [True, False])
+def test_alpha_is_coded_apart(mode: str, opaque: bool) -> None:
+    data, colours = decoded(mode, quality=80)
+    colours = colours.reshape(*colours.shape[:2], -1)
+    alpha = np.full((HEIGHT, WIDTH, 1), 255, np.uint8)
+    if not opaque:
+        alpha[20:60, 30:80] = 128
+    pixels = np.concatenate([colours, alpha], 2)
+    packed = densezip.compress(pixels, effort=1)
+    found = densezip.info(packed)
+    assert (found.mode, found.model) == (f"{mode}A", NAME)
+    assert found.history == ("quality 80, grey" if mode == "L" else "quality 80, 4:2:0")
+    assert len(packed) < 1.02 * len(data) + 60
+    assert np.array_equal(np.asarray(densezip.decompress(packed)), pixels)
+
+
 def test_the_finest_quality_comes_back_too() -> None:
     _, pixels = decoded(side=40, quality=100, subsampling=0)
     assert np.array_equal(np.asarray(densezip.decompress(densezip.compress(pixels, effort=1))), pixels)
