@@ -158,15 +158,15 @@ def compress(
         notice(f"kept whole: {taken.reason}")
     if taken.left_out and notice is not None:
         notice(f"not kept of the image's info: {', '.join(taken.left_out)}")
-    if taken.data is not None and (taken.lossy or taken.reason):
-        recoded = recode_jpeg(taken.data, taken.extension, effort, threads, max_pixels, progress, notice)
-        if recoded is not None and len(recoded) < len(taken.data):
+    if (file := taken.data) is not None and (taken.lossy or taken.reason):
+        recoded = recode_jpeg(file, taken.extension, effort, threads, max_pixels, progress, notice)
+        if recoded is not None and len(recoded) < len(file):
             return recoded
         taken = taken.with_pixels()
         if taken.picture is None:
-            return keep(taken.data, taken.extension, lossy=taken.lossy)
-        kept = store(taken.picture, taken.data, taken.extension, lossy=taken.lossy)
-        return kept if taken.lossy else min(kept, keep(taken.data, taken.extension, lossy=False), key=len)
+            return keep(file, taken.extension, lossy=taken.lossy)
+        kept = store(taken.picture, file, taken.extension, lossy=taken.lossy)
+        return kept if taken.lossy else min(kept, keep(file, taken.extension, lossy=False), key=len)
     if model is not None:
         from .models.coders import encode_by_model
 
