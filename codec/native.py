@@ -34,7 +34,7 @@ def _digest() -> int | None:
     """The number of the C sources, as in native/build.py, or None for an installed package, which has none."""
     if not (_ROOT / "native" / "build.py").exists():
         return None
-    files = {}
+    files: dict[str, str] = {}
     for room in ("codec", "models"):
         for folder, _, names in os.walk(_ROOT / room):
             paths = [os.path.join(folder, name) for name in names if name.endswith((".c", ".h"))]

@@ -33,7 +33,7 @@ INLINE int code_value(Engine *e, int decoding, int inputs, const Symbol *s, int 
     while (length < most) {
         const int node = MORE_AT + length - 1 < LAST_MORE ? MORE_AT + length - 1 : LAST_MORE;
         if (!(inputs == FAST && length > 1
-                  ? code_directly(e, decoding, inputs, s->line[0] + node, known > length)
+                  ? code_directly(e, decoding, inputs, s->lengths + length * TAIL, known > length)
                   : code_bit(e, decoding, inputs, s, node, length == 1 ? MORE : MUCH_MORE, known > length))) break;
         length++;
     }
@@ -76,6 +76,7 @@ INLINE int code_count(Engine *e, int decoding, int inputs, Symbol *s, uint32_t *
 /* Sets of weights by their numbers. */
 INLINE void select_weights(const Engine *e, int inputs, Symbol *s, int a, int b, int c) {
     const int64_t size = GROUPS * inputs;
+    s->lengths = e->tail + 3 * 64 * 16 * TAIL + (b / SCALES * 16 * TAIL + b % SCALES);
     s->set[0] = e->weight[0] + a * size;
     s->set[1] = e->weight[1] + b * size;
     s->set[2] = e->weight[2] + c * size;

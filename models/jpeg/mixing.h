@@ -17,6 +17,7 @@ typedef uint32_t Unsigned __attribute__((vector_size(32)));
 /* Where the decisions of one symbol find their counters and weights. */
 typedef struct {
     uint32_t *line[MOST_INPUTS];
+    uint32_t *lengths;     /* [16, TAIL]: of lengths in the fast model */
     float *set[SETS];      /* [GROUPS, inputs] */
     float *second;         /* [NODES, SETS] */
     float *correction[2];  /* [NODES, KNOTS] */
