@@ -270,8 +270,8 @@ def indexed_files() -> dict[str, bytes]:
         {"order": ">", "rows": 7, "gap": b"gap", "tags": tiffs.TAGS[:3], "behind": b"end"},
     ]
     for number, options in enumerate(layouts):
-        colours = values // 256 * (256 if number % 2 else 257)
-        tags = ((320, tiffs.SHORT, colours.tolist()), *options.pop("tags", ()))
+        entries = values // 256 * (256 if number % 2 else 257)
+        tags = ((320, tiffs.SHORT, entries.tolist()), *options.pop("tags", ()))
         found[f"TIFF {number}"] = tiffs.build(indices, photometric=3, tags=tags, **options)
     for bits, first, count in ((15, 0, 256), (16, 3, 20), (24, 0, 256), (24, 9, 40), (32, 10, 100)):
         found[f"TGA {bits} {first}"] = indexed_tga(90, 70, bits, first, count, runs=bits == 24)
