@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...codec.entropy.bijections import Affine, coupling, permute, shifted, squeeze, unsqueeze
+from ...codec.entropy.bijections import Affine, coupling, elementwise, permute, shifted, squeeze, unsqueeze
 from ...codec.entropy.calibrated import Calibration
 from ...codec.entropy.localbitsback import Bijection, Composition
 from ...codec.entropy.scales import part
@@ -19,6 +19,10 @@ from .bijective import Bijective
 __all__ = ["Coupling", "Flow", "Layer", "Part", "Permute", "Squeeze", "Unsqueeze"]
 
 Shape = tuple[int, ...]
+
+
+Pending = tuple[Tensor, Tensor]
+"""Shift and scale of each channel [C], float64 on the CPU, that are yet to be applied: z = scale x + shift."""
 
 
 class Layer(nn.Module, ABC):
@@ -35,6 +39,10 @@ class Layer(nn.Module, ABC):
     @abstractmethod
     def bijection(self, calibration: Calibration, shape: Shape) -> Bijection:
         """For the codec; `shape` is that of x, (B, C, H, W)."""
+
+    def affine(self) -> Pending | None:
+        """What the layer does, where that is one shift and one scale for each channel: a coupling takes it over."""
+        return None
 
     def after(self, shape: Shape) -> Shape:
         """Of z, from that of x."""
@@ -72,12 +80,35 @@ def back_through(layers: Sequence[Layer], z: Tensor) -> Tensor:
 
 
 def composed(layers: Sequence[Layer], calibration: Calibration, shape: Shape) -> Bijection:
-    """Layers for the codec, on values of a shape."""
-    found = list[Bijection]()
+    """Layers for the codec, on values of a shape.
+
+    Shifts and scales of channels wait for the next coupling that changes these: each layer that is coded takes a push
+    and a pop of all that it changes.
+    """
+    found, pending = list[Bijection](), None
     for layer in layers:
+        own = layer.affine()
+        if own is not None:
+            pending = own if pending is None else (own[0] + own[1] * pending[0], own[1] * pending[1])
+            continue
+        if pending is not None and isinstance(layer, Coupling) and not layer.additive:
+            found.append(layer.bijection(calibration, shape, pending))
+            pending[0][layer.changed], pending[1][layer.changed] = 0.0, 1.0
+            continue
+        if pending is not None and isinstance(layer, Permute):
+            order = layer.order.cpu()
+            pending = pending[0][order], pending[1][order]
+        elif pending is not None:
+            found.append(_elementwise(pending, shape))
+            pending = None
         found.append(layer.bijection(calibration, shape))
         shape = layer.after(shape)
-    return Composition(found)
+    return Composition(found if pending is None else [*found, _elementwise(pending, shape)])
+
+
+def _elementwise(given: Pending, shape: Shape) -> Bijection:
+    shift, scale = (values.repeat_interleave(shape[2] * shape[3]) for values in given)
+    return elementwise(Affine(shift, scale))
 
 
 class Squeeze(Layer):
@@ -234,21 +265,25 @@ class Coupling(Layer):
         """See `Layer`."""
         return self.undo(z)[0]
 
-    def bijection(self, calibration: Calibration, shape: Shape) -> Bijection:
-        """See `Layer`."""
+    def bijection(self, calibration: Calibration, shape: Shape, before: Pending | None = None) -> Bijection:
+        """See `Layer`; `before` it, channels are shifted and scaled, those that are kept only for the network."""
         area = shape[2] * shape[3]
         place = slice(self.changed.start * area, self.changed.stop * area)
+        known_shift, known_scale = (torch.zeros(1), torch.ones(1)) if before is None else (v.clone() for v in before)
+        known_shift, known_scale = known_shift.double()[:, None, None], known_scale.double()[:, None, None]
 
         def given(known: Tensor) -> tuple[Tensor, Tensor]:
-            shift, log_scale = self._given(known.view(-1, *shape[1:]))
-            return shift.cpu().double().flatten(1), log_scale.cpu().double().flatten(1)
+            shift, log_scale = self._given(known.view(-1, *shape[1:]) * known_scale + known_shift)
+            return shift.cpu().double(), log_scale.cpu().double()
 
         if self.additive:
-            return shifted(place, lambda known: given(known)[0], calibration.round)
+            return shifted(place, lambda known: given(known)[0].flatten(1), calibration.round)
+        own_shift, own_scale = (v if before is None else v[self.changed] for v in (known_shift, known_scale))
 
         def affine(known: Tensor) -> Affine:
             shift, log_scale = given(known)
-            return Affine(shift, torch.exp(log_scale))
+            scale = torch.exp(log_scale)
+            return Affine((scale * own_shift + shift).flatten(1), (scale * own_scale).flatten(1))
 
         return coupling(place, affine)
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ...codec.entropy.bijections import Affine, conv1x1, elementwise
 from ...codec.entropy.calibrated import Calibration
 from ...codec.entropy.localbitsback import Bijection
-from .layers import Layer, Shape
+from .layers import Layer, Pending, Shape, composed
 
 __all__ = ["BatchNorm", "Scale", "Standardize", "Whiten"]
 
@@ -115,11 +115,14 @@ class _Affine(Layer):
         shift, log_scale = self._given(None)
         return (z - shift[:, None, None]) * torch.exp(-log_scale)[:, None, None]
 
+    def affine(self) -> Pending:
+        """See `Layer`."""
+        shift, log_scale = (part.detach().cpu().double() for part in self._given(None))
+        return shift, torch.exp(log_scale)
+
     def bijection(self, calibration: Calibration, shape: Shape) -> Bijection:
         """See `Layer`."""
-        area = shape[2] * shape[3]
-        shift, log_scale = (part.detach().cpu().double().repeat_interleave(area) for part in self._given(None))
-        return elementwise(Affine(shift, torch.exp(log_scale)))
+        return composed([self], calibration, shape)
 
 
 class BatchNorm(_Affine):
