@@ -6,12 +6,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import densezip
 import numpy as np
 import numpy.typing as npt
 import pytest
 from densezip.models.checkpoint import as_plain, write_checkpoint
+from densezip.models.registry import build
 from jpegs import jpeg
 from leaves import dead_leaves
 from PIL import Image
@@ -196,6 +198,26 @@ def test_the_look_into_latents_measures_layers_bounds_and_bins(tmp_path: Path) -
     coarse, fine = report["bins"]
     assert (coarse["bins"], fine["bins"]) == (64, 4096)
     assert coarse["single_initial_bpd"] < fine["single_initial_bpd"]
+    with Image.open(plot) as image:
+        assert image.width > image.height > 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "figure"),
+    [
+        ("diffusion", {"size": (1, 2), "network": "radial", "steps": 4}, "gap_bits_of_many_ways"),
+        ("binomial", {"size": (1, 20), "network": "layered", "steps": 4}, "sound"),
+    ],
+)
+def test_figures_of_known_diffusions_are_measured_and_drawn(
+    kind: str, settings: dict[str, Any], figure: str, tmp_path: Path
+) -> None:
+    model: Any = build(kind, {"channels": 1, "filters": 4, "blocks": 1, **settings})
+    path, data, plot = tmp_path / "small.safetensors", tmp_path / "figures.json", tmp_path / "figures.png"
+    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+    write_checkpoint(path, tensors, {"model": kind, "config": as_plain(model.config)})
+    run("diffusion.py", path, "--count", "20", "--ways", "3", "--json", data, "--plot", plot)
+    assert figure in json.loads(data.read_text())
     with Image.open(plot) as image:
         assert image.width > image.height > 0
 

@@ -39,7 +39,8 @@ def test_what_cannot_be_written_is_refused_before_the_work(name: str, message: s
         Image.new("L", (4, 4)).save(tmp_path / image)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     inpaint = ("inpaint", "model", tmp_path / "image.png", "--mask", tmp_path / "mask.png")
-    for args in (("sample", "model"), inpaint):
+    denoise = ("denoise", "model", tmp_path / "image.png", "--noise", "5")
+    for args in (("sample", "model"), inpaint, denoise):
         result = run(*args, "-o", tmp_path / name)
         assert result.exit_code == 5
         assert message in result.stderr

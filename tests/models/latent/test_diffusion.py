@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from command_line import run
 from densezip.codec.entropy.calibrated import Calibration
 from densezip.codec.entropy.rans import Message
 from densezip.codec.errors import UsageError
+from densezip.models.checkpoint import as_plain, write_checkpoint
 from densezip.models.latent.binomial import BinomialConfig, BinomialDiffusion
 from densezip.models.latent.diffusion import Diffusion, DiffusionConfig
 from densezip.models.latent.products import RULES, Rule, denoise, posterior
 from densezip.models.latent.schedule import Schedule, entropy_bounds
 from densezip.models.training.toys import heartbeat, swiss_roll, swiss_roll_probabilities
 from laws import check_model
-from small_models import made, pictures
+from PIL import Image
+from small_models import made, pictures, trained
 from torch import Tensor
 
 MIDDLE, LEVELS = 127.5, 25.0
@@ -269,3 +273,25 @@ def test_what_cannot_be_denoised_is_refused() -> None:
         denoise(made("diffusion"), torch.from_numpy(pictures(1)), 0.0)
     odd = denoise(made("diffusion"), torch.from_numpy(pictures(1))[:, :, :7, :5], 9.0, rule="expected")
     assert odd.shape == (1, 1, 7, 5)
+
+
+def test_the_command_takes_noise_out_of_a_file(tmp_path: Path) -> None:
+    model = trained("diffusion")
+    checkpoint = tmp_path / "model.safetensors"
+    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+    write_checkpoint(checkpoint, tensors, {"model": "diffusion", "config": as_plain(model.config)})
+    clean = pictures(1, seed=9)[0, 0].astype(float)
+    noisy = (clean + np.random.default_rng(0).normal(0, 25, clean.shape)).round().clip(0, 255).astype(np.uint8)
+    Image.fromarray(noisy).save(tmp_path / "noisy.png")
+    result = run("denoise", checkpoint, tmp_path / "noisy.png", "--noise", "25", "-o", tmp_path / "out.png")
+    assert result.exit_code == 0, result.stderr
+    with Image.open(tmp_path / "out.png") as image:
+        found = np.asarray(image).astype(float)
+    assert np.square(found - clean).mean() < 0.7 * np.square(noisy - clean).mean()
+    wrong = run(
+        "denoise", checkpoint, tmp_path / "noisy.png", "--noise", "25", "--rule", "no", "-o", tmp_path / "x.png"
+    )
+    assert (wrong.exit_code, "matched, expected" in wrong.stderr) == (2, True)
+    other = run("denoise", "vae-mnist", tmp_path / "noisy.png", "--noise", "25", "-o", tmp_path / "x.png")
+    assert (other.exit_code, "a Gaussian diffusion is needed" in other.stderr) == (2, True)
+    assert not (tmp_path / "x.png").exists()

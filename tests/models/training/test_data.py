@@ -174,6 +174,24 @@ def test_dead_leaves_are_those_of_their_seed_and_cover_everything() -> None:
     assert not (train.images[:2] == test).all()
 
 
+def test_dead_leaves_have_noise_where_it_is_asked_for() -> None:
+    plain, noisy = (dead_leaves(20, 32, 5, noise).astype(float) for noise in (0, 6))
+    inside = (plain > 40) & (plain < 215)  # where nothing is cut off
+    assert (noisy - plain)[inside].std() == pytest.approx(6, abs=0.3)
+    assert (noisy - plain)[inside].mean() == pytest.approx(0, abs=0.3)
+    assert (dead_leaves(20, 32, 5, 6) == noisy).all()
+
+
+def test_points_and_pulses_are_drawn_anew_for_each_split() -> None:
+    points = [open_data("swissroll:count=50", split).images for split in ("train", "test")]
+    assert [part.shape for part in points] == [(50, 1, 1, 2), (5, 1, 1, 2)]
+    assert not (points[0][:5] == points[1]).all()
+    pulses = open_data("heartbeat:count=50").images.reshape(50, 20)
+    assert (pulses.reshape(50, 4, 5).sum((1, 2)) == 4).all()
+    assert (pulses[:, :5] == pulses[:, 15:]).all()
+    assert len({tuple(row) for row in pulses.tolist()}) == 5
+
+
 def test_dead_leaves_are_flat_discs_of_all_sizes() -> None:
     images = dead_leaves(40, 48, seed=3)[:, 0].astype(int)
     same = images[:, :, 1:] == images[:, :, :-1]
@@ -189,9 +207,11 @@ def test_dead_leaves_are_flat_discs_of_all_sizes() -> None:
     ("spec", "message"),
     [
         ("cifar10:/no/such/path", "no data at /no/such/path"),
-        ("/no/such/path", "deadleaves or a folder"),
+        ("/no/such/path", "deadleaves, swissroll, heartbeat or a folder"),
         ("deadleaves:colour=3", "size=N and count=N"),
         ("deadleaves:size=-3", "size=N and count=N"),
+        ("swissroll:size=3", "takes count=N, such as swissroll:count=10000"),
+        ("heartbeat:count=0", "takes count=N"),
     ],
 )
 def test_data_that_is_not_there_is_named(spec: str, message: str) -> None:
