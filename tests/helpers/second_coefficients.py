@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import densezip.models.jpeg
 import numpy as np
 from numpy.typing import NDArray
-from second_mixing import Mixer, clip, length, scale_level, signed_level, sum8
+from second_mixing import FAST, Mixer, clip, length, scale_level, signed_level, sum8
 
 __all__ = ["ZIGZAG", "Component", "Segment"]
 
@@ -99,7 +99,7 @@ class Segment:
     """
 
     def __init__(self, model: str, blocks: int, data: bytes) -> None:
-        self.inputs, most = {"jpeg-1": (8, 2**12), "jpeg-5": (16, 2**16), "jpeg-9": (24, 2**17)}[model]
+        self.inputs, most = {"jpeg-1": (FAST, 2**14), "jpeg-5": (16, 2**16), "jpeg-9": (24, 2**17)}[model]
         packed = np.frombuffer(zlib.decompress((FILES / f"{model}.weights").read_bytes()), np.int8)
         self.mixer = Mixer(self.inputs, min(most, max(2**10, 1 << (4 * blocks).bit_length())), packed, data)
 
@@ -163,14 +163,18 @@ class Segment:
         self.direct(block)
 
     def value(self, may_be_zero: bool, most: int, tail: int, expected: int) -> int:
-        bit, fast = self.mixer.bit, self.inputs == 8
+        bit, directly, fast = self.mixer.bit, self.mixer.directly, self.inputs == FAST
         if may_be_zero and not bit(0, ZERO):
             return 0
-        size = 1
-        while size < most and bit(min(size, 9), MORE if size == 1 else MUCH_MORE):
-            size += 1
+        # Behind the counters of each coefficient of three components stand those of lengths, by kind and level.
+        kind, level = divmod(self.mixer.chosen[1], 48)
+        lengths, size = (3 * 64 + kind) * 1024 + level, 1
+        if bit(1, MORE):
+            size = 2
+            while size < most and (directly(lengths + size * 64) if fast else bit(min(size, 9), MUCH_MORE)):
+                size += 1
         if fast:
-            negative = self.mixer.directly(tail + expected + 16 + 32 * (size > 1))
+            negative = directly(tail + expected + 16 + 32 * (size > 1))
         else:
             negative = bit(10 + min(size - 1, 2), SIGN)
         found = 1
@@ -178,7 +182,7 @@ class Segment:
             if place == size - 2 and not fast:
                 found = 2 + bit(13 + min(size - 2, 2), TOP_BIT)
             else:
-                found = 2 * found + self.mixer.directly(tail + size * 64 + (found if found < 64 else place))
+                found = 2 * found + directly(tail + size * 64 + (found if found < 64 else place))
         return -found if negative else found
 
     def number_of(self, key: list[int], kind: int, bits: int) -> int:
@@ -188,7 +192,7 @@ class Segment:
                 key = [(k + found + 1) * 0x2545F491 for k in key]
                 self.mixer.find(key, kind)
                 node = 1
-            bit = self.mixer.bit(node, BITS_OF_COUNT)
+            bit = self.mixer.by_two(node) if self.inputs == FAST else self.mixer.bit(node, BITS_OF_COUNT)
             node, found = 2 * node + bit, 2 * found + bit
         return found
 

@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from second_stage import RangeDecoder
 
-__all__ = ["Mixer", "clip", "length", "scale_level", "signed_level", "sum8"]
+__all__ = ["FAST", "Mixer", "clip", "length", "scale_level", "signed_level", "sum8"]
 
 F = np.float32
 Array = NDArray[Any]
+FAST = 4
 MASK, HALF, ONES = 2**32 - 1, 2**31, 2**22 - 1
 SELECTIONS, CORRECTIONS = (201, 624, 534), (201, 1200)
 LOGIT_LIMIT = F(11.99)
@@ -98,8 +99,10 @@ class Mixer:
 
     def find(self, keys: Sequence[int], kind: int) -> None:
         """Find the lines of the contexts."""
+        # Of each kind of symbol the fast model has the same three of the others' contexts.
+        chosen = [keys[i] for i in (0, 3, 5)] if self.inputs == FAST else keys[: self.inputs - 1]
         self.line = []
-        for i, key in enumerate(keys[: self.inputs - 1]):
+        for i, key in enumerate(chosen):
             h = (((key & MASK) ^ (kind * 0x85EBCA6B & MASK)) * 0x9E3779B1) & MASK
             h = ((h ^ h >> 15) * 0x2C1B3C6D) & MASK
             self.line.append((i, (h ^ h >> 14) % self.lines))
@@ -133,15 +136,24 @@ class Mixer:
         """A bit by a counter of its own."""
         counter = self.own.get(place, (HALF >> 10, 0))
         chance = counter[0]
-        bit = self._take_coarse(chance >> 6) if self.inputs == 8 else self._take(F(chance) * F(2.0**-22))
+        bit = self._take_coarse(chance >> 6) if self.inputs == FAST else self._take(F(chance) * F(2.0**-22))
         self.own[place] = self._after(counter, bit)
+        return bit
+
+    def by_two(self, node: int) -> int:
+        """A bit by the mean of the counters of the first two contexts, in the fast model."""
+        places = [(*line, node) for line in self.line[:2]]
+        counters = [self.counters.get(place, (HALF >> 10, 0)) for place in places]
+        # The numbers of events stand below the chances, and two of them add up to less than a unit of these.
+        bit = self._take_coarse(sum(chance for chance, _ in counters) >> 7)
+        self.counters.update((place, self._after(counter, bit)) for place, counter in zip(places, counters, strict=True))
         return bit
 
     def bit(self, node: int, group: int) -> int:
         """A decision of the present symbol."""
         places = [(*line, node) for line in self.line]
         counters = [self.counters.get(place, (HALF >> 10, 0)) for place in places]
-        if self.inputs == 8:
+        if self.inputs == FAST:
             bit, after = self._fast(counters, group)
         else:
             bit = self._mixed(counters, node, group)
@@ -186,7 +198,8 @@ class Mixer:
         logits = (_log2(ones + F(0.5)) - _log2(most + F(0.5) - ones)) * (events * rate * F(0.6931472))
         x = np.array([*logits, 0.3], F)
         row = self.weights[1][self.chosen[1], group]
-        chance = _squash(sum8(x * row))
+        product = x * row
+        chance = _squash((product[0] + product[2]) + (product[1] + product[3]))
         bit = self._take_coarse(int(chance * F(2**16)))
         row += (F(bit) - chance) * LEARNT * x
         moved = ones + (F(bit) * most - ones) * rate
