@@ -17,6 +17,7 @@ from densezip.cli import api, batch, version
 from densezip.cli.main import app
 from densezip.codec import native
 from densezip.codec.errors import NativeCoreError
+from densezip.codec.file.container import FORMAT_VERSION
 from densezip.models.photo import train
 from leaves import dead_leaves
 from PIL import Image
@@ -142,7 +143,7 @@ def test_shells_complete_commands_options_and_files() -> None:
 def test_version_is_the_packages(option: str) -> None:
     first, *others = run(option).output.splitlines()
     assert first == f"densezip {densezip.__version__}"
-    for fact in (platform.python_version(), np.__version__, "core: ", "versions 2 to 6"):
+    for fact in (platform.python_version(), np.__version__, "core: ", f"versions 2 to {FORMAT_VERSION}"):
         assert any(fact in line for line in others)
 
 

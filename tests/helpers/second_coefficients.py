@@ -173,10 +173,7 @@ class Segment:
             size = 2
             while size < most and (directly(lengths + size * 64) if fast else bit(min(size, 9), MUCH_MORE)):
                 size += 1
-        if fast:
-            negative = directly(tail + expected + 16 + 32 * (size > 1))
-        else:
-            negative = bit(10 + min(size - 1, 2), SIGN)
+        negative = directly(tail + expected + 16 + 32 * (size > 1)) if fast else bit(10 + min(size - 1, 2), SIGN)
         found = 1
         for place in range(size - 2, -1, -1):
             if place == size - 2 and not fast:

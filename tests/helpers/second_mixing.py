@@ -146,7 +146,8 @@ class Mixer:
         counters = [self.counters.get(place, (HALF >> 10, 0)) for place in places]
         # The numbers of events stand below the chances, and two of them add up to less than a unit of these.
         bit = self._take_coarse(sum(chance for chance, _ in counters) >> 7)
-        self.counters.update((place, self._after(counter, bit)) for place, counter in zip(places, counters, strict=True))
+        after = [self._after(counter, bit) for counter in counters]
+        self.counters.update(zip(places, after, strict=True))
         return bit
 
     def bit(self, node: int, group: int) -> int:
