@@ -102,7 +102,7 @@ def test_a_picture_that_was_a_jpeg_file_still_comes_back() -> None:
 
 def test_a_file_with_a_preview_that_was_written_once_decodes() -> None:
     folder = Path(__file__).parent / "golden"
-    coded = (folder / "preview-e1.dz").read_bytes()
+    coded = (folder / "tiny-preview.dz").read_bytes()
     about = densezip.verify(coded)
     assert (about.format_version, about.model, about.preview) == (7, "photo-1", 86)
     small = densezip.preview(coded)

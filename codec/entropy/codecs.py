@@ -38,6 +38,7 @@ __all__ = [
     "Codec",
     "FromPmf",
     "Independent",
+    "Scrambled",
     "Substack",
     "least_direct",
     "supplied",
@@ -290,6 +291,37 @@ class BitSwap:
             posterior(symbols).push(message, latent)
             latent = symbols
         return latent
+
+
+@dataclass(frozen=True)
+class Scrambled:
+    """A codec that scrambles the heads of the message behind its symbols.
+
+    What is popped next would else be made of the very bits that were pushed last: where a value stands in its
+    distribution is where the next one stands in its own. If a model is not quite right these places are not quite
+    random, and a chain of latents goes on from its own errors: measured on a diffusion of eight steps, up to five times
+    as many bits as its bound.
+
+    Attributes:
+        codec: of `count` values.
+        count: number of lanes that it uses; with more than there are, all. They were popped from before: what is lent
+            is lent before it is scrambled.
+        seed: of the bits that are flipped; another one for each layer.
+    """
+
+    codec: Codec[Any]
+    count: int
+    seed: int
+
+    def push(self, message: Message, symbols: Any) -> None:
+        """See `Codec`."""
+        self.codec.push(message, symbols)
+        message.part(0, min(self.count, message.lanes)).scramble(self.seed)
+
+    def pop(self, message: Message) -> Any:
+        """See `Codec`."""
+        message.part(0, min(self.count, message.lanes)).scramble(self.seed)
+        return self.codec.pop(message)
 
 
 def supplied(codec: Codec[A], direct: Codec[A], count: int, direct_count: int) -> Chain:

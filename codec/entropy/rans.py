@@ -26,6 +26,9 @@ _WORD = 32
 _HEAD = 63
 """Bits of a full head."""
 
+_SCRAMBLED = 26
+"""Bits at the low end of a head that are scrambled."""
+
 MAX_PRECISION = LEAST_BITS
 """Most bits of a distribution that a head can take: 2^31 of them must fit into the least head."""
 
@@ -136,6 +139,17 @@ class Message:
         part._compiled = self._compiled
         part._loan = None if self._loan is None else self._loan.part(first, stop)
         return part
+
+    def scramble(self, seed: int) -> None:
+        """Flip random ones of the bits of every head that the next symbol is made of; the same again undoes it.
+
+        That costs nothing, as these are low ones: flipping all below the topmost of a head would take 0.002 bits.
+
+        Args:
+            seed: of the bits, for symbols of a precision of at most 26 bits.
+        """
+        digits = np.random.PCG64(seed).random_raw(self.lanes) & ((1 << _SCRAMBLED) - 1)
+        self._head.bitwise_xor_(torch.from_numpy(digits.astype(np.int64)).to(self.device))
 
     def push(self, start: Tensor, freq: Tensor, precision: int) -> None:
         """Put one symbol on every lane, each with the interval [start, start + freq) of 2^precision.

@@ -16,6 +16,7 @@ thermodynamics* (2015). The bound is (14) with the edge of (44) left in: its mea
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
@@ -24,7 +25,7 @@ import torch
 from torch import Tensor
 
 from ...codec.entropy.calibrated import Calibration
-from ...codec.entropy.codecs import BitSwap, Codec
+from ...codec.entropy.codecs import BitSwap, Codec, Scrambled
 from ...codec.entropy.rans import Message
 from ..shapes import Advance
 from .bounds import LatentModel
@@ -198,15 +199,16 @@ class MarkovChain(LatentModel):
 
     def codec(self, calibration: Calibration, shape: Shape, advance: Advance = lambda pixels: None) -> Codec[Tensor]:
         """See `ImageModel`: bits-back along the chain."""
+        values = math.prod(shape)
 
         def back(t: int) -> Callable[[Tensor], Codec[Tensor]]:
-            return lambda now: self.back_codec(calibration, now, t)
+            return lambda now: Scrambled(self.back_codec(calibration, now, t), values, t)
 
         def forth(t: int) -> Callable[[Tensor], Codec[Tensor]]:
             return lambda before: self.forth_codec(before, t)
 
         likelihoods = [
-            lambda first: self.image_codec(calibration, first),
+            lambda first: Scrambled(self.image_codec(calibration, first), values, 1),
             *(back(t) for t in range(2, self.layers + 1)),
         ]
         chain = BitSwap(self.top_codec(shape), likelihoods, [forth(t) for t in range(1, self.layers + 1)])

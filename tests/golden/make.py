@@ -73,7 +73,7 @@ def previewed(force: bool) -> None:
     """A file with a preview, which the writer gives to larger pictures only."""
     from densezip.codec.file import preview
 
-    file, usual = FOLDER / "preview-e1.dz", preview.LEAST_PIXELS
+    file, usual = FOLDER / "tiny-preview.dz", preview.LEAST_PIXELS
     preview.LEAST_PIXELS = 0
     if force or not file.exists():
         file.write_bytes(densezip.compress(Image.open(FOLDER / "tiny.png"), effort=1, preview=True))

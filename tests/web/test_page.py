@@ -95,7 +95,7 @@ def test_the_canvas_has_the_pixels(browser: Browser, tmp_path: Path) -> None:
 
 
 def test_a_preview_is_looked_at_first(browser: Browser) -> None:
-    golden = RGB.with_name("preview-e1.dz")
+    golden = RGB.with_name("tiny-preview.dz")
     with serving([golden, RGB]) as server:
         for number, path in enumerate([golden, RGB]):
             show(browser, server, number)

@@ -80,6 +80,7 @@ CODECS: dict[str, tuple[Codec[Any], Any]] = {
         _draw(7, 256, 5, 7),
     ),
     "bits back": (codecs.BitsBack(_categorical(3, 8), _given, _given), _draw(8, 8, LANES)),
+    "scrambled": (codecs.Scrambled(_categorical(11, 16), LANES, seed=1), _draw(11, 16, LANES)),
     "bit swap": (codecs.BitSwap(_categorical(4, 8), [_given] * 3, [_given] * 3), _draw(9, 8, LANES)),
 }
 
@@ -88,6 +89,18 @@ CODECS: dict[str, tuple[Codec[Any], Any]] = {
 def test_codecs_keep_the_law(name: str) -> None:
     codec, symbols = CODECS[name]
     check_codec(codec, symbols, LANES)
+
+
+def test_behind_a_scrambled_codec_other_values_are_popped_than_were_pushed() -> None:
+    lanes, zero = 512, torch.zeros(512, dtype=torch.int64)
+    uniform = FromPmf(pmf.Categorical(torch.ones(lanes, 16, dtype=torch.float64)))
+    plain, scrambled = Message.random(lanes, 4096), Message.random(lanes, 4096)
+    uniform.push(plain, zero)
+    codecs.Scrambled(uniform, lanes, seed=1).push(scrambled, zero)
+    assert torch.equal(uniform.pop(plain), zero)
+    counts = torch.bincount(uniform.pop(scrambled), minlength=16)
+    assert counts.min() > 10
+    assert abs(scrambled.bits - plain.bits) < 64
 
 
 def test_orders_of_an_image_cost_the_same() -> None:

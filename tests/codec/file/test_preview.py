@@ -92,7 +92,7 @@ def test_noise_fits_too(channels: int) -> None:
 
 
 def test_a_preview_of_nonsense_is_none_and_costs_no_pixel() -> None:
-    data = (GOLDEN / "preview-e1.dz").read_bytes()
+    data = (GOLDEN / "tiny-preview.dz").read_bytes()
     container = parse(data)
     large = file_of(Image.new("RGB", (2000, 20)), "WEBP")
     for nonsense in (b"x", container.header.preview[:-40], bytes(MOST_PREVIEW), large):
@@ -103,7 +103,7 @@ def test_a_preview_of_nonsense_is_none_and_costs_no_pixel() -> None:
 
 
 def test_a_preview_of_more_than_its_room_is_refused_on_both_sides(monkeypatch: pytest.MonkeyPatch) -> None:
-    container = parse((GOLDEN / "preview-e1.dz").read_bytes())
+    container = parse((GOLDEN / "tiny-preview.dz").read_bytes())
     longer, tiles = replace(container.header, preview=bytes(MOST_PREVIEW + 1)), [bytes(container.tile(0))]
     with pytest.raises(LimitError, match="4097"):
         serialise(longer, tiles)
