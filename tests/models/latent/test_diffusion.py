@@ -219,7 +219,7 @@ def test_a_binomial_diffusion_learns_and_its_samples_are_bits() -> None:
     net = check_model(model.eval().double(), images[:4].long())
     with torch.no_grad():
         bits = -float(torch.stack([model.bound(images[:4]) for _ in range(20)]).mean(0).sum()) / math.log(2)
-    assert net == pytest.approx(bits, rel=0.1)
+    assert net == pytest.approx(bits, abs=20)  # one draw, whose deviation is 5 bits
     assert set(model.sample(4, 8, 8).flatten().tolist()) == {0, 1}
 
 
