@@ -106,8 +106,9 @@ class Diffusion(MarkovChain):
         self.size = (config.size[0], config.size[1]) if config.size else None
         self.family = GaussianFamily(config.levels)
         self.register_buffer("mean", torch.tensor((config.levels - 1) / 2))
-        self.register_buffer("scale", torch.tensor(config.levels / 4))
-        beta = (config.noise / float(self.scale)) ** 2
+        scale = config.levels / 4
+        self.register_buffer("scale", torch.tensor(scale))
+        beta = (config.noise / scale) ** 2
         self.falls = nn.Parameter(kinds[config.schedule](config.steps, beta).float(), requires_grad=config.learned)
         self.network = network_for(
             config.network, 2, self.channels, self.size, config.steps, config.filters, config.blocks, config.bumps
