@@ -12,13 +12,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from ..codec.entropy.calibrated import FLOAT64_BAND, Calibration
 from ..codec.entropy.codecs import Codec
+from ..codec.entropy.rans import Message
 from ..codec.errors import UnsupportedImageError, WeightsError
 
-__all__ = ["ImageModel", "check_weights", "weights_digest"]
+__all__ = ["Advancing", "ImageModel", "check_weights", "weights_digest"]
 
 Advance = Callable[[int], None]
 
@@ -97,6 +99,26 @@ class ImageModel(nn.Module, ABC):
         if self.fitted(height, width) != (height, width):
             takes = f"multiples of {self.multiple}" if self.size is None else f"{self.size[1]}x{self.size[0]}"
             raise UnsupportedImageError(f"images of {width}x{height} pixels for a {name}, which takes {takes}")
+
+
+class Advancing:
+    """A codec of a batch, without gradients, that says when the batch is done: where it cannot say more."""
+
+    def __init__(self, codec: Codec[Tensor], shape: tuple[int, int, int, int], advance: Advance) -> None:
+        self.codec, self.pixels, self.advance = codec, shape[0] * shape[2] * shape[3], advance
+
+    def push(self, message: Message, symbols: Tensor) -> None:
+        """See `Codec`."""
+        with torch.no_grad():
+            self.codec.push(message, symbols)
+        self.advance(self.pixels)
+
+    def pop(self, message: Message) -> Tensor:
+        """See `Codec`."""
+        with torch.no_grad():
+            symbols = self.codec.pop(message)
+        self.advance(self.pixels)
+        return symbols
 
 
 def weights_digest(model: nn.Module) -> bytes:

@@ -21,8 +21,7 @@ from ...codec.entropy.calibratedgrid import FLOW_BAND, CalibratedGaussian
 from ...codec.entropy.codecs import Codec
 from ...codec.entropy.grid import GaussianGrid
 from ...codec.entropy.localbitsback import Bijection, Dequantized, Grid, LocalBitsBack
-from ...codec.entropy.rans import Message
-from ..shapes import Advance, ImageModel
+from ..shapes import Advance, Advancing, ImageModel
 
 __all__ = ["Bijective"]
 
@@ -116,7 +115,7 @@ class Bijective(ImageModel):
         self, calibration: Calibration, shape: tuple[int, int, int, int], advance: Advance = lambda pixels: None
     ) -> Codec[Tensor]:
         """See `ImageModel`: local bits-back coding of dequantized samples."""
-        return _Advancing(self._codec(calibration, shape), shape[0] * shape[2] * shape[3], advance)
+        return Advancing(self._codec(calibration, shape), shape, advance)
 
     def _codec(self, calibration: Calibration, shape: tuple[int, int, int, int]) -> Codec[Tensor]:
         grid = Grid(self.grid.bits, self.grid.sigma, CalibratedGaussian(calibration))
@@ -178,21 +177,3 @@ class Bijective(ImageModel):
             found = log_det + self.latent_log_weight(z)
             (slope,) = torch.autograd.grad(found.sum(), y)
         return found.detach(), slope * hole
-
-
-class _Advancing:
-    """A codec that says when it is done."""
-
-    def __init__(self, codec: Codec[Tensor], pixels: int, advance: Advance) -> None:
-        self.codec, self.pixels, self.advance = codec, pixels, advance
-
-    def push(self, message: Message, symbols: Tensor) -> None:
-        with torch.no_grad():
-            self.codec.push(message, symbols)
-        self.advance(self.pixels)
-
-    def pop(self, message: Message) -> Tensor:
-        with torch.no_grad():
-            symbols = self.codec.pop(message)
-        self.advance(self.pixels)
-        return symbols

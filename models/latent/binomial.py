@@ -95,7 +95,7 @@ class BinomialDiffusion(MarkovChain):
 
     def probability(self, before: Tensor, t: Tensor, numbers: Tensor) -> Tensor:
         """Of a 1, where such a share of what was before is kept in each step."""
-        kept = numbers[t].to(before.dtype).view(-1, 1, 1, 1)
+        kept = numbers.to(t.device)[t].to(before.dtype).view(-1, 1, 1, 1)
         return kept * before + (1 - kept) * self.rate.to(before.dtype)
 
     def before(self, zero: Tensor, one: Tensor, now: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
@@ -194,7 +194,8 @@ class BinomialDiffusion(MarkovChain):
     def image_codec(self, calibration: Calibration, first: Tensor) -> Codec[Tensor]:
         """See `MarkovChain`."""
         values = first.double().to(self.rate.device)
-        return self._calibrated(calibration, self.predict(values, torch.ones(len(first), dtype=torch.int64)))
+        t = torch.ones(len(first), dtype=torch.int64, device=values.device)
+        return self._calibrated(calibration, self.predict(values, t))
 
     def back_codec(self, calibration: Calibration, now: Tensor, t: int) -> Codec[Tensor]:
         """See `MarkovChain`."""

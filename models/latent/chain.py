@@ -26,8 +26,7 @@ from torch import Tensor
 
 from ...codec.entropy.calibrated import Calibration
 from ...codec.entropy.codecs import BitSwap, Codec, Scrambled
-from ...codec.entropy.rans import Message
-from ..shapes import Advance
+from ..shapes import Advance, Advancing
 from .bounds import LatentModel
 
 __all__ = ["MarkovChain"]
@@ -212,27 +211,9 @@ class MarkovChain(LatentModel):
             *(back(t) for t in range(2, self.layers + 1)),
         ]
         chain = BitSwap(self.top_codec(shape), likelihoods, [forth(t) for t in range(1, self.layers + 1)])
-        return _Done(self.whole_codec(chain), shape[0] * shape[2] * shape[3], advance)
+        return Advancing(self.whole_codec(chain), shape, advance)
 
 
 def _step(x: Tensor, number: int) -> Tensor:
     """The number for every image."""
     return torch.full((len(x),), number, dtype=torch.int64, device=x.device)
-
-
-class _Done:
-    """A codec without gradients that says when it is done."""
-
-    def __init__(self, codec: Codec[Tensor], pixels: int, advance: Advance) -> None:
-        self.codec, self.pixels, self.advance = codec, pixels, advance
-
-    def push(self, message: Message, symbols: Tensor) -> None:
-        with torch.no_grad():
-            self.codec.push(message, symbols)
-        self.advance(self.pixels)
-
-    def pop(self, message: Message) -> Tensor:
-        with torch.no_grad():
-            symbols = self.codec.pop(message)
-        self.advance(self.pixels)
-        return symbols

@@ -11,9 +11,10 @@ import pytest
 import torch
 from densezip.codec.entropy.calibrated import Calibration
 from densezip.codec.entropy.rans import Message
-from densezip.models import measure
+from densezip.models import measure, registry
 from densezip.models.flows.bijective import Bijective
 from densezip.models.flows.layers import Coupling
+from densezip.models.training.recipe import presets, read_config
 from laws import check_model
 from numpy.typing import NDArray
 from small_models import MODELS, SIDE, made, pictures, trained
@@ -182,3 +183,14 @@ def test_a_posterior_that_breaks_down_is_kept_within_bounds() -> None:
     assert np.array_equal(
         np.asarray(densezip.decompress(densezip.compress(picture, model=model), model=model)), picture
     )
+
+
+@pytest.mark.parametrize("kind", [name for name, entry in registry.MODELS.items() if entry.shape == "latent"])
+def test_all_that_a_latent_model_computes_lies_where_its_weights_are(kind: str) -> None:
+    """On a device without memory, with which no tensor of the processor mixes: a GPU refuses the same."""
+    for preset in presets(kind):
+        settings, _ = read_config(kind, preset)
+        with torch.device("meta"):
+            net: Any = registry.build(kind, {"channels": 3, **settings}).eval()
+        image = torch.zeros(2, net.channels, *(net.size or (32, 32)), dtype=torch.uint8, device="meta")
+        assert net.bound(image).device.type == "meta", preset
