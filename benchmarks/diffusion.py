@@ -6,6 +6,9 @@ steps the network's entropy is between what the way forth says of it; and three 
 back, and the drift, by which x^t is expected to move in a step. Of the heartbeat: the bound, and samples. Of digits:
 how likely the test images are under normal distributions around samples (Parzen windows), beside the same around
 training images. That says little of a density, and much of samples' sharpness; it is what was published of many models.
+
+With --images SPEC, as cifar10:PATH, RUN is of such images: how near to the first test images it comes from noisy ones,
+by each rule, beside non-local means, which is told the noise as well; and a picture of that and of filled holes.
 """
 
 from __future__ import annotations
@@ -21,10 +24,12 @@ import torch
 from densezip.models.checkpoint import load_model
 from densezip.models.latent.binomial import BinomialDiffusion
 from densezip.models.latent.diffusion import Diffusion
+from densezip.models.latent.products import RULES, denoise
 from densezip.models.latent.schedule import entropy_bounds
 from densezip.models.training.data import open_data
 from densezip.models.training.toys import heartbeat, swiss_roll, swiss_roll_probabilities
 from torch import Tensor
+from torch.nn import functional as F
 
 BITS = math.log(2)
 
@@ -121,7 +126,7 @@ def measure_windows(around: Tensor, held: Tensor, test: Tensor) -> dict[str, flo
     squares, widths = torch.cdist(held, around).square(), np.geomspace(0.05, 0.5, 30)
     dimensions = around.shape[1]
     sigma = max(widths, key=lambda width: float(log_windows(squares, width, dimensions).mean()))
-    bits = torch.cat([log_windows(torch.cdist(x, around).square(), sigma, dimensions) for x in test.split(500)])
+    bits = torch.cat([log_windows(torch.cdist(x, around).square(), sigma, dimensions) for x in torch.split(test, 500)])
     return {"sigma": float(sigma), "bits": float(bits.mean()), "error": float(bits.std()) / math.sqrt(len(bits))}
 
 
@@ -142,6 +147,51 @@ def measure_digits(model: Diffusion, path: str, count: int) -> dict[str, Any]:
         "windows_around_samples": measure_windows(samples, held, test),
         "windows_around_training_images": measure_windows(opened("train")[:count], held, test),
     }
+
+
+def psnr(found: Tensor, x: Tensor) -> float:
+    """Decibels, the mean over images."""
+    errors = (found.double().clamp(0, 255) - x.double()).square().flatten(1).mean(1)
+    return float((10 * torch.log10(255**2 / errors)).mean())
+
+
+def non_local_means(noisy: Tensor, noise: float) -> Tensor:
+    """Of scikit-image, with its own advice for a known deviation."""
+    from skimage.restoration import denoise_nl_means
+
+    settings: dict[str, Any] = {"patch_size": 5, "patch_distance": 6, "fast_mode": False, "channel_axis": 0}
+    found = [denoise_nl_means(image.numpy(), h=0.6 * noise, sigma=noise, **settings) for image in noisy.double()]
+    return torch.from_numpy(np.stack(found))
+
+
+def measure_images(model: Diffusion, x: Tensor, draws: int) -> dict[str, Any]:
+    """Decibels of images [B, C, H, W] with noise taken out of them."""
+    rows, device = [], model.mean.device
+    for noise in (10, 25, 50):
+        noisy = x + noise * torch.randn(x.shape, generator=torch.Generator().manual_seed(noise))
+        row = {"noise": noise, "noisy": psnr(noisy, x), "non-local means": psnr(non_local_means(noisy, noise), x)}
+        for rule in RULES:
+            many, name = (0, "expected") if rule == "matched" else (draws, f"{draws} draws")
+            for count, what in ((1, "one draw"), (many, name)):
+                row[f"{rule}, {what}"] = psnr(denoise(model, noisy.to(device), noise, rule, count).cpu(), x)
+        print(row, flush=True)
+        rows.append(row)
+    return {"images": len(x), "decibels": rows}
+
+
+def draw_images(model: Diffusion, x: Tensor, path: Path) -> None:
+    """Rows: images, with noise of 50, without it again; with a hole, filled three times."""
+    from PIL import Image
+
+    noisy = x + 50 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+    rows = [x, noisy, denoise(model, noisy, 50, draws=0)]
+    height, width = x.shape[2:]
+    hole = torch.zeros(height, width, dtype=torch.bool)
+    hole[height // 4 : 3 * height // 4, width // 4 : 3 * width // 4] = True
+    rows += [torch.where(hole, 255, x), *(model.fill(x, hole, 3, seed) for seed in range(3))]
+    framed = [F.pad(row.double().clamp(0, 255), (1, 1, 1, 1), value=255.0) for row in rows]
+    sheet = torch.cat([torch.cat(list(row), 2) for row in framed], 1).permute(1, 2, 0).round().byte().numpy()
+    Image.fromarray(sheet.repeat(2, 0).repeat(2, 1).squeeze()).save(path)
 
 
 def draw_heartbeat(model: BinomialDiffusion, path: Path) -> None:
@@ -166,7 +216,8 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("--count", type=int, default=1000, help="points, sequences, or samples of digits")
     parser.add_argument("--digits", metavar="PATH", help="of MNIST, for a diffusion of it")
-    parser.add_argument("--device", default="cpu", help="where digits are drawn")
+    parser.add_argument("--images", metavar="SPEC", help="of a diffusion of them, to take noise out of")
+    parser.add_argument("--device", default="cpu", help="where the network of digits and of --images is")
     parser.add_argument("--ways", type=int, default=20, help="forth, for the bound by many")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path)
@@ -174,7 +225,10 @@ def main() -> None:
     torch.set_num_threads(1)
     model, _ = load_model(args.model)
     with torch.no_grad():
-        if args.digits and isinstance(model, Diffusion):
+        if args.images and isinstance(model, Diffusion):
+            x = torch.from_numpy(open_data(args.images, "test").images[: args.count])
+            found = measure_images(model.to(args.device).eval(), x, args.ways)
+        elif args.digits and isinstance(model, Diffusion):
             found = measure_digits(model.to(args.device).eval(), args.digits, args.count)
         elif isinstance(model, Diffusion) and model.size == (1, 2):
             found = measure_roll(model.eval(), args.count, args.ways)
@@ -185,7 +239,9 @@ def main() -> None:
         print(json.dumps(found, indent=1))
         if args.json:
             args.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-        if args.plot and isinstance(model, Diffusion) and not args.digits:
+        if args.plot and args.images and isinstance(model, Diffusion):
+            draw_images(model.cpu(), x[:16], args.plot)
+        elif args.plot and isinstance(model, Diffusion) and not args.digits:
             draw_roll(model, args.plot)
         elif args.plot and isinstance(model, BinomialDiffusion):
             draw_heartbeat(model, args.plot)
