@@ -5,6 +5,7 @@ python benchmarks/readme_table.py benchmarks/photos.json docs/choose.md --plot .
 python benchmarks/readme_table.py benchmarks/photos.json docs/reproduce.md
 python benchmarks/readme_table.py benchmarks/coding.json docs/reproduce.md
 python benchmarks/readme_table.py benchmarks/models.json docs/choose.md --plot ../benchmarks/models.png
+python benchmarks/readme_table.py benchmarks/systems.json docs/choose.md
 python benchmarks/readme_table.py benchmarks/jpeg.json docs/reproduce.md
 python benchmarks/readme_table.py benchmarks/batch.json docs/scale.md      with jpeg.json and photos.json beside it
 
@@ -165,6 +166,30 @@ def _seconds(row: dict[str, Any]) -> list[str]:
     return [f"{row['encode_s']:.3f}", f"{row['decode_s']:.3f}"]
 
 
+def systems(report: dict[str, Any]) -> str:
+    """All trained systems, by data."""
+    head = ("system", "its source", "reported", "one message", "file", "numbers", "minutes", "images seen")
+    parts = []
+    for data in sorted({row["data"] for row in report["systems"]}):
+        rows = [row for row in report["systems"] if row["data"] == data]
+        cells = [
+            [
+                f"**{row['name']}**" if row["shipped"] else row["name"],
+                row["source"],
+                f"{row['reported_bpd']:.3f}",
+                f"{row['pmf_bpd']:.3f}",
+                f"{row['file_bpd']:.3f}",
+                f"{row['parameters']:,}",
+                f"{row['trained_s'] / 60:.0f}{' (GPU)' if row['gpu'] else ''}",
+                f"{row['trained_images']:,}",
+            ]
+            for row in rows
+        ]
+        counts = " or ".join(f"{count:,}" for count in sorted({row["images"] for row in rows}))
+        parts += [f"The first {counts} images of {data}:", table(head, cells)]
+    return "\n\n".join(parts)
+
+
 def jpeg_results(report: dict[str, Any]) -> str:
     """The text between the markers of JPEG files."""
     rows = [
@@ -189,6 +214,8 @@ def made_of(report: dict[str, Any], plot: str | None, folder: Path) -> dict[str,
     if "bookkeeping" in report:
         others = [json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in ("photos", "jpeg")]
         return {"measurements": measurements(report, *others), "arithmetic": arithmetic(report, *others)}
+    if "systems" in report:
+        return {"systems": systems(report)}
     if "bytes" in report:
         return {"results of JPEG files": jpeg_results(report)}
     if "calibration" in report:
