@@ -1,4 +1,4 @@
-"""One row for every trained system: what its source reached, what ours reaches, its size and the length of its training.
+"""One row for every trained system: what its source reached, what ours reaches, its size and how long it trained.
 
     python benchmarks/systems.py models/checkpoints EVALUATED --json benchmarks/systems.json
     python benchmarks/readme_table.py benchmarks/systems.json docs/choose.md
