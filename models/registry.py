@@ -46,6 +46,7 @@ MODELS: dict[str, Architecture] = {
     "topdown": Architecture("latent.topdown", "TopDown", "TopDownConfig", "latent"),
     "real-nvp": Architecture("flows.nvp", "RealNvp", "RealNvpConfig", "bijective"),
     "v-ade": Architecture("ade.vade", "Vade", "VadeConfig", "bijective"),
+    "av-ade": Architecture("ade.avade", "AvAde", "AvAdeConfig", "bijective"),
 }
 
 

@@ -20,14 +20,15 @@ __all__ = ["Objective", "batch_of", "check_data", "evaluate"]
 class Objective(nn.Module):
     """The loss of a batch in nats per dimension, as a module, for gradients that are shared between processes."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, adversary: nn.Module | None = None) -> None:
         super().__init__()
         self.model = model
+        self._against = () if adversary is None else (adversary,)  # no part of it: it does not learn here
 
     def forward(self, x: Tensor) -> Tensor:
         """Of images [B, C, H, W]."""
         model: Any = self.model
-        loss: Tensor = model.loss(x) if hasattr(model, "loss") else _reported(self.model, x).mean()
+        loss: Tensor = model.loss(x, *self._against) if hasattr(model, "loss") else _reported(self.model, x).mean()
         return loss
 
 
