@@ -67,9 +67,7 @@ class AvAde(Vade):
         if config.batches not in BATCHES:
             raise UsageError(f"batches = {config.batches!r}: {', '.join(BATCHES)}")
         if config.learns != "both" and config.scales:
-            raise UsageError(
-                f"learns = {config.learns!r} of a GAN, with scales = {config.scales} of a flow: 0 is wanted"
-            )
+            raise UsageError(f"learns = {config.learns!r} is for scales = 0, not {config.scales}")
         if min(config.weight, config.penalty) < 0 or config.critic < 2 or not 0 <= config.gamma <= 0.5:
             raise UsageError(
                 f"weight = {config.weight}, penalty = {config.penalty}: 0 or more; critic = {config.critic}: "
