@@ -29,9 +29,6 @@ __all__ = ["AvAde", "AvAdeConfig"]
 LEARNS = ("both", "generator", "inference")
 BATCHES = ("single", "bgan", "m-bgan")
 
-FARTHEST = 3.0
-"""Values of images are kept within this for an adversary, in half ranges: early ones may be anywhere."""
-
 
 @dataclass(frozen=True)
 class AvAdeConfig(VadeConfig):
@@ -113,7 +110,7 @@ class AvAde(Vade):
         dtype = next(self.parameters()).dtype
         real = x.to(dtype) + torch.rand(x.shape, dtype=dtype, device=x.device)
         both = (real, self.means(len(x), x.shape[2], x.shape[3]))
-        real, fake = ((values * (2 / self.levels) - 1).clamp(-FARTHEST, FARTHEST) for values in both)
+        real, fake = (values * (2 / self.levels) - 1 for values in both)
         return real, fake
 
     def start_from(self, other: nn.Module) -> None:
