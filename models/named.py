@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from ..codec.errors import UsageError
+from .autoregressive.choices import Mode
 from .autoregressive.density import AutoregressiveModel
 from .autoregressive.ensemble import Ensemble, Mixture
 from .autoregressive.pixels import PixelModel
 from .checkpoint import load_model
-from .choices import Mode
 from .shapes import ImageModel
 from .shipped import find_checkpoint
 

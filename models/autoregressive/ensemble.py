@@ -31,8 +31,8 @@ from ...codec.entropy.pmf import GaussianMixture, Pmf
 from ...codec.entropy.portable import exp
 from ...codec.entropy.rans import Message
 from ...codec.errors import UsageError
-from ..choices import ChoiceCodec, Mode
 from ..shapes import Advance, ImageModel
+from .choices import ChoiceCodec, Mode
 from .density import TOGETHER, AutoregressiveModel, Scan
 from .pixels import PixelModel, PixelScan
 

@@ -33,7 +33,7 @@ from ..shipped import find_checkpoint
 from .adversary import Opponent
 from .curve import Curve
 from .data import Data, open_data
-from .objective import Objective, batch_of, check_data, evaluate
+from .objective import Objective, batch_of, check_data, evaluate, labels_of
 from .optimizers import load_states, make_optimizer, states_of
 from .recipe import Recipe, read_config
 
@@ -266,13 +266,13 @@ class _Run:
             rate = self.rate()
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
-            x = batch_of(data, self.recipe, seed, self.step, (self.place.rank, self.place.world)).to(self.device)
+            x, given = self._batch(data, seed)
             cast = torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bf16")
             if opponent is not None:
                 opponent.step(self.model, x, rate, cast)
             self.optimizer.zero_grad()
             with cast:
-                loss = objective(x)
+                loss = objective(x, *given)
             loss.backward()
             norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip))
             if not math.isfinite(norm):
@@ -294,6 +294,12 @@ class _Run:
                 left = (1 - self.fraction()) / done * passed if done > 0 else math.inf
                 images = (self.step - first) * self.recipe.batch
                 report(Progress(self.step, self.fraction(), smooth, images / passed, left, bpd))
+
+    def _batch(self, data: Data, seed: int) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """The images of the next step for this process; for a model of classes also which these are."""
+        chosen = data, self.recipe, seed, self.step, (self.place.rank, self.place.world)
+        labels = labels_of(*chosen) if getattr(self.model, "classes", 0) else None
+        return batch_of(*chosen).to(self.device), () if labels is None else (labels.to(self.device),)
 
     def _agreed(self, seconds: float) -> float:
         """The clock of process 0, by which all stop at the same step."""

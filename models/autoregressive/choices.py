@@ -13,10 +13,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..codec.entropy.calibrated import Calibration
-from ..codec.entropy.codecs import Codec, Independent
-from ..codec.entropy.pmf import Categorical, Uniform
-from ..codec.entropy.rans import Message
+from ...codec.entropy.calibrated import Calibration
+from ...codec.entropy.codecs import Codec, Independent
+from ...codec.entropy.pmf import Categorical, Uniform
+from ...codec.entropy.rans import Message
 
 __all__ = ["ChoiceCodec", "ChosenCodec", "Mode"]
 
