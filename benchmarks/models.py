@@ -37,8 +37,8 @@ from typing import Any
 import densezip
 import numpy as np
 import torch
+from densezip.models.autoregressive.choices import Mode
 from densezip.models.autoregressive.density import AutoregressiveModel
-from densezip.models.autoregressive.ensemble import Mode
 from densezip.models.checkpoint import load_model, read_checkpoint
 from densezip.models.evaluation import measure
 from densezip.models.named import Named, find_model

@@ -22,8 +22,9 @@ from ..codec.entropy.rans import Message
 from ..codec.errors import UnsupportedImageError, UsageError
 from ..codec.file.batch import BatchCost, read_batch, write_batch
 from ..codec.file.chained import group_sizes, lanes_for
+from .autoregressive.choices import Mode
 from .autoregressive.density import AutoregressiveModel
-from .autoregressive.ensemble import Ensemble, Mode
+from .autoregressive.ensemble import Ensemble
 from .coding import device_of
 from .latent.bounds import LatentModel
 from .named import as_image_model

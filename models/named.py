@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from ..codec.errors import UsageError
+from .autoregressive.choices import Mode
 from .autoregressive.density import AutoregressiveModel
-from .autoregressive.ensemble import Ensemble, Mixture, Mode
+from .autoregressive.ensemble import Ensemble, Mixture
 from .autoregressive.pixels import PixelModel
 from .checkpoint import load_model
 from .shapes import ImageModel

@@ -39,6 +39,7 @@ MODELS: dict[str, Architecture] = {
     "mcgsm": Architecture("autoregressive.mcgsm", "Mcgsm", "McgsmConfig", "autoregressive"),
     "ride": Architecture("autoregressive.ride", "Ride", "RideConfig", "autoregressive"),
     "pixelcnn": Architecture("autoregressive.pixelcnn", "PixelCNN", "PixelCNNConfig", "autoregressive"),
+    "class-pixelcnn": Architecture("autoregressive.classes", "ClassPixelCNN", "ClassPixelCNNConfig", "latent"),
     "vae": Architecture("latent.vae", "Vae", "VaeConfig", "latent"),
     "iaf-vae": Architecture("latent.iaf", "IafVae", "IafConfig", "latent"),
     "diffusion": Architecture("latent.diffusion", "Diffusion", "DiffusionConfig", "latent"),
@@ -46,6 +47,7 @@ MODELS: dict[str, Architecture] = {
     "topdown": Architecture("latent.topdown", "TopDown", "TopDownConfig", "latent"),
     "real-nvp": Architecture("flows.nvp", "RealNvp", "RealNvpConfig", "bijective"),
     "v-ade": Architecture("ade.vade", "Vade", "VadeConfig", "bijective"),
+    "av-ade": Architecture("ade.avade", "AvAde", "AvAdeConfig", "bijective"),
 }
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..codec.errors import UsageError
 from .autoregressive import synthesis as ancestral
+from .autoregressive.classes import ClassPixelCNN
 from .autoregressive.density import AutoregressiveModel
 from .flows.bijective import Bijective
 from .latent import products
@@ -40,7 +41,7 @@ def sample(model: ImageModel, count: int, height: int, width: int, seed: int = 0
     model.check(height, width, model.channels)
     if isinstance(model, AutoregressiveModel):
         return ancestral.sample(model, count, height, width, seed, temperature)
-    if isinstance(model, LatentModel | Bijective):
+    if isinstance(model, LatentModel | Bijective | ClassPixelCNN):
         return model.sample(count, height, width, seed, temperature)
     raise UsageError(f"no samples of a {type(model).__name__}; of the models in it there are")
 

@@ -103,6 +103,15 @@ class Vade(Flow):
         """See `Bijective`."""
         return self.vae.codec(calibration, (shape[0], shape[1], shape[2], shape[3]))
 
+    def means(self, count: int, height: int, width: int) -> Tensor:
+        """Images of the means of the VAE's likelihood, without its noise, for latents from the prior; differentiable.
+
+        Returns:
+            Values in levels. [count, C, height, width]
+        """
+        batch = (count, height, width)
+        return self.inverse(self.vae.likelihood(self.vae.draw_latents(batch), batch)[..., 0])
+
     def draw_latents(self, shape: tuple[int, ...], seed: int, temperature: float) -> Tensor:
         """See `Bijective`; the temperature is that of the latents of the VAE."""
         return self.vae.sample(shape[0], shape[2], shape[3], seed, temperature)

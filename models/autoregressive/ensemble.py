@@ -7,7 +7,7 @@ coded, and how:
 - Several models of one order of steps: the average of the distributions *of each element* is a distribution of that
   order again, coded like any model (`Mixture`). It is not the average of the densities of whole images.
 - Transforms have different orders, so there is no order in which elements of the average could be coded. Either the
-  best transform is chosen for every image (`TransformCodec`, mode "best"): at most 3 bits an image more than the best,
+  best transform is chosen for every image (`ChoiceCodec`, mode "best"): at most 3 bits an image more than the best,
   and at most 3 bits more than the average. Or the transform is a latent variable, drawn from its posterior (mode
   "exact"): by bits-back that costs what the average says, but the decoder has to compute the posterior too, by a pass
   over every transform.
@@ -18,20 +18,21 @@ Source: Theis and Bethge, *Generative image modeling using spatial LSTMs* (2015)
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ...codec.entropy.calibrated import Calibration
-from ...codec.entropy.codecs import Codec, Independent
-from ...codec.entropy.pmf import Categorical, GaussianMixture, Pmf, Uniform
+from ...codec.entropy.codecs import Codec
+from ...codec.entropy.pmf import GaussianMixture, Pmf
 from ...codec.entropy.portable import exp
 from ...codec.entropy.rans import Message
 from ...codec.errors import UsageError
 from ..shapes import Advance, ImageModel
+from .choices import ChoiceCodec, Mode
 from .density import TOGETHER, AutoregressiveModel, Scan
 from .pixels import PixelModel, PixelScan
 
@@ -40,22 +41,12 @@ __all__ = [
     "Ensemble",
     "Mixture",
     "MixtureConfig",
-    "TransformCodec",
     "best_transform",
     "ensemble_log_prob",
     "transform",
     "transform_log_probs",
     "undo",
 ]
-
-Mode = Literal["best", "exact"]
-
-POSTERIOR_GRID = 0.25
-"""Of the logarithms of a posterior over transforms, in nats. Sums over whole images differ more between machines than
-single parameters do, so the step is wide; it costs 0.003 nats an image."""
-
-LEAST = -64.0
-"""Of these logarithms, relative to the greatest: what is below is never drawn."""
 
 TRANSFORMS = 8
 """Bit 0 flips left and right, bit 1 up and down, bit 2 transposes after that."""
@@ -129,13 +120,13 @@ class Ensemble(ImageModel):
         self, calibration: Calibration, shape: tuple[int, int, int, int], advance: Advance = lambda pixels: None
     ) -> Codec[Tensor]:
         """See `ImageModel`."""
-        return TransformCodec(
-            lambda count, height, width: self.averaged.codec(calibration, (count, shape[1], height, width), advance),
-            self._log_probs,
-            shape,
-            self.mode,
-            calibration,
-        )
+        _, channels, height, width = shape
+
+        def transformed(number: int, count: int) -> Codec[Tensor]:
+            sides = (width, height) if number & 4 else (height, width)
+            return _Transformed(self.averaged.codec(calibration, (count, channels, *sides), advance), number)
+
+        return ChoiceCodec(transformed, self._log_probs, TRANSFORMS, shape, self.mode, calibration)
 
     @torch.no_grad()
     def _log_probs(self, x: Tensor) -> Tensor:
@@ -146,63 +137,24 @@ class Ensemble(ImageModel):
 
 
 @dataclass(frozen=True)
-class TransformCodec:
-    """A codec of images [B, C, H, W] that codes each in one of its transforms.
-
-    In mode "exact" it keeps the law of codecs both ways, and needs 3 bits an image in the message to begin with. In
-    mode "best" pop undoes push but not the reverse: of a stream in which an image stands in another transform than its
-    best, which no push writes, the transform is forgotten.
+class _Transformed:
+    """A codec of images that codes a transform of them.
 
     Attributes:
-        codec: (batch, height, width) -> a codec of so many images of this size, int64 [b, C, h, w].
-        log_probs: images [B, C, H, W] -> nats of each of their transforms [8, B]; see `transform_log_probs`.
-        shape: of the images, (B, C, H, W).
-        mode: "best" or "exact".
-        calibration: through which the posterior of mode "exact" goes.
+        codec: of the transforms.
+        number: which.
     """
 
-    codec: Callable[[int, int, int], Codec[Tensor]]
-    log_probs: Callable[[Tensor], Tensor]
-    shape: tuple[int, int, int, int]
-    mode: Mode
-    calibration: Calibration
+    codec: Codec[Tensor]
+    number: int
 
     def push(self, message: Message, symbols: Tensor) -> None:
         """See `Codec`."""
-        exact = self.mode == "exact"
-        numbers = self._posterior(symbols).pop(message) if exact else self.log_probs(symbols).argmax(0)
-        for number, members, codec in reversed(self._groups(numbers)):
-            codec.push(message, transform(symbols[members], number).contiguous())
-        self._prior.push(message, numbers)
+        self.codec.push(message, transform(symbols, self.number).contiguous())
 
     def pop(self, message: Message) -> Tensor:
         """See `Codec`."""
-        numbers = self._prior.pop(message)
-        symbols = torch.zeros(self.shape, dtype=torch.int64, device=message.device)
-        for number, members, codec in self._groups(numbers):
-            symbols[members] = undo(codec.pop(message), number)
-        if self.mode == "exact":
-            self._posterior(symbols).push(message, numbers)
-        return symbols
-
-    @property
-    def _prior(self) -> Independent:
-        return Independent(lambda first, stop: Uniform(TRANSFORMS), self.shape[0])
-
-    def _posterior(self, symbols: Tensor) -> Codec[Tensor]:
-        log_probs = self.log_probs(symbols).T.contiguous()  # [B, 8]
-        below = (log_probs - log_probs.amax(1, keepdim=True)).clamp(min=LEAST)
-        return self.calibration.codec(below, Categorical.from_logits, POSTERIOR_GRID)
-
-    def _groups(self, numbers: Tensor) -> list[tuple[int, Tensor, Codec[Tensor]]]:
-        """The images of each transform, and their codec."""
-        groups = []
-        for number in range(TRANSFORMS):
-            members = (numbers == number).nonzero()[:, 0]
-            if len(members):
-                height, width = self.shape[2:] if number < 4 else self.shape[:1:-1]
-                groups.append((number, members, self.codec(len(members), height, width)))
-        return groups
+        return undo(self.codec.pop(message), self.number)
 
 
 @dataclass(frozen=True)

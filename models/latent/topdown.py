@@ -134,6 +134,11 @@ class TopDown(LatentVariable):
             found.append(state)
         return found[::-1]
 
+    def posterior_parameters(self) -> list[nn.Parameter]:
+        """Those that only posteriors use."""
+        changes = (self._layer(number).change for number in range(self.layers))
+        return [p for part in (self.first, self.up, self.shrink, *changes) for p in part.parameters()]
+
     def _step(self, above: Sequence[Tensor], batch: tuple[int, int, int]) -> _Step:
         """Where the latents of layers lead to; from where the last call with the same first ones was."""
         memo, key = self._memo, (self.top._version, torch.is_grad_enabled())

@@ -120,13 +120,29 @@ class LatentVariable(LatentModel):
     def sample(self, count: int, height: int, width: int, seed: int = 0, temperature: float = 1.0) -> Tensor:
         """Images drawn from the model, uint8 [count, C, H, W]; the temperature is of the latents."""
         self.check(height, width, self.channels)
-        device = next(self.parameters()).device
-        random, latents = torch.Generator().manual_seed(seed), list[Tensor]()
-        for _ in range(self.layers):
-            mean, log_scale = _within(self.prior(latents, (count, height, width)))
-            noise = torch.randn(mean.shape, generator=random, dtype=mean.dtype).to(device)
-            latents.append(mean + temperature * torch.exp(log_scale) * noise)
+        random = torch.Generator().manual_seed(seed)
+        latents = self.draw_latents((count, height, width), random, temperature)
         return self.family.draw(self.likelihood(latents, (count, height, width)), random)
+
+    def draw_latents(
+        self, batch: tuple[int, int, int], random: torch.Generator | None = None, temperature: float = 1.0
+    ) -> list[Tensor]:
+        """Latents of all layers, from their priors; differentiable.
+
+        Args:
+            batch: (B, H, W) of the images.
+            random: whence, on the CPU; without it from torch's generator, where the weights are.
+            temperature: by which deviations are multiplied.
+        """
+        latents = list[Tensor]()
+        for _ in range(self.layers):
+            mean, log_scale = _within(self.prior(latents, batch))
+            if random is None:
+                noise = torch.randn_like(mean)
+            else:
+                noise = torch.randn(mean.shape, generator=random, dtype=mean.dtype).to(mean.device)
+            latents.append(mean + temperature * torch.exp(log_scale) * noise)
+        return latents
 
     @torch.no_grad()
     def reconstruct(self, x: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ A specification says what and where:
     deadleaves         synthetic, grey; deadleaves:size=64,count=2000,noise=0 are the defaults; noise of so many levels
     swissroll          points of a plane as images of two samples; swissroll:count=10000 is the default
     heartbeat          sequences of 20 samples of 0 and 1 with a pulse at every fifth; heartbeat:count=10000
+    digits             handwritten digits of 8x8 pixels in 17 levels, with their classes; scikit-learn has them
     PATH, folder:PATH  a folder of images, subfolders too: crops of `patch` pixels, or whole images of one size
 
 The last 1,000 training images (a tenth, where there are fewer than 10,000) are kept apart for validation. A folder may
@@ -46,6 +47,9 @@ MADE_UP = {
 THRESHOLD_SEED = 0
 """Of the thresholds of binarized digits: with another they would be other data."""
 
+DIGITS, DIGITS_TEST, DIGIT_STEP = "digits", 360, 15
+"""How many of the digits are the test set, and what 17 levels are multiplied by to be about 0 to 255."""
+
 SUFFIXES = {".png", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pnm", ".bmp"}
 
 Pixels = NDArray[np.uint8]
@@ -60,11 +64,13 @@ class Data:
             name of a folder.
         split: "train", "validation" or "test".
         images: uint8 [N, C, H, W]
+        labels: their classes from 0 on, where they are known. int64 [N]
     """
 
     name: str
     split: str
     images: Pixels
+    labels: NDArray[np.int64] | None = None
 
     @property
     def hash(self) -> str:
@@ -93,12 +99,14 @@ def open_data(spec: str, split: str = "train", patch: int = 0, seed: int = 0) ->
     kind, colon, rest = spec.partition(":")
     if kind in MADE_UP:
         return Data(spec, split, _made_up(kind, rest, split))
+    if spec == DIGITS:
+        return _digits(split)
     if colon and kind in {"cifar10", "mnist", BINARIZED, "folder"}:
         path = Path(rest).expanduser()
     else:
         kind, path = "folder", Path(spec).expanduser()
     if not path.exists():
-        known = f"cifar10:PATH, mnist:PATH, {BINARIZED}:PATH, {', '.join(MADE_UP)} or a folder of images"
+        known = f"cifar10:PATH, mnist:PATH, {BINARIZED}:PATH, {', '.join(MADE_UP)}, {DIGITS} or a folder of images"
         raise UsageError(f"no data at {path}: --data takes {known}")
     if kind == "folder":
         images = _folder(path, split, patch, seed)
@@ -110,6 +118,21 @@ def open_data(spec: str, split: str = "train", patch: int = 0, seed: int = 0) ->
     if not len(images):
         raise UsageError(f"{spec} has no {split} images")
     return Data(path.name if kind == "folder" else kind, split, np.ascontiguousarray(images))
+
+
+def _digits(split: str) -> Data:
+    """The digits of the UCI repository that come with scikit-learn; the last ones are the test set."""
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError as error:
+        raise UsageError("the digits come with scikit-learn: pip install scikit-learn") from error
+    found = load_digits()
+    images = (found.images[:, None] * DIGIT_STEP).astype(np.uint8)
+    labels = found.target.astype(np.int64)
+    first = len(images) - DIGITS_TEST
+    kept = _kept(first)
+    part = {"train": slice(first - kept), "validation": slice(first - kept, first), "test": slice(first, None)}[split]
+    return Data(DIGITS, split, np.ascontiguousarray(images[part]), labels[part])
 
 
 def _binarized(images: Pixels, split: str) -> Pixels:

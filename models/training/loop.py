@@ -30,14 +30,14 @@ from ...codec.errors import InputError, OutputError, UsageError
 from ..checkpoint import as_plain, generator_state, load_model, read_checkpoint, restore_generator, write_checkpoint
 from ..registry import build, make_config
 from ..shipped import find_checkpoint
+from .adversary import Opponent
 from .curve import Curve
 from .data import Data, open_data
-from .objective import Objective, batch_of, check_data, evaluate
+from .objective import Objective, batch_of, check_data, evaluate, labels_of
+from .optimizers import load_states, make_optimizer, states_of
 from .recipe import Recipe, read_config
 
 __all__ = ["Progress", "evaluate", "train_model"]
-
-OPTIMIZERS: dict[str, Any] = {"adam": torch.optim.Adam, "adamax": torch.optim.Adamax}
 
 
 @dataclass(frozen=True)
@@ -226,10 +226,8 @@ class _Run:
         self.model, self.recipe, self.about, self.out = model, recipe, about, out
         self.device, self.place, self.minutes = device, place, minutes
         self.average = copy.deepcopy(model).eval().requires_grad_(False)
-        if recipe.optimizer not in OPTIMIZERS:
-            raise UsageError(f"optimizer = {recipe.optimizer!r}: {' or '.join(OPTIMIZERS)}")
-        kind = OPTIMIZERS[recipe.optimizer]
-        self.optimizer = kind(model.parameters(), lr=recipe.rate, betas=(recipe.beta1, recipe.beta2))
+        self.optimizer = make_optimizer(recipe, model)
+        self.opponent = Opponent.of(model, recipe, place.world, device)
         self.step, self.seconds, self.best = 0, 0.0, math.inf
 
     def fraction(self) -> float:
@@ -254,7 +252,8 @@ class _Run:
         report: Callable[[Progress], None],
     ) -> None:
         """Steps until the end."""
-        objective: nn.Module = Objective(self.model)
+        opponent = self.opponent
+        objective: nn.Module = Objective(self.model, opponent and opponent.adversary)
         if self.place.world > 1:
             ids = [self.device] if self.device.type == "cuda" else None
             objective = DistributedDataParallel(objective, device_ids=ids)
@@ -267,10 +266,13 @@ class _Run:
             rate = self.rate()
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
-            x = batch_of(data, self.recipe, seed, self.step, (self.place.rank, self.place.world)).to(self.device)
+            x, given = self._batch(data, seed)
+            cast = torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bf16")
+            if opponent is not None:
+                opponent.step(self.model, x, rate, cast)
             self.optimizer.zero_grad()
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bf16"):
-                loss = objective(x)
+            with cast:
+                loss = objective(x, *given)
             loss.backward()
             norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip))
             if not math.isfinite(norm):
@@ -292,6 +294,12 @@ class _Run:
                 left = (1 - self.fraction()) / done * passed if done > 0 else math.inf
                 images = (self.step - first) * self.recipe.batch
                 report(Progress(self.step, self.fraction(), smooth, images / passed, left, bpd))
+
+    def _batch(self, data: Data, seed: int) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """The images of the next step for this process; for a model of classes also which these are."""
+        chosen = data, self.recipe, seed, self.step, (self.place.rank, self.place.world)
+        labels = labels_of(*chosen) if getattr(self.model, "classes", 0) else None
+        return batch_of(*chosen).to(self.device), () if labels is None else (labels.to(self.device),)
 
     def _agreed(self, seconds: float) -> float:
         """The clock of process 0, by which all stop at the same step."""
@@ -339,15 +347,17 @@ class _Run:
             shared: list[Any] = [None] * self.place.world
             dist.all_gather_object(shared, states[0])
             states = shared
-        improved = bpd < self.best
+        # What has an adversary is more than its likelihood: the last is the best.
+        improved = bpd < self.best or self.opponent is not None
         self.best = min(self.best, bpd)
         if self.place.rank:
             return
         done = {"step": self.step, "seconds": self.seconds, "best": self.best, "validation_bpd": bpd}
         average = {f"average.{name}": value for name, value in self.average.state_dict().items()}
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()} | average
-        for number, state in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{number}.{key}": torch.as_tensor(value) for key, value in state.items()}
+        tensors |= states_of(self.optimizer, "optimizer.")
+        if self.opponent is not None:
+            tensors |= self.opponent.tensors()
         tensors |= {f"rng.{rank}": state for rank, state in enumerate(states)}
         write_checkpoint(self.out / "last.safetensors", tensors, self.about | done)
         if improved:
@@ -366,12 +376,9 @@ class _Run:
                 raise InputError(f"{path} was trained with another {key}: {about.get(key)}, now {self.about.get(key)}")
         self.model.load_state_dict(_named(tensors, "model."))
         self.average.load_state_dict(_named(tensors, "average."))
-        states: dict[int, dict[str, Tensor]] = {}
-        for name, value in _named(tensors, "optimizer.").items():
-            number, _, key = name.partition(".")
-            states.setdefault(int(number), {})[key] = value.cpu() if key == "step" else value
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": states, "param_groups": groups})
+        load_states(self.optimizer, tensors, "optimizer.")
+        if self.opponent is not None:
+            self.opponent.load(tensors)
         generators = _named(tensors, "rng.")
         if len(generators) != self.place.world:
             raise InputError(f"{path} was trained by {len(generators)} processes, now {self.place.world}")

@@ -14,20 +14,24 @@ from ..shapes import ImageModel
 from .data import Data
 from .recipe import Recipe
 
-__all__ = ["Objective", "batch_of", "check_data", "evaluate"]
+__all__ = ["Objective", "batch_of", "check_data", "evaluate", "labels_of"]
 
 
 class Objective(nn.Module):
     """The loss of a batch in nats per dimension, as a module, for gradients that are shared between processes."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, adversary: nn.Module | None = None) -> None:
         super().__init__()
         self.model = model
+        self._against = () if adversary is None else (adversary,)  # no part of it: it does not learn here
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Of images [B, C, H, W]."""
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Of images [B, C, H, W], and their classes [B] for a model of classes."""
         model: Any = self.model
-        loss: Tensor = model.loss(x) if hasattr(model, "loss") else _reported(self.model, x).mean()
+        given = () if labels is None else (labels,)
+        loss: Tensor = (
+            model.loss(x, *self._against, *given) if hasattr(model, "loss") else _reported(self.model, x).mean()
+        )
         return loss
 
 
@@ -42,12 +46,16 @@ def check_data(model: nn.Module, data: Data) -> None:
     """Refuses images that a model is not for, before it is trained.
 
     Raises:
-        UnsupportedImageError: of other channels, or of a size or of levels that it does not take.
+        UnsupportedImageError: of other channels, or of a size or of levels that it does not take; of other classes.
     """
     if isinstance(model, ImageModel):
         model.check(data.images.shape[2], data.images.shape[3], data.images.shape[1])
         if int(data.images.max()) >= model.levels:
             raise UnsupportedImageError(f"samples up to {data.images.max()} for a model of {model.levels} levels")
+    classes = getattr(model, "classes", 0)
+    if classes and (data.labels is None or data.labels.max() >= classes):
+        known = "no classes" if data.labels is None else f"{data.labels.max() + 1} classes"
+        raise UnsupportedImageError(f"images of {known} for a model of {classes}")
 
 
 def batch_of(data: Data, recipe: Recipe, seed: int, step: int, place: tuple[int, int] = (0, 1)) -> Tensor:
@@ -56,17 +64,8 @@ def batch_of(data: Data, recipe: Recipe, seed: int, step: int, place: tuple[int,
     Raises:
         UsageError: transposes of images that are not square.
     """
-    n, (rank, world) = len(data.images), place
-    share = recipe.batch // world
-    first = step * recipe.batch + rank * share
-    epoch = -1
-    index = []
-    for position in range(first, first + share):
-        if position // n != epoch:
-            epoch = position // n
-            order = np.random.default_rng((seed, epoch)).permutation(n)
-        index.append(order[position % n])
-    images = torch.from_numpy(data.images[index])
+    images = torch.from_numpy(data.images[_chosen(data, recipe, seed, step, place)])
+    rank, share = place[0], len(images)
     if not (recipe.flip or recipe.transforms):
         return images
     drawn = torch.from_numpy(np.random.default_rng((seed, step, rank)).random(share))[:, None, None, None]
@@ -78,6 +77,26 @@ def batch_of(data: Data, recipe: Recipe, seed: int, step: int, place: tuple[int,
     for bit, moved in enumerate((1, 2, 4)):
         images = torch.where((number >> bit & 1) == 1, _moved(images, moved), images)
     return images
+
+
+def labels_of(data: Data, recipe: Recipe, seed: int, step: int, place: tuple[int, int] = (0, 1)) -> Tensor | None:
+    """The classes of the images of `batch_of`, where the data have them. int64 [b]."""
+    return None if data.labels is None else torch.from_numpy(data.labels[_chosen(data, recipe, seed, step, place)])
+
+
+def _chosen(data: Data, recipe: Recipe, seed: int, step: int, place: tuple[int, int]) -> list[int]:
+    """Which images a step takes."""
+    n, (rank, world) = len(data.images), place
+    share = recipe.batch // world
+    first = step * recipe.batch + rank * share
+    epoch = -1
+    index = []
+    for position in range(first, first + share):
+        if position // n != epoch:
+            epoch = position // n
+            order = np.random.default_rng((seed, epoch)).permutation(n)
+        index.append(int(order[position % n]))
+    return index
 
 
 def _moved(images: Tensor, transform: int) -> Tensor:
