@@ -98,7 +98,7 @@ class AgaveConfig:
     latent_blocks: int = 1
     features: int = 16
     auxiliary: str = "original"
-    weight: float = 8.0
+    weight: float = 16.0
     bins: int = 1 << 10
     filters: int = 32
     blocks: int = 1
