@@ -1,4 +1,4 @@
-"""Gated PixelCNN: masked convolutions in a vertical and a horizontal stack, and a probability for every level of a sample.
+"""Gated PixelCNN: masked convolutions in a vertical and a horizontal stack, and a probability for every level.
 
 The vertical stack at a pixel has seen the rows above it, the horizontal stack these and what is left of it;
 together they have no blind spot. The channels of a pixel come in turn: features are in groups, one for each channel,
@@ -139,7 +139,13 @@ class PixelCNN(AutoregressiveModel):
         self.config, self.channels, self.levels = config, c, config.levels
         self.table = nn.Embedding(config.levels, config.embedding) if config.embedding else None
         self.layers = nn.ModuleList(
-            Layer(f if number else c * max(1, config.embedding), f, config.kernel if number else config.first, c, not number)
+            Layer(
+                f if number else c * max(1, config.embedding),
+                f,
+                config.kernel if number else config.first,
+                c,
+                not number,
+            )
             for number in range(config.layers + 1)
         )
         self.hidden = Masked(f, f, 0, c, strict=False)
@@ -154,7 +160,7 @@ class PixelCNN(AutoregressiveModel):
         return out.view(len(out), self.config.channels, self.levels, *out.shape[2:])
 
     def real(self, x: Tensor) -> Tensor:
-        """Samples [B, C, ...] in [-1, 1], or what stands for codes, one channel's after the other's. [B, inputs, ...]."""
+        """Samples [B, C, ...] in [-1, 1], or what stands for codes, by channels. [B, inputs, ...]."""
         if self.table is None:
             return x.to(self.head.weight.dtype) * (2 / (self.levels - 1)) - 1
         found: Tensor = self.table(x.long()).movedim(-1, 2).flatten(1, 2)

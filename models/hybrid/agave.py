@@ -156,27 +156,27 @@ class Agave(LatentVariable):
         self.pixels.initialize(x, self.around(self.likelihood(latents, _batch(x[:50]))))
 
     def start_from(self, other: nn.Module) -> None:
-        """Begins at an AGAVE of the same sizes, of another weight or auxiliary image, or at a PixelCNN++ as in this one.
+        """Begins at an AGAVE of the same sizes, of another weight or auxiliary image, or at a PixelCNN++ as is in it.
 
         With the latter it has the density of that PixelCNN++, before training, and the cost of its latents.
 
         Raises:
             UsageError: another kind of model, or one of other sizes.
         """
-        own, theirs = self.state_dict(), {}
-        if isinstance(other, Agave):
-            theirs = other.state_dict()
-        elif isinstance(other, PixelCNNPP):
-            theirs = {f"pixels.{name}": value for name, value in other.state_dict().items()}
-            by = {name: value for name, value in own.items() if ".features." in name}
-            theirs = {
-                **{name: value for name, value in own.items() if not name.startswith("pixels.")},
-                **{name: value if name.endswith("direction") else torch.zeros_like(value) for name, value in by.items()},
-                **theirs,
+        own, theirs = self.state_dict(), other.state_dict()
+        if isinstance(other, PixelCNNPP):
+            theirs = {f"pixels.{name}": value for name, value in theirs.items()}
+            # Gains and biases of 0: what the features say adds nothing, but has a gradient.
+            silent = {name for name in own if ".features." in name and not name.endswith("direction")}
+            kept = {
+                name: value for name, value in own.items() if ".features." in name or not name.startswith("pixels.")
             }
+            theirs |= {name: torch.zeros_like(kept[name]) if name in silent else kept[name] for name in kept}
+        elif not isinstance(other, Agave):
+            theirs = {}
         if {name: value.shape for name, value in theirs.items()} != {name: value.shape for name, value in own.items()}:
             raise UsageError(
-                f"a {type(other).__name__} to begin at; an AGAVE of the same sizes is needed, or a PixelCNN++ as in it"
+                f"a {type(other).__name__} to begin at; an AGAVE of the same sizes is needed, or the PixelCNN++ in it"
             )
         self.load_state_dict(theirs)
 
@@ -205,9 +205,7 @@ class Agave(LatentVariable):
 
     def prior(self, above: Sequence[Tensor], batch: tuple[int, int, int]) -> Normal:
         """See `LatentVariable`: N(0, 1)."""
-        zeros = self.log_scales.new_zeros(
-            batch[0], self.config.latents, batch[1] // REDUCTION, batch[2] // REDUCTION
-        )
+        zeros = self.log_scales.new_zeros(batch[0], self.config.latents, batch[1] // REDUCTION, batch[2] // REDUCTION)
         return zeros, zeros
 
     def posterior(self, above: Sequence[Tensor], features: Any) -> Normal:
@@ -231,7 +229,7 @@ class Agave(LatentVariable):
         return self.pixels.log_prob(x, self.around(self.likelihood(latents, _batch(x))))
 
     def expected(self, latents: Sequence[Tensor], batch: tuple[int, int, int]) -> Tensor:
-        """See `LatentVariable`: f(z) as an image, at the size and in the levels of x. What x is expected is not known."""
+        """See `LatentVariable`: f(z), at the size and in the levels of x. The mean of the pixels is not known."""
         found = self._enlarged(self.family.mean(self.likelihood(latents, batch)))
         return (found * (255 / (self.auxiliary.levels - 1))).expand(-1, self.channels, -1, -1)
 

@@ -1,8 +1,8 @@
 """VQ-VAE: an image by codes, the nearest of a codebook to what a network makes of it, and pixels by the codes.
 
-The posterior is all on one set of codes, so the bound log p(x | codes) + log p(codes) is what a code of two parts takes:
-first the codes, by a gated PixelCNN over their maps (or as if all were alike), then the pixels, which are independent
-given the codes. Nothing is borrowed, and an image alone takes what it takes among many.
+The posterior is all on one set of codes, so the bound log p(x | codes) + log p(codes) is what a code of two parts
+takes: first the codes, by a gated PixelCNN over their maps (or as if all were alike), then the pixels, which are
+independent given the codes. Nothing is borrowed, and an image alone takes what it takes among many.
 
 Gradients pass the choice of a code as if it were none; vectors of the codebook follow the means of what chooses them,
 and those that nothing chooses begin anew at some of the batch. The prior learns with the rest, from codes as they are.
@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...codec.entropy.calibrated import Calibration
 from ...codec.entropy.codecs import Codec, Independent
@@ -38,11 +38,14 @@ __all__ = ["VqVae", "VqVaeConfig"]
 REDUCTION = 4
 """Of the side of an image, to that of its codes."""
 
-DECAY = 0.99
+DECAY = 0.95
 """Of the averages that the codebook follows, at each step."""
 
 LEAST_USE = 0.05
 """Of what a vector would be chosen if all were alike; one that is chosen less begins anew."""
+
+PRECISION = 24
+"""Bits of the uniform distribution of codes, of which there need not be a power of two."""
 
 ROUNDS = 8
 """Times that a hole is reconstructed before it is drawn: its codes and those around it come to fit."""
@@ -75,7 +78,7 @@ class VqVaeConfig:
     filters: int = 48
     blocks: int = 2
     components: int = 5
-    commitment: float = 0.25
+    commitment: float = 0.5
     prior: str = "autoregressive"
     prior_filters: int = 32
     prior_layers: int = 4
@@ -345,4 +348,4 @@ class _Alike:
         return self._flat().pop(message).view(self.shape)
 
     def _flat(self) -> Codec[Tensor]:
-        return Independent(lambda first, stop: Uniform(self.codes), math.prod(self.shape))
+        return Independent(lambda first, stop: Uniform(self.codes, PRECISION), math.prod(self.shape))
