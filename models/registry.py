@@ -45,6 +45,8 @@ MODELS: dict[str, Architecture] = {
     "diffusion": Architecture("latent.diffusion", "Diffusion", "DiffusionConfig", "latent"),
     "binomial": Architecture("latent.binomial", "BinomialDiffusion", "BinomialConfig", "latent"),
     "topdown": Architecture("latent.topdown", "TopDown", "TopDownConfig", "latent"),
+    "agave": Architecture("hybrid.agave", "Agave", "AgaveConfig", "latent"),
+    "vq-vae": Architecture("hybrid.vqvae", "VqVae", "VqVaeConfig", "latent"),
     "real-nvp": Architecture("flows.nvp", "RealNvp", "RealNvpConfig", "bijective"),
     "v-ade": Architecture("ade.vade", "Vade", "VadeConfig", "bijective"),
     "av-ade": Architecture("ade.avade", "AvAde", "AvAdeConfig", "bijective"),

@@ -12,6 +12,7 @@ from .autoregressive import synthesis as ancestral
 from .autoregressive.classes import ClassPixelCNN
 from .autoregressive.density import AutoregressiveModel
 from .flows.bijective import Bijective
+from .hybrid.vqvae import VqVae
 from .latent import products
 from .latent.bounds import LatentModel
 from .latent.diffusion import Diffusion
@@ -70,9 +71,9 @@ def interpolate(model: ImageModel, first: Tensor, last: Tensor, steps: int) -> T
     return _latent(model, first[None]).interpolate(first, last, steps)
 
 
-def _latent(model: ImageModel, x: Tensor) -> LatentVariable:
+def _latent(model: ImageModel, x: Tensor) -> LatentVariable | VqVae:
     """A model with latents, for images that it takes."""
-    if not isinstance(model, LatentVariable):
+    if not isinstance(model, LatentVariable | VqVae):
         raise UsageError(f"a {type(model).__name__} has no latent variables to draw by")
     model.check(x.shape[2], x.shape[3], x.shape[1])
     return model

@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,7 +21,7 @@ from ...codec.entropy.pmf import Pmf
 from ...codec.entropy.rans import Message
 from ..shapes import Advance, ImageModel
 
-__all__ = ["AutoregressiveModel", "ModelCodec", "Scan"]
+__all__ = ["AutoregressiveModel", "ModelCodec", "Scan", "conditional_scan"]
 
 TOGETHER = 2**15
 """Pixels of a pass over images: their activations are in memory at once, and the passes of a larger batch in turn."""
@@ -119,19 +120,21 @@ class ModelCodec:
         calibration: through which the parameters of all distributions go.
         shape: (B, C, H, W)
         advance: as for `ImageModel.codec`.
+        features: extra feature maps of a model that is conditional on them, where it is. [B, F, H, W]
     """
 
     model: AutoregressiveModel
     calibration: Calibration
     shape: tuple[int, int, int, int]
     advance: Advance = lambda pixels: None
+    features: Tensor | None = None
 
     def push(self, message: Message, symbols: Tensor) -> None:
         """See `Codec`. Keeps two integers a sample, and the activations of a pass."""
         with torch.no_grad():
             count = max(1, TOGETHER // (self.shape[2] * self.shape[3]))
-            parts = torch.split(symbols.to(_device(self.model)), count)
-            passes = [self.model.scan(len(part), *self.shape[2:]).parallel(part) for part in parts]
+            there, firsts = symbols.to(_device(self.model)), range(0, self.shape[0], count)
+            passes = [self._scan(first, first + count).parallel(there[first : first + count]) for first in firsts]
             self._codec(self._scan(), lambda step, known: torch.cat([next(rows).cpu() for rows in passes])).push(
                 message, symbols
             )
@@ -153,8 +156,11 @@ class ModelCodec:
         with torch.no_grad():
             return self._codec(scan, parameters).pop(message)
 
-    def _scan(self) -> Scan:
-        return self.model.scan(self.shape[0], *self.shape[2:])
+    def _scan(self, first: int = 0, stop: int | None = None) -> Scan:
+        """Of the images first to stop - 1."""
+        count = len(range(self.shape[0])[first:stop])
+        features = None if self.features is None else self.features[first:stop]
+        return conditional_scan(self.model, (count, *self.shape[2:]), features)
 
     def _codec(self, scan: Scan, parameters: Callable[[int, Tensor], Tensor]) -> Codec[Tensor]:
         """In the steps of all images, which are those of one side by side."""
@@ -170,6 +176,12 @@ class ModelCodec:
             return parameters(step, known)
 
         return autoregressive(self.shape, steps, advancing, scan.pmf, self.calibration, scan.grid.cpu())
+
+
+def conditional_scan(model: AutoregressiveModel, batch: tuple[int, int, int], features: Tensor | None) -> Scan:
+    """The scan of (B, H, W) images, given the feature maps [B, F, H, W] of a model that takes such."""
+    conditional: Any = model
+    return model.scan(*batch) if features is None else conditional.scan(*batch, features)
 
 
 def _device(model: ImageModel) -> torch.device:

@@ -1,4 +1,4 @@
-"""Gated PixelCNN: masked convolutions in a vertical and a horizontal stack, and 256 probabilities for every sample.
+"""Gated PixelCNN: masked convolutions in a vertical and a horizontal stack, and a probability for every level.
 
 The vertical stack at a pixel has seen the rows above it, the horizontal stack these and what is left of it;
 together they have no blind spot. The channels of a pixel come in turn: features are in groups, one for each channel,
@@ -26,7 +26,6 @@ from .density import AutoregressiveModel, Scan
 
 __all__ = ["PixelCNN", "PixelCNNConfig"]
 
-LEVELS = 256
 STEP = 2.0**-8
 """Rounding of logits: a divergence of at most half the variance of the error, STEP² / 24 = 6e-7 nats."""
 
@@ -36,11 +35,13 @@ class PixelCNNConfig:
     """What a gated PixelCNN is.
 
     Attributes:
-        channels: of the images: 1 or 3.
+        channels: of the images: 1 or 3, or any number of maps of codes.
         filters: features of each stack, a multiple of `channels`.
         layers: gated layers after the first.
         first: side of the first layer's kernel, odd.
         kernel: side of the other kernels, odd.
+        levels: values of a sample.
+        embedding: numbers that stand for each value of a sample, where values are codes and not amounts; 0 for amounts.
     """
 
     channels: int = 1
@@ -48,6 +49,8 @@ class PixelCNNConfig:
     layers: int = 5
     first: int = 7
     kernel: int = 3
+    levels: int = 256
+    embedding: int = 0
 
 
 class Masked(nn.Conv2d):
@@ -133,25 +136,35 @@ class PixelCNN(AutoregressiveModel):
         c, f = config.channels, config.filters
         if f % c:
             raise UsageError(f"{f} filters for {c} channels: a multiple is needed")
-        self.config, self.channels = config, c
+        self.config, self.channels, self.levels = config, c, config.levels
+        self.table = nn.Embedding(config.levels, config.embedding) if config.embedding else None
         self.layers = nn.ModuleList(
-            Layer(f if number else c, f, config.kernel if number else config.first, c, not number)
+            Layer(
+                f if number else c * max(1, config.embedding),
+                f,
+                config.kernel if number else config.first,
+                c,
+                not number,
+            )
             for number in range(config.layers + 1)
         )
         self.hidden = Masked(f, f, 0, c, strict=False)
-        self.head = Masked(f, LEVELS * c, 0, c, strict=False)
+        self.head = Masked(f, config.levels * c, 0, c, strict=False)
 
     def logits(self, x: Tensor) -> Tensor:
-        """Of every sample, given those before. [B, C, H, W] samples -> [B, C, 256, H, W]."""
+        """Of every sample, given those before. [B, C, H, W] samples -> [B, C, levels, H, W]."""
         v = h = self.real(x)
         for layer in self.layers:
             v, h = layer(v, h)
         out: Tensor = self.head(F.relu(self.hidden(F.relu(h))))
-        return out.view(len(out), self.config.channels, LEVELS, *out.shape[2:])
+        return out.view(len(out), self.config.channels, self.levels, *out.shape[2:])
 
     def real(self, x: Tensor) -> Tensor:
-        """Samples in [-1, 1]."""
-        return x.to(self.head.weight.dtype) / 127.5 - 1
+        """Samples [B, C, ...] in [-1, 1], or what stands for codes, by channels. [B, inputs, ...]."""
+        if self.table is None:
+            return x.to(self.head.weight.dtype) * (2 / (self.levels - 1)) - 1
+        found: Tensor = self.table(x.long()).movedim(-1, 2).flatten(1, 2)
+        return found
 
     def log_prob(self, x: Tensor) -> Tensor:
         """See `AutoregressiveModel`."""
@@ -180,7 +193,7 @@ class PixelCNNScan(Scan):
             for pixel in range(area)
             for channel in range(model.config.channels)
         ]
-        self.grid = torch.full((LEVELS,), STEP, dtype=torch.float64, device=device)
+        self.grid = torch.full((model.levels,), STEP, dtype=torch.float64, device=device)
 
     def _start(self) -> None:
         new, layers = self.model.head.weight.new_zeros, self.model.layers
@@ -207,7 +220,7 @@ class PixelCNNScan(Scan):
 
     @torch.no_grad()
     def parameters(self, step: int, known: Tensor) -> Tensor:
-        """See `Scan`. Logits of the 256 levels."""
+        """See `Scan`. Logits of the levels."""
         pixel, channel = divmod(step, self.model.config.channels)
         y, x = divmod(pixel, self.width)
         if step == 0:
@@ -218,7 +231,7 @@ class PixelCNNScan(Scan):
             else:
                 self._pixel(known, y, x - 1)  # its last channel was not known when it was computed
         h = self._pixel(known, y, x)
-        levels = slice(channel * LEVELS, (channel + 1) * LEVELS)
+        levels = slice(channel * self.model.levels, (channel + 1) * self.model.levels)
         h = F.relu(torch.addmm(self.model.hidden.bias, F.relu(h), self.hidden))
         return torch.addmm(self.model.head.bias[levels], h, self.head[:, levels])
 
@@ -238,7 +251,7 @@ class PixelCNNScan(Scan):
     @torch.no_grad()
     def parallel(self, x: Tensor) -> Iterator[Tensor]:
         """See `Scan`: one pass of the network."""
-        logits = self.model.logits(x).flatten(3)  # [B, C, 256, H · W]
+        logits = self.model.logits(x).flatten(3)  # [B, C, levels, H · W]
         for step in range(len(self.steps)):
             pixel, channel = divmod(step, self.model.config.channels)
             yield logits[:, channel, :, pixel]

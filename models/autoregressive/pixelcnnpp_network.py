@@ -211,7 +211,11 @@ class Network(AutoregressiveModel):
         return logits, torch.stack(means, 1), log_scales
 
     def log_prob(self, x: Tensor, features: Tensor | None = None) -> Tensor:
-        """Log-likelihood of each image, in nats [B]; see `AutoregressiveModel`.
+        """Log-likelihood of each image, in nats [B]; see `AutoregressiveModel`, and `log_probs`."""
+        return self.log_probs(x, features).sum((1, 2))
+
+    def log_probs(self, x: Tensor, features: Tensor | None = None) -> Tensor:
+        """Log-likelihood of each pixel given those before it, in nats [B, H, W].
 
         A pixel is of one component in all its channels, as in the paper's code.
 
@@ -223,7 +227,7 @@ class Network(AutoregressiveModel):
         out, straight = self.network(real, features)
         logits, means, log_scales = self.mixture(out, straight, real)
         joint = F.log_softmax(logits, 1) + log_masses(x, real, means, log_scales).sum(1)  # [B, K, H, W]
-        return torch.logsumexp(joint, 1).sum((1, 2))
+        return torch.logsumexp(joint, 1)
 
     @torch.no_grad()
     def initialize(self, x: Tensor, features: Tensor | None = None) -> None:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ...codec.entropy.pmf import Categorical, Pmf
 from ...codec.errors import UsageError
-from .density import AutoregressiveModel
+from .density import AutoregressiveModel, conditional_scan
 from .pixels import PixelModel, neighbourhoods_of
 from .ride import Ride
 
@@ -46,7 +46,14 @@ class Sweep(NamedTuple):
 
 
 @torch.no_grad()
-def fill(model: AutoregressiveModel, x: Tensor, mask: Tensor, seed: int = 0, temperature: float = 1.0) -> Tensor:
+def fill(
+    model: AutoregressiveModel,
+    x: Tensor,
+    mask: Tensor,
+    seed: int = 0,
+    temperature: float = 1.0,
+    features: Tensor | None = None,
+) -> Tensor:
     """Draw the masked pixels in the model's order, each given everything before it.
 
     Args:
@@ -55,6 +62,7 @@ def fill(model: AutoregressiveModel, x: Tensor, mask: Tensor, seed: int = 0, tem
         mask: true where to draw. bool [H, W]
         seed: of the draws; equal seeds give equal images on one machine.
         temperature: probabilities are raised to 1 / temperature: below 1 nearer to the modes, 0 for the modes.
+        features: extra feature maps of a model that is conditional on them. [B, F, H, W]
 
     Returns:
         int64 [B, C, H, W]
@@ -67,7 +75,7 @@ def fill(model: AutoregressiveModel, x: Tensor, mask: Tensor, seed: int = 0, tem
     random = torch.Generator().manual_seed(seed)
     wanted = mask.expand(x.shape[1:]).flatten()  # of every element
     known, device = torch.zeros_like(x, dtype=torch.int64), next(model.parameters()).device
-    scan = model.scan(len(x), *x.shape[2:])
+    scan = conditional_scan(model, (len(x), *x.shape[2:]), features)
     for step, elements in enumerate(places.cpu() for places in scan.steps):
         parameters = scan.parameters(step, known.to(device)).double().cpu()
         values = x.flatten(1)[:, elements].long()

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ..likelihoods import BernoulliFamily, Family, LogisticFamily, MixtureFamily
 
-__all__ = ["Block", "Conv", "Ends", "family_of", "to_unit"]
+__all__ = ["Block", "Conv", "Ends", "family_of", "growing", "shrinking", "to_unit"]
 
 FIRST_LOG_SCALE = -2.0
 """Of logistics before training, in half ranges: a seventh of one."""
@@ -54,6 +54,33 @@ class Block(nn.Module):
         """Features [B, F, H, W]."""
         found: Tensor = x + self.second(F.elu(self.first(F.elu(x))))
         return found
+
+
+def shrinking(channels: int, filters: int, blocks: int) -> nn.Sequential:
+    """From values [B, C, H, W], of which 2x2 are together (`pixel_unshuffle`), to features at a quarter of the side.
+
+    Args:
+        channels: of the images.
+        filters: features, at a half and at a quarter of the side.
+        blocks: residual blocks at each of these.
+    """
+    return nn.Sequential(
+        Conv(4 * channels, filters),
+        *(Block(filters) for _ in range(blocks)),
+        Conv(filters, filters, stride=2),
+        *(Block(filters) for _ in range(blocks)),
+        nn.ELU(),
+    )
+
+
+def growing(filters: int, blocks: int) -> nn.Sequential:
+    """From features at a quarter of the side to those at a half; the other way of `shrinking`."""
+    return nn.Sequential(
+        *(Block(filters) for _ in range(blocks)),
+        Conv(filters, 4 * filters, 1),
+        nn.PixelShuffle(2),
+        *(Block(filters) for _ in range(blocks)),
+    )
 
 
 class Ends(nn.Module):

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...codec.errors import UsageError
-from .layers import Block, Conv, Ends, family_of, to_unit
+from .layers import Conv, Ends, family_of, growing, shrinking, to_unit
 from .variable import LatentVariable, Normal
 
 __all__ = ["Vae", "VaeConfig"]
@@ -71,22 +71,11 @@ class Vae(LatentVariable):
         self.size, self.multiple = (config.side, config.side) if config.side else None, REDUCTION
         self.family = family_of(config.levels, config.channels, config.components)
         filters, count = config.filters, config.blocks
-        self.up = nn.Sequential(
-            Conv(4 * config.channels, filters),
-            *(Block(filters) for _ in range(count)),
-            Conv(filters, filters, stride=2),
-            *(Block(filters) for _ in range(count)),
-            nn.ELU(),
-        )
+        self.up = shrinking(config.channels, filters, count)
         self.inner = inner = filters * (config.side // REDUCTION) ** 2
         self.to_latents = nn.Linear(inner, 2 * config.latents) if inner else Conv(filters, 2 * config.latents)
         self.from_latents = nn.Linear(config.latents, inner) if inner else Conv(config.latents, filters)
-        self.down = nn.Sequential(
-            *(Block(filters) for _ in range(count)),
-            Conv(filters, 4 * filters, 1),
-            nn.PixelShuffle(2),
-            *(Block(filters) for _ in range(count)),
-        )
+        self.down = growing(filters, count)
         self.ends = Ends(filters, config.channels, self.family, config.scales)
 
     def start_from(self, other: nn.Module) -> None:

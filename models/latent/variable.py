@@ -34,7 +34,7 @@ from ..likelihoods import Family
 from ..shapes import Advance
 from .bounds import LatentModel
 
-__all__ = ["LatentVariable", "Normal"]
+__all__ = ["LatentVariable", "Normal", "divergences"]
 
 MEAN_GRID = 2.0**-12
 """Rounding step of posterior means, in units of the prior's deviation: nothing is lost while bins are no finer."""
@@ -80,6 +80,31 @@ class LatentVariable(LatentModel):
     def likelihood(self, latents: Sequence[Tensor], batch: tuple[int, int, int]) -> Tensor:
         """Parameters of every sample, given all latents. [B, C, H, W, P]."""
 
+    # Samples that know more than the latents are what a model makes of these.
+
+    def log_likelihood(self, latents: Sequence[Tensor], x: Tensor) -> Tensor:
+        """Nats of images given all latents. [B]."""
+        return self.family.log_prob(self.likelihood(latents, (len(x), *x.shape[2:])), x).flatten(1).sum(1)
+
+    def expected(self, latents: Sequence[Tensor], batch: tuple[int, int, int]) -> Tensor:
+        """Expected images given all latents, in levels. [B, C, H, W]."""
+        return self.family.mean(self.likelihood(latents, batch))
+
+    def draw(self, latents: Sequence[Tensor], batch: tuple[int, int, int], random: torch.Generator) -> Tensor:
+        """Images drawn given all latents, uint8 [B, C, H, W] on the CPU."""
+        return self.family.draw(self.likelihood(latents, batch), random)
+
+    def redraw(self, latents: Sequence[Tensor], x: Tensor, mask: Tensor, random: torch.Generator) -> Tensor:
+        """Images with the masked pixels drawn anew, given the latents and all other pixels; see `fill`."""
+        return torch.where(mask, self.draw(latents, (len(x), *x.shape[2:]), random).to(x.device), x)
+
+    def conditional(
+        self, calibration: Calibration, latents: Sequence[Tensor], shape: tuple[int, int, int, int]
+    ) -> Codec[Tensor]:
+        """Codec of images given all latents, int64, flat."""
+        parameters = self.likelihood(latents, (shape[0], *shape[2:]))
+        return self.family.codec(calibration.round(parameters.cpu(), self.family.grid))
+
     def infer(
         self, x: Tensor, scale: float = 1.0, features: Any = None
     ) -> tuple[list[Tensor], list[Normal], list[Normal]]:
@@ -96,8 +121,7 @@ class LatentVariable(LatentModel):
     def terms(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Nats of log p(x | z) for one z of the posterior, [B], and of the KL divergence of each layer, [layers, B]."""
         latents, priors, posteriors = self.infer(x)
-        found = self.family.log_prob(self.likelihood(latents, (len(x), *x.shape[2:])), x).flatten(1).sum(1)
-        return found, torch.stack([_divergence(q, p) for q, p in zip(posteriors, priors, strict=True)])
+        return self.log_likelihood(latents, x), divergences(posteriors, priors)
 
     def kl(self, x: Tensor) -> Tensor:
         """See `LatentModel`."""
@@ -105,13 +129,13 @@ class LatentVariable(LatentModel):
 
     def elbo(self, x: Tensor) -> Tensor:
         """See `LatentModel`."""
-        reconstruction, divergences = self.terms(x)
-        return reconstruction - divergences.sum(0)
+        reconstruction, nats = self.terms(x)
+        return reconstruction - nats.sum(0)
 
     def log_weights(self, x: Tensor, features: Any = None) -> tuple[Tensor, list[Tensor]]:
         """See `LatentModel`."""
         latents, priors, posteriors = self.infer(x, features=features)
-        total = self.family.log_prob(self.likelihood(latents, (len(x), *x.shape[2:])), x).flatten(1).sum(1)
+        total = self.log_likelihood(latents, x)
         for z, p, q in zip(latents, priors, posteriors, strict=True):
             total = total + (_log_normal(z, p) - _log_normal(z, q)).flatten(1).sum(1)
         return total, latents
@@ -122,7 +146,7 @@ class LatentVariable(LatentModel):
         self.check(height, width, self.channels)
         random = torch.Generator().manual_seed(seed)
         latents = self.draw_latents((count, height, width), random, temperature)
-        return self.family.draw(self.likelihood(latents, (count, height, width)), random)
+        return self.draw(latents, (count, height, width), random)
 
     def draw_latents(
         self, batch: tuple[int, int, int], random: torch.Generator | None = None, temperature: float = 1.0
@@ -147,12 +171,15 @@ class LatentVariable(LatentModel):
     @torch.no_grad()
     def reconstruct(self, x: Tensor) -> Tensor:
         """Expected images under the means of the posteriors of images [B, C, H, W], in levels, of the same shape."""
-        latents, _, _ = self.infer(x, scale=0.0)
-        return self.family.mean(self.likelihood(latents, (len(x), *x.shape[2:])))
+        return self.expected(self.infer(x, scale=0.0)[0], (len(x), *x.shape[2:]))
 
     @torch.no_grad()
     def interpolate(self, first: Tensor, last: Tensor, steps: int) -> Tensor:
-        """Expected images [steps, C, H, W] on the way from one [C, H, W] to another.
+        """Expected images [steps, C, H, W] on the way from one [C, H, W] to another; see `path`."""
+        return self.expected(self.path(first, last, steps), (steps, *first.shape[1:]))
+
+    def path(self, first: Tensor, last: Tensor, steps: int) -> list[Tensor]:
+        """Latents on the way from those of one image [C, H, W] to those of another, each [steps, ...].
 
         The way is straight in the posterior means, each in the deviations of its prior on that way.
         """
@@ -164,7 +191,7 @@ class LatentVariable(LatentModel):
             share = torch.linspace(0, 1, steps, dtype=z.dtype, device=z.device).view(-1, *[1] * (z.dim() - 1))
             there = _within(self.prior(path, batch))
             path.append(there[0] + torch.exp(there[1]) * torch.lerp(ends[:1], ends[1:], share))
-        return self.family.mean(self.likelihood(path, batch))
+        return path
 
     @torch.no_grad()
     def fill(self, x: Tensor, mask: Tensor, sweeps: int, seed: int = 0) -> Tensor:
@@ -182,7 +209,7 @@ class LatentVariable(LatentModel):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             random = torch.Generator().manual_seed(seed)
-            known = self.family.mean(self.likelihood(self.infer(x)[0], (len(x), *x.shape[2:]))).round().to(torch.uint8)
+            known = self.expected(self.infer(x)[0], (len(x), *x.shape[2:])).round().to(torch.uint8)
             x = torch.where(mask, known, x)
             _, latents = self.log_weights(x)
             for _ in range(sweeps):
@@ -194,14 +221,13 @@ class LatentVariable(LatentModel):
                     torch.where(taken.to(z.device).view(-1, *[1] * (z.dim() - 1)), new, z)
                     for z, new in zip(latents, others, strict=True)
                 ]
-                drawn = self.family.draw(self.likelihood(latents, (len(x), *x.shape[2:])), random).to(x.device)
-                x = torch.where(mask, drawn, x)
+                x = self.redraw(latents, x, mask, random)
         return x
 
     def _weight(self, x: Tensor, latents: Sequence[Tensor]) -> Tensor:
         """Nats of p(x, z) / q(z | x) of given latents. [B]."""
         features, batch = self.features(x), (len(x), *x.shape[2:])
-        total = self.family.log_prob(self.likelihood(latents, batch), x).flatten(1).sum(1)
+        total = self.log_likelihood(latents, x)
         for number, z in enumerate(latents):
             p, q = _within(self.prior(latents[:number], batch)), _within(self.posterior(latents[:number], features))
             total = total + (_log_normal(z, p) - _log_normal(z, q)).flatten(1).sum(1)
@@ -216,6 +242,11 @@ class LatentVariable(LatentModel):
 
 def _within(normal: Normal) -> Normal:
     return normal[0], normal[1].clamp(LEAST_LOG, MOST_LOG)
+
+
+def divergences(posteriors: Sequence[Normal], priors: Sequence[Normal]) -> Tensor:
+    """Of each layer's posterior from its prior, in nats. [layers, B]."""
+    return torch.stack([_divergence(q, p) for q, p in zip(posteriors, priors, strict=True)])
 
 
 def _divergence(q: Normal, p: Normal) -> Tensor:
@@ -251,7 +282,7 @@ class _TopDown:
                 codec = self._posterior(values, features, prior)
                 bins.append(codec.pop(message))
                 values.append(self._value(bins[-1], prior))
-            self._likelihood(apart, values).push(message, symbols.reshape(-1))
+            self._conditional(apart, values).push(message, symbols.reshape(-1))
         apart.turn(mark)
         self.calibration.join(apart)
         for found in reversed(bins):
@@ -267,7 +298,7 @@ class _TopDown:
                 priors.append(self._prior(apart, values))
                 bins.append(self._uniform(priors[-1][0].numel()).pop(message))
                 values.append(self._value(bins[-1], priors[-1]))
-            symbols = self._likelihood(apart, values).pop(message).view(self.shape)
+            symbols = self._conditional(apart, values).pop(message).view(self.shape)
             apart.turn(mark)
             features = self.model.features(self._there(symbols))
             for number in reversed(range(self.model.layers)):
@@ -309,7 +340,6 @@ class _TopDown:
             rows, lambda rounded: GaussianBins(rounded[:, 0], exp(rounded[:, 1]), self.model.bins), grid
         )
 
-    def _likelihood(self, calibration: Calibration, latents: Sequence[Tensor]) -> Codec[Tensor]:
+    def _conditional(self, calibration: Calibration, latents: Sequence[Tensor]) -> Codec[Tensor]:
         """Codec of the samples, flat."""
-        parameters = self.model.likelihood([self._there(z) for z in latents], self._batch)
-        return self.model.family.codec(calibration.round(parameters.cpu(), self.model.family.grid))
+        return self.model.conditional(calibration, [self._there(z) for z in latents], self.shape)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +16,8 @@ from densezip.models.autoregressive.pixelcnn import PixelCNN, PixelCNNConfig
 from densezip.models.autoregressive.pixelcnnpp import PixelCNNPP, PixelCNNPPConfig
 from densezip.models.autoregressive.ride import Ride, RideConfig
 from densezip.models.flows.nvp import RealNvp, RealNvpConfig
+from densezip.models.hybrid.agave import Agave, AgaveConfig
+from densezip.models.hybrid.vqvae import VqVae, VqVaeConfig
 from densezip.models.latent.diffusion import Diffusion, DiffusionConfig
 from densezip.models.latent.iaf import IafConfig, IafVae
 from densezip.models.latent.topdown import TopDown, TopDownConfig
@@ -54,6 +58,18 @@ MODELS = {
     "iaf": Small(IafVae, IafConfig(side=SIDE, latents=4, filters=12, blocks=1, hidden=16)),
     "maf": Small(IafVae, IafConfig(side=SIDE, latents=4, filters=12, blocks=1, hidden=16, form="maf")),
     "topdown": Small(TopDown, TopDownConfig(channels=1, scales=2, layers=1, latents=2, filters=12, components=1)),
+    "agave": Small(
+        Agave,
+        AgaveConfig(
+            channels=1, latents=2, latent_filters=8, features=4, weight=1.0, filters=4, mixtures=2, reach=1, bins=256
+        ),
+    ),
+    "vq-vae": Small(
+        VqVae,
+        VqVaeConfig(
+            channels=1, maps=2, codes=12, width=3, filters=12, blocks=1, components=1, prior_filters=8, prior_layers=1
+        ),
+    ),
     "affine": Small(RealNvp, RealNvpConfig(channels=1, scales=2, checkerboards=1, couplings=1, filters=8)),
     "additive": Small(
         RealNvp, RealNvpConfig(channels=1, scales=1, checkerboards=2, couplings=2, filters=8, additive=True)
@@ -84,8 +100,14 @@ def made(name: str, seed: int = 0, **changes: Any) -> Any:
 
 def trained(name: str, **changes: Any) -> Any:
     """The same after some steps of training; mixtures take longer to be near to anything."""
-    steps = 120 if name == "maps" else 60
+    return copy.deepcopy(_trained(name, **changes))
+
+
+@functools.cache
+def _trained(name: str, **changes: Any) -> Any:
+    steps = {"maps": 120, "vq-vae": 120}.get(name, 60)
     model, images = made(name, **changes), torch.from_numpy(pictures(256, changes.get("channels", 1), seed=1))
+    model.train(name == "vq-vae")  # whose codebook follows in training only
     optimizer = torch.optim.Adam(model.parameters(), 1e-2)
     for step in range(steps):
         optimizer.zero_grad()

@@ -49,7 +49,7 @@ def test_three_numbers_agree_and_files_give_the_images_back(name: str) -> None:
     assert found.shape == model.shape
     # A sample of the bound each: these are few images, whose bound under so small a hierarchy varies by 1.6 percent.
     assert found.pmf_bpd == pytest.approx(found.reported_bpd, rel=0.06 if name == "topdown" else 0.015)
-    assert (found.initial_bpd > 0.01) == (model.shape != "autoregressive")
+    assert (found.initial_bpd > 0.01) == model.borrows
     over = (found.file_bpd - found.initial_bpd - found.pmf_bpd) * images.size
     assert 0 < over < 1200  # bits of the head, of a lane and of exceptions
     assert found.single_bpd is not None

@@ -19,6 +19,22 @@ def test_pixelcnn_scan_agrees_with_the_parallel_pass(batch: int, channels: int, 
     check_scan(net.scan(batch, height, width), (batch, channels, height, width), net.log_prob)
 
 
+def test_pixelcnn_of_codes_scans_as_it_passes_and_takes_them_for_no_amounts() -> None:
+    net = model(2, levels=7, embedding=3)
+    check_scan(net.scan(2, 4, 3), (2, 2, 4, 3), net.log_prob)
+    x = torch.randint(0, 7, (5, 2, 4, 3))
+    order = torch.randperm(7)
+    other = model(2, levels=7, embedding=3)
+    assert other.table is not None
+    with torch.no_grad():
+        other.table.weight.copy_(other.table.weight[order.argsort()])
+        other.head.weight.copy_(other.head.weight.view(2, 7, -1)[:, order.argsort()].view_as(other.head.weight))
+        assert other.head.bias is not None
+        other.head.bias.copy_(other.head.bias.view(2, 7)[:, order.argsort()].flatten())
+        # Codes by other numbers, with what stands for each: nothing has changed.
+        assert torch.allclose(other.log_prob(order[x]), net.log_prob(x))
+
+
 @pytest.mark.parametrize(("channels", "height", "width"), [(1, 4, 5), (3, 3, 4)])
 def test_pixelcnn_pmf_ignores_future_samples(channels: int, height: int, width: int) -> None:
     net = model(channels, filters=24)  # enough that no rectifier leaves a sample without a trace

@@ -1,0 +1,164 @@
+"""AGAVE by its weights: `python benchmarks/agave.py RUN... --peer RUN --data SPEC --json FILE --plot FILE`.
+
+Each RUN is the checkpoint of an AGAVE. Of each, on test images, in bits per dimension: what is reported, the part of it
+that latents take, that of the pixels given them, and what the VAE in it takes for its auxiliary image; and by how much
+the latents of an image help its pixels, over those of another image. The peer is the PixelCNN++ of the same sizes.
+
+The picture (`--picture FILE`) is of the first one: f(z) for latents of the prior, with samples of the pixels given
+them; test images, f(z) by their own latents, and samples; two ways between the latents of images, above samples along
+them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from densezip.models.checkpoint import load_model
+from densezip.models.hybrid.agave import Agave
+from densezip.models.latent.variable import divergences
+from densezip.models.shipped import find_checkpoint
+from densezip.models.training.data import open_data
+from PIL import Image
+
+BITS = math.log(2)
+WIDE = 10
+"""Images of a row of the picture."""
+
+GAP = 2
+
+
+@torch.no_grad()
+def measure_run(model: Agave, images: torch.Tensor) -> dict[str, Any]:
+    """Bits per dimension."""
+    torch.manual_seed(0)
+    nats = torch.zeros(4, dtype=torch.float64)
+    for x in torch.split(images, 50):
+        latents, priors, posteriors = model.infer(x)
+        rows = model.likelihood(latents, (len(x), *x.shape[2:]))
+        nats += torch.stack(
+            [
+                model.log_likelihood(latents, x).sum(),
+                -divergences(posteriors, priors).sum(),
+                model.family.log_prob(rows, model.auxiliary_image(x)).sum(),
+                model.log_likelihood([z.roll(1, 0) for z in latents], x).sum(),
+            ]
+        ).double()
+    pixels, kl, auxiliary, others = (-nats / BITS / images.numel()).tolist()
+    return {
+        "weight": model.config.weight,
+        "auxiliary": model.config.auxiliary,
+        "reported_bpd": pixels + kl,
+        "kl_bpd": kl,
+        "pixels_bpd": pixels,
+        "vae_bpd": auxiliary + kl,
+        "other_latents_bpd": others - pixels,
+    }
+
+
+@torch.no_grad()
+def show(model: Agave, images: torch.Tensor, seed: int) -> list[torch.Tensor]:
+    """Rows of images, uint8 [10, C, H, W]; all samples are drawn in one scan."""
+    size, count = (int(images.shape[2]), int(images.shape[3])), WIDE
+    torch.manual_seed(seed)
+    mean, log_scale = model.prior([], (2, *size))
+    prior = mean + torch.exp(log_scale) * torch.randn_like(mean)
+    own = model.infer(images[:2], scale=0.0)[0][0]
+    ways = [model.path(images[2 * n + 2], images[2 * n + 3], count)[0] for n in range(2)]
+    latents = torch.cat([*(z.expand(count, *z.shape) for z in (*prior, *own)), *ways])
+    batch = (len(latents), *size)
+    shown = torch.split(model.expected([latents], batch).round().clamp(0, 255).byte(), count)
+    drawn = torch.split(model.draw([latents], batch, torch.Generator().manual_seed(seed)), count)
+    rows = [torch.cat([f[:1], x[1:]]) for f, x in zip(shown[:2], drawn[:2], strict=True)]
+    rows += [torch.cat([images[n : n + 1], shown[2 + n][:1], drawn[2 + n][2:]]) for n in range(2)]
+    return [*rows, shown[4], drawn[4], shown[5], drawn[5]]
+
+
+def write_picture(rows: list[torch.Tensor], path: Path) -> None:
+    """Rows of images on white, at twice their size."""
+    _, channels, height, width = rows[0].shape
+    sheet = np.full((len(rows) * (height + GAP) - GAP, WIDE * (width + GAP) - GAP, channels), 255, np.uint8)
+    for y, row in enumerate(rows):
+        for x, image in enumerate(row.permute(0, 2, 3, 1).numpy()):
+            top, left = y * (height + GAP), x * (width + GAP)
+            sheet[top : top + height, left : left + width] = image
+    image = Image.fromarray(sheet[..., 0] if channels == 1 else sheet)
+    image.resize((2 * image.width, 2 * image.height), Image.Resampling.NEAREST).save(path, optimize=True)
+
+
+def draw_sweep(found: dict[str, Any], path: Path) -> None:
+    """Rates against the weight of the divergence."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    runs = sorted((row for row in found["runs"] if row["auxiliary"] != "none"), key=lambda row: row["weight"])
+    weights = [row["weight"] for row in runs]
+    figure, (whole, latents, vae) = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained")
+    whole.plot(weights, [row["reported_bpd"] for row in runs], marker="o", label="AGAVE")
+    whole.plot(weights, [row["pixels_bpd"] for row in runs], marker="o", ls=":", label="its pixels, given latents")
+    if found["peer"]:
+        whole.axhline(found["peer"]["reported_bpd"], color="0.5", lw=1, label="PixelCNN++")
+    whole.legend()
+    latents.plot(weights, [row["kl_bpd"] for row in runs], marker="o", color="C2")
+    vae.plot(weights, [row["vae_bpd"] for row in runs], marker="o", color="C3")
+    names = ("reported, bits per dimension", "KL divergence, bits per dimension", "VAE alone, bits per dimension")
+    for axes, name in zip((whole, latents, vae), names, strict=True):
+        axes.set_xscale("log", base=2)
+        axes.set_xlabel("weight of the divergence in training")
+        axes.set_ylabel(name)
+        axes.spines[["top", "right"]].set_visible(False)
+    latents.set_ylim(bottom=0)
+    figure.suptitle(f"{found['images']} images of {found['data']}")
+    figure.savefig(path, dpi=120)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="+", help="checkpoints, by name or path; the picture is of the first")
+    parser.add_argument("--peer", help="the PixelCNN++")
+    parser.add_argument("--data", required=True, help="as of densezip eval")
+    parser.add_argument("--limit", type=int, default=500, help="the first so many test images")
+    parser.add_argument("--seed", type=int, default=0, help="of the draws")
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--plot", type=Path)
+    parser.add_argument("--picture", type=Path)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    opened = open_data(args.data, "test")
+    images = torch.from_numpy(opened.images[: args.limit])
+    found: dict[str, Any] = {"data": f"{opened.name}/test", "images": len(images), "runs": [], "peer": None}
+    models = []
+    for name in args.runs:
+        model, about = load_model(find_checkpoint(name))
+        if not isinstance(model, Agave):
+            raise SystemExit(f"{name} is no AGAVE")
+        models.append(model)
+        found["runs"].append({**measure_run(model, images), "step": about.get("step"), "seconds": about.get("seconds")})
+        print(name, *(f"{key} {value}" for key, value in found["runs"][-1].items()), sep="\n  ", flush=True)
+    if args.peer:
+        peer, about = load_model(find_checkpoint(args.peer))
+        density: Any = peer
+        with torch.no_grad():
+            nats = sum(float(density.log_prob(x).double().sum()) for x in torch.split(images, 50))
+        bpd = -nats / BITS / images.numel()
+        found["peer"] = {"reported_bpd": bpd, "step": about.get("step"), "seconds": about.get("seconds")}
+        print(f"peer: {bpd:.4f}", flush=True)
+    found["versions"] = {name: version(name) for name in ("densezip", "torch")}
+    if args.json:
+        args.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    if args.plot:
+        draw_sweep(found, args.plot)
+    if args.picture:
+        write_picture(show(models[0], images, args.seed), args.picture)
+
+
+if __name__ == "__main__":
+    main()
