@@ -45,6 +45,8 @@ MODELS: dict[str, Architecture] = {
     "binomial": Architecture("latent.binomial", "BinomialDiffusion", "BinomialConfig", "latent"),
     "topdown": Architecture("latent.topdown", "TopDown", "TopDownConfig", "latent"),
     "real-nvp": Architecture("flows.nvp", "RealNvp", "RealNvpConfig", "bijective"),
+    "gaussian": Architecture("flows.gaussian", "Gaussian", "GaussianConfig", "bijective"),
+    "deep-gmm": Architecture("flows.deepgmm", "DeepGmm", "DeepGmmConfig", "bijective"),
     "v-ade": Architecture("ade.vade", "Vade", "VadeConfig", "bijective"),
 }
 
