@@ -48,6 +48,8 @@ MODELS: dict[str, Architecture] = {
     "agave": Architecture("hybrid.agave", "Agave", "AgaveConfig", "latent"),
     "vq-vae": Architecture("hybrid.vqvae", "VqVae", "VqVaeConfig", "latent"),
     "real-nvp": Architecture("flows.nvp", "RealNvp", "RealNvpConfig", "bijective"),
+    "gaussian": Architecture("flows.gaussian", "Gaussian", "GaussianConfig", "bijective"),
+    "deep-gmm": Architecture("flows.deepgmm", "DeepGmm", "DeepGmmConfig", "bijective"),
     "v-ade": Architecture("ade.vade", "Vade", "VadeConfig", "bijective"),
     "av-ade": Architecture("ade.avade", "AvAde", "AvAdeConfig", "bijective"),
 }

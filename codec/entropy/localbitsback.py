@@ -29,6 +29,7 @@ algorithm 1 is `BlackBox`, section 3.4.2 and 3.4.3 are `Stepwise` and `Compositi
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -248,22 +249,22 @@ class _Correlated:
 
     Attributes:
         means: [..., n]
-        factor: L, lower triangular with a positive diagonal. [..., n, n]
+        row: of L, lower triangular with a positive diagonal, by its number. [..., n]
         grid: with σ.
     """
 
     means: Tensor
-    factor: Tensor
+    row: Callable[[int], Tensor]
     grid: Grid
 
     def _given(self, number: int, white: Tensor) -> tuple[Codec[Tensor], Tensor]:
         """The codec of a dimension and its mean, from the whitened differences of those before."""
-        row = self.factor[..., number, :]
+        row = self.row(number)
         mean = self.means[..., number] + (row[..., :number] * white[..., :number]).sum(-1)
         return self.grid.noise(mean, row[..., number]), mean
 
     def _whiten(self, white: Tensor, number: int, symbols: Tensor, mean: Tensor) -> None:
-        white[..., number] = (self.grid.values(symbols) - mean) / self.factor[..., number, number]
+        white[..., number] = (self.grid.values(symbols) - mean) / self.row(number)[..., number]
 
     def push(self, message: Message, symbols: Tensor) -> None:
         """See `Codec`."""
@@ -334,7 +335,8 @@ class BlackBox(LocalBijection):
     def posterior(self, x: Tensor, grid: Grid) -> Codec[Tensor]:
         """See `LocalBijection`."""
         x = grid.values(x)
-        return _Correlated(self.function(x), _factor(self._jacobian(x)), grid)
+        factor = _factor(self._jacobian(x))
+        return _Correlated(self.function(x), lambda number: factor[..., number, :], grid)
 
     def likelihood(self, z: Tensor, grid: Grid) -> Codec[Tensor]:
         """See `LocalBijection`."""
@@ -346,6 +348,7 @@ class Linear(LocalBijection):
 
     Take x [N, blocks, n] with W [blocks, n, n] for a block-diagonal matrix, with W [n, n] if the blocks share it; for a
     convolution of 1x1 the channels are the last axis, see `bijections.conv1x1`. Takes n steps, each for all at once.
+    Matrices may also be `chosen` for each block among several.
 
     Args:
         weight: W. [..., n, n]
@@ -360,22 +363,49 @@ class Linear(LocalBijection):
         self.bias = torch.zeros_like(self.weight[..., 0]) if bias is None else bias.double()
         self._factor = _factor(self.weight)
         self._back: Tensor = torch.linalg.inv(self.weight)
+        self._choice: Tensor | None = None
+
+    def chosen(self, choice: Tensor) -> Linear:
+        """The same with W [choices, n, n] or [choices, blocks, n, n], of which every block takes one.
+
+        Args:
+            choice: int64 [N, blocks], for x [N, blocks, n].
+        """
+        found = copy.copy(self)
+        found._choice = choice
+        return found
 
     def forward(self, x: Tensor) -> Tensor:
         """See `Bijection`."""
-        return (self.weight @ x[..., None])[..., 0] + self.bias
+        return self._times(self.weight, x) + self._of(self.bias)
 
     def inverse(self, z: Tensor) -> Tensor:
         """See `Bijection`."""
-        return (self._back @ (z - self.bias)[..., None])[..., 0]
+        return self._times(self._back, z - self._of(self.bias))
 
     def posterior(self, x: Tensor, grid: Grid) -> Codec[Tensor]:
         """See `LocalBijection`."""
-        return _Correlated(self.forward(grid.values(x)), self._factor, grid)
+        return _Correlated(self.forward(grid.values(x)), lambda n: self._of(self._factor[..., n, :]), grid)
 
     def likelihood(self, z: Tensor, grid: Grid) -> Codec[Tensor]:
         """See `LocalBijection`."""
         return grid.noise(self.inverse(grid.values(z)), 1.0)
+
+    def _of(self, vectors: Tensor) -> Tensor:
+        """Those of the choice of every block, from [..., n]."""
+        if self._choice is None:
+            return vectors
+        blocks = torch.arange(self._choice.shape[1]).expand_as(self._choice)
+        return vectors[self._choice] if vectors.ndim == 2 else vectors[self._choice, blocks]
+
+    def _times(self, matrices: Tensor, x: Tensor) -> Tensor:
+        """Matrices times vectors, those of a choice for all blocks at once."""
+        if self._choice is None:
+            return (matrices @ x[..., None])[..., 0]
+        found = torch.zeros_like(x)
+        for number, matrix in enumerate(matrices):
+            found = torch.where((self._choice == number)[..., None], (matrix @ x[..., None])[..., 0], found)
+        return found
 
 
 @dataclass(frozen=True)

@@ -312,6 +312,8 @@ class Flow(Bijective):
 
     def refit(self, x: Tensor) -> None:
         """Take the statistics of batch normalization anew, for averaged weights. x int [B, C, H, W]."""
+        if all(type(layer).refit is Layer.refit for layer in self.modules() if isinstance(layer, Layer)):
+            return
         fit(self.layers, x + torch.rand(x.shape, device=x.device), again=True)
 
     def transform(self, y: Tensor) -> tuple[Tensor, Tensor]:

@@ -191,8 +191,9 @@ def _beginning(model: nn.Module, name: str, start: str, about: dict[str, Any]) -
 
 
 def _first_images(model: nn.Module, data: Data, recipe: Recipe, seed: int, step: int) -> Tensor:
-    """As many images as a model takes statistics of."""
-    wide = replace(recipe, batch=max(recipe.batch, getattr(model, "first_images", 0)))
+    """As many images as a model takes statistics of, at most all."""
+    most = min(len(data.images), getattr(model, "first_images", 0))
+    wide = replace(recipe, batch=max(recipe.batch, most))
     return batch_of(data, wide, seed, step)
 
 

@@ -15,6 +15,8 @@ from densezip.models.autoregressive.mcgsm import Mcgsm, McgsmConfig
 from densezip.models.autoregressive.pixelcnn import PixelCNN, PixelCNNConfig
 from densezip.models.autoregressive.pixelcnnpp import PixelCNNPP, PixelCNNPPConfig
 from densezip.models.autoregressive.ride import Ride, RideConfig
+from densezip.models.flows.deepgmm import DeepGmm, DeepGmmConfig
+from densezip.models.flows.gaussian import Gaussian, GaussianConfig
 from densezip.models.flows.nvp import RealNvp, RealNvpConfig
 from densezip.models.hybrid.agave import Agave, AgaveConfig
 from densezip.models.hybrid.vqvae import VqVae, VqVaeConfig
@@ -73,6 +75,10 @@ MODELS = {
     "affine": Small(RealNvp, RealNvpConfig(channels=1, scales=2, checkerboards=1, couplings=1, filters=8)),
     "additive": Small(
         RealNvp, RealNvpConfig(channels=1, scales=1, checkerboards=2, couplings=2, filters=8, additive=True)
+    ),
+    "gaussian": Small(Gaussian, GaussianConfig(channels=1, side=SIDE)),
+    "deep-gmm": Small(
+        DeepGmm, DeepGmmConfig(channels=1, patch=2, below=2, between=2, kernel=3, layers=2, choices=2, gate=4)
     ),
     "v-ade": Small(
         Vade, VadeConfig(channels=1, checkerboards=1, couplings=1, flow_filters=8, layers=1, levels=1, filters=8)

@@ -22,7 +22,8 @@ from small_models import MODELS, SIDE, made, pictures, trained
 HIERARCHIES = ["vae", "maps", "iaf", "maf", "topdown"]
 CHAINS = ["diffusion", "dequantized"]
 LATENT = [*HIERARCHIES, *CHAINS]
-FLOWS = ["affine", "additive", "v-ade", "isotropic"]
+MAPS = ["affine", "additive", "v-ade", "isotropic", "gaussian"]
+FLOWS = [*MAPS, "deep-gmm"]
 
 
 @pytest.fixture(params=MODELS)
@@ -96,13 +97,13 @@ def test_reconstructions_are_near_and_interpolations_end_at_them(kind: str) -> N
     assert torch.allclose(way[-1], again[1], atol=1e-2)
 
 
-@pytest.mark.parametrize("kind", FLOWS)
+@pytest.mark.parametrize("kind", MAPS)
 def test_a_flow_is_inverted_and_its_volume_is_that_of_its_jacobian(kind: str) -> None:
     model: Bijective = trained(kind).double()
-    y = torch.rand(2, 1, 4, 4, dtype=torch.float64) * 255
+    y = torch.rand(2, 1, *(model.size or (4, 4)), dtype=torch.float64) * 255
     z, log_det = model.transform(y)
     assert torch.allclose(model.inverse(z), y, rtol=0, atol=1e-10)
-    jacobian = torch.func.jacrev(lambda v: model.transform(v.view(1, 1, 4, 4))[0].flatten())(y[0].flatten())
+    jacobian = torch.func.jacrev(lambda v: model.transform(v.view(y[:1].shape))[0].flatten())(y[0].flatten())
     assert log_det[0].item() == pytest.approx(torch.linalg.slogdet(jacobian)[1].item(), abs=1e-9)
 
 
