@@ -12,6 +12,7 @@ import densezip
 import numpy as np
 import numpy.typing as npt
 import pytest
+import torch
 from densezip.models.checkpoint import as_plain, write_checkpoint
 from densezip.models.registry import build
 from jpegs import jpeg
@@ -248,6 +249,61 @@ def test_figures_of_known_diffusions_are_measured_and_drawn(
     assert figure in json.loads(data.read_text())
     with Image.open(plot) as image:
         assert image.width > image.height > 0
+
+
+def save(path: Path, kind: str, model: Any) -> None:
+    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+    write_checkpoint(path, tensors, {"model": kind, "config": as_plain(model.config), "step": 0})
+
+
+def test_what_an_adversary_gives_is_measured_and_drawn(tmp_path: Path) -> None:
+    path, data, plot = tmp_path / "small.safetensors", tmp_path / "adversarial.json", tmp_path / "adversarial.png"
+    save(path, "v-ade", made("v-ade", channels=3))
+    for split, count in (("train", 8), ("test", 120)):
+        (tmp_path / "images" / split).mkdir(parents=True)
+        for number, image in enumerate(pictures(count, channels=3, seed=count)):
+            Image.fromarray(image.transpose(1, 2, 0)).save(tmp_path / "images" / split / f"{number}.png")
+    options = ["--minutes", "0.01", "--limit", "4", "--count", "60", "--steps", "20", "--json", data, "--plot", plot]
+    run(
+        "adversarial.py", f"A={path}", "--data", tmp_path / "images", "--features", tmp_path / "f.safetensors", *options
+    )
+    report = json.loads(data.read_text())
+    (row,) = report["models"]
+    assert row["coded_bpd"] > row["net_bpd"] > 0
+    assert row["means"]["distance"] > report["other_images"]["distance"] > 0
+    assert all(0 <= row[kind][by] <= 1 for kind in ("means", "draws") for by in ("linear", "convolutional"))
+    with Image.open(plot) as image:
+        assert image.width > image.height > 0
+
+
+def test_modes_that_generators_cover_are_counted_and_drawn(tmp_path: Path) -> None:
+    data, plot = tmp_path / "modes.json", tmp_path / "modes.png"
+    run("modes.py", "--iterations", "3", "--batch", "8", "--width", "8", "--json", data, "--plot", plot)
+    report = json.loads(data.read_text())
+    assert [row["batch"] for row in report["optimum"]] == [1, 2, 4, 8]
+    assert set(report["trained"]) == {
+        f"{kind}, {data}" for kind in ("GAN", "BGAN", "M-BGAN") for data in ("ring", "grid")
+    }
+    with Image.open(plot) as image:
+        assert image.width > image.height > 0
+
+
+def test_what_classes_give_is_measured_and_drawn(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    small = {"channels": 1, "filters": 4, "layers": 1, "first": 3}
+    paths = [tmp_path / f"{name}.safetensors" for name in ("classes", "plain")]
+    save(paths[0], "class-pixelcnn", build("class-pixelcnn", {**small, "classes": 10}))
+    save(paths[1], "pixelcnn", build("pixelcnn", small))
+    data, plot = tmp_path / "classes.json", tmp_path / "classes.png"
+    run("classes.py", *paths, "--count", "2", "--limit", "6", "--json", data, "--plot", plot)
+    report = json.loads(data.read_text())
+    # Untrained, all classes are one: by bits-back the class costs nothing.
+    for kind in ("given", "latent"):
+        assert report[kind]["net_bpd"] == pytest.approx(report[kind]["reported_bpd"], rel=0.02)
+    assert report["latent"]["reported_bpd"] == pytest.approx(report["given"]["reported_bpd"], rel=1e-4)
+    assert report["samples"]["real_on_real"] > 0.6
+    with Image.open(plot) as image:
+        assert image.width > 0
 
 
 @pytest.mark.parametrize(

@@ -29,9 +29,9 @@ class Objective(nn.Module):
         """Of images [B, C, H, W], and their classes [B] for a model of classes."""
         model: Any = self.model
         given = () if labels is None else (labels,)
-        loss: Tensor = (
-            model.loss(x, *self._against, *given) if hasattr(model, "loss") else _reported(self.model, x).mean()
-        )
+        if not hasattr(model, "loss"):
+            return _reported(self.model, x).mean()
+        loss: Tensor = model.loss(x, *self._against, *given)
         return loss
 
 
