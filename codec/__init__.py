@@ -36,16 +36,8 @@ if TYPE_CHECKING:
         wavefront,
     )
     from .entropy.grid import GaussianGrid, LogisticGrid, UniformGrid
-    from .entropy.localbitsback import (
-        Bijection,
-        BlackBox,
-        Composition,
-        Dequantized,
-        Grid,
-        Linear,
-        LocalBitsBack,
-        Rearrange,
-    )
+    from .entropy.linear import BlackBox, Linear
+    from .entropy.localbitsback import Bijection, Composition, Dequantized, Grid, LocalBitsBack, Rearrange
     from .entropy.pmf import (
         Bernoulli,
         Categorical,
@@ -155,7 +147,7 @@ _HOMES = {
     "Bijection": "entropy.localbitsback",
     "BitSwap": "entropy.codecs",
     "BitsBack": "entropy.codecs",
-    "BlackBox": "entropy.localbitsback",
+    "BlackBox": "entropy.linear",
     "Calibration": "entropy.calibrated",
     "Categorical": "entropy.pmf",
     "Chain": "entropy.codecs",
@@ -176,7 +168,7 @@ _HOMES = {
     "Header": "file.container",
     "Independent": "entropy.codecs",
     "Info": "file.info",
-    "Linear": "entropy.localbitsback",
+    "Linear": "entropy.linear",
     "LocalBitsBack": "entropy.localbitsback",
     "LogisticGrid": "entropy.grid",
     "LogisticMixture": "entropy.pmf",

@@ -8,7 +8,7 @@
     conv1x1           a small full matrix at every position
     permute, reshape, squeeze, unsqueeze
 
-The first four are `Stepwise`; matrices are `localbitsback.Linear`. Networks are callables: whatever they compute from
+The first four are `Stepwise`; matrices are `linear.Linear`. Networks are callables: whatever they compute from
 the same numbers twice must be the same bits twice.
 """
 
@@ -23,7 +23,8 @@ from torch import Tensor
 
 from ..errors import DistributionError
 from .codecs import Codec
-from .localbitsback import Bijection, Composition, Grid, Linear, LocalBijection, Rearrange, Relabelled
+from .linear import Linear
+from .localbitsback import Bijection, Composition, Grid, LocalBijection, Rearrange, Relabelled
 from .rans import Message
 
 __all__ = [

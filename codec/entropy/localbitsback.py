@@ -24,12 +24,11 @@ Every Gaussian is made by `Grid.gaussian`, which may be replaced: any mean and s
 and those that are nearly the right ones cost nearly nothing more.
 
 Source: Ho, Lohn, Abbeel, *Compression with flows via local bits-back coding* (2019), arXiv 1905.08500, section 3;
-algorithm 1 is `BlackBox`, section 3.4.2 and 3.4.3 are `Stepwise` and `Composition`, section 3.5 `Dequantized`.
+section 3.4.2 and 3.4.3 are `Stepwise` and `Composition`, section 3.5 `Dequantized`; algorithm 1 is `linear.BlackBox`.
 """
 
 from __future__ import annotations
 
-import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -38,19 +37,17 @@ from typing import Any, Generic, Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from ..errors import DistributionError, SymbolError
+from ..errors import SymbolError
 from .codecs import BitsBack, Codec
 from .grid import GaussianGrid, UniformGrid, values_of
 from .rans import Message
 
 __all__ = [
     "Bijection",
-    "BlackBox",
     "Composition",
     "Dequantized",
     "Gaussian",
     "Grid",
-    "Linear",
     "LocalBijection",
     "LocalBitsBack",
     "Rearrange",
@@ -241,171 +238,6 @@ class Composition(Bijection):
         for layer in reversed(self.layers):
             prior = layer.codec(prior, grid)
         return prior
-
-
-@dataclass(frozen=True)
-class _Correlated:
-    """Normal vectors of covariance σ² L Lᵀ, one dimension after the other, each given those before it.
-
-    Attributes:
-        means: [..., n]
-        row: of L, lower triangular with a positive diagonal, by its number. [..., n]
-        grid: with σ.
-    """
-
-    means: Tensor
-    row: Callable[[int], Tensor]
-    grid: Grid
-
-    def _given(self, number: int, white: Tensor) -> tuple[Codec[Tensor], Tensor]:
-        """The codec of a dimension and its mean, from the whitened differences of those before."""
-        row = self.row(number)
-        mean = self.means[..., number] + (row[..., :number] * white[..., :number]).sum(-1)
-        return self.grid.noise(mean, row[..., number]), mean
-
-    def _whiten(self, white: Tensor, number: int, symbols: Tensor, mean: Tensor) -> None:
-        white[..., number] = (self.grid.values(symbols) - mean) / self.row(number)[..., number]
-
-    def push(self, message: Message, symbols: Tensor) -> None:
-        """See `Codec`."""
-        white, codecs = torch.zeros_like(self.means), []
-        for number in range(self.means.shape[-1]):
-            codec, mean = self._given(number, white)
-            self._whiten(white, number, symbols[..., number], mean)
-            codecs.append(codec)
-        for number in reversed(range(len(codecs))):
-            codecs[number].push(message, symbols[..., number])
-
-    def pop(self, message: Message) -> Tensor:
-        """See `Codec`."""
-        white, symbols = torch.zeros_like(self.means), torch.zeros_like(self.means, dtype=torch.int64)
-        for number in range(self.means.shape[-1]):
-            codec, mean = self._given(number, white)
-            symbols[..., number] = codec.pop(message)
-            self._whiten(white, number, symbols[..., number], mean)
-        return symbols
-
-
-def _factor(jacobian: Tensor) -> Tensor:
-    """The lower triangular L of J Jᵀ = L Lᵀ, from J = L Q: better conditioned than the product.
-
-    Args:
-        jacobian: [..., n, n]
-    """
-    if not bool(torch.isfinite(jacobian).all()):
-        raise DistributionError("a Jacobian is not finite")
-    upper = torch.linalg.qr(jacobian.mT).R
-    diagonal = upper.diagonal(dim1=-2, dim2=-1)
-    if bool((diagonal == 0).any()):
-        raise DistributionError("a Jacobian is singular")
-    factor: Tensor = (upper * torch.sign(diagonal)[..., :, None]).mT
-    return factor
-
-
-@dataclass(frozen=True)
-class BlackBox(LocalBijection):
-    """Any bijection of vectors [N, n], by its full Jacobian: of small dimensions n, as it takes n³ steps a vector.
-
-    Source: Ho, Lohn and Abbeel (2019), algorithm 1.
-
-    Attributes:
-        function: f, from values [N, n] to [N, n], each row by itself.
-        inverted: f⁻¹.
-        jacobian: from values [N, n] to J [N, n, n]; by automatic differentiation of `function` where it is None.
-    """
-
-    function: Callable[[Tensor], Tensor]
-    inverted: Callable[[Tensor], Tensor]
-    jacobian: Callable[[Tensor], Tensor] | None = None
-
-    def forward(self, x: Tensor) -> Tensor:
-        """See `Bijection`."""
-        return self.function(x)
-
-    def inverse(self, z: Tensor) -> Tensor:
-        """See `Bijection`."""
-        return self.inverted(z)
-
-    def _jacobian(self, x: Tensor) -> Tensor:
-        if self.jacobian is not None:
-            return self.jacobian(x)
-        jacobian: Tensor = torch.func.vmap(torch.func.jacrev(lambda row: self.function(row[None])[0]))(x)
-        return jacobian
-
-    def posterior(self, x: Tensor, grid: Grid) -> Codec[Tensor]:
-        """See `LocalBijection`."""
-        x = grid.values(x)
-        factor = _factor(self._jacobian(x))
-        return _Correlated(self.function(x), lambda number: factor[..., number, :], grid)
-
-    def likelihood(self, z: Tensor, grid: Grid) -> Codec[Tensor]:
-        """See `LocalBijection`."""
-        return grid.noise(self.inverted(grid.values(z)), 1.0)
-
-
-class Linear(LocalBijection):
-    """z = W x + b on the last axis, with a small full matrix: one for all, or one for each block.
-
-    Take x [N, blocks, n] with W [blocks, n, n] for a block-diagonal matrix, with W [n, n] if the blocks share it; for a
-    convolution of 1x1 the channels are the last axis, see `bijections.conv1x1`. Takes n steps, each for all at once.
-    Matrices may also be `chosen` for each block among several.
-
-    Args:
-        weight: W. [..., n, n]
-        bias: b. [..., n], or None for 0.
-
-    Raises:
-        DistributionError: W is singular or not finite.
-    """
-
-    def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
-        self.weight = weight.double()
-        self.bias = torch.zeros_like(self.weight[..., 0]) if bias is None else bias.double()
-        self._factor = _factor(self.weight)
-        self._back: Tensor = torch.linalg.inv(self.weight)
-        self._choice: Tensor | None = None
-
-    def chosen(self, choice: Tensor) -> Linear:
-        """The same with W [choices, n, n] or [choices, blocks, n, n], of which every block takes one.
-
-        Args:
-            choice: int64 [N, blocks], for x [N, blocks, n].
-        """
-        found = copy.copy(self)
-        found._choice = choice
-        return found
-
-    def forward(self, x: Tensor) -> Tensor:
-        """See `Bijection`."""
-        return self._times(self.weight, x) + self._of(self.bias)
-
-    def inverse(self, z: Tensor) -> Tensor:
-        """See `Bijection`."""
-        return self._times(self._back, z - self._of(self.bias))
-
-    def posterior(self, x: Tensor, grid: Grid) -> Codec[Tensor]:
-        """See `LocalBijection`."""
-        return _Correlated(self.forward(grid.values(x)), lambda n: self._of(self._factor[..., n, :]), grid)
-
-    def likelihood(self, z: Tensor, grid: Grid) -> Codec[Tensor]:
-        """See `LocalBijection`."""
-        return grid.noise(self.inverse(grid.values(z)), 1.0)
-
-    def _of(self, vectors: Tensor) -> Tensor:
-        """Those of the choice of every block, from [..., n]."""
-        if self._choice is None:
-            return vectors
-        blocks = torch.arange(self._choice.shape[1]).expand_as(self._choice)
-        return vectors[self._choice] if vectors.ndim == 2 else vectors[self._choice, blocks]
-
-    def _times(self, matrices: Tensor, x: Tensor) -> Tensor:
-        """Matrices times vectors, those of a choice for all blocks at once."""
-        if self._choice is None:
-            return (matrices @ x[..., None])[..., 0]
-        found = torch.zeros_like(x)
-        for number, matrix in enumerate(matrices):
-            found = torch.where((self._choice == number)[..., None], (matrix @ x[..., None])[..., 0], found)
-        return found
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from ...codec.entropy.calibrated import GRID, Calibration
 from ...codec.entropy.codecs import Codec, Independent
-from ...codec.entropy.localbitsback import Bijection, Grid, Linear
+from ...codec.entropy.linear import Linear
+from ...codec.entropy.localbitsback import Bijection, Grid
 from ...codec.entropy.pmf import Categorical, Uniform
 from ...codec.entropy.rans import Message
 from .layers import Layer, Shape

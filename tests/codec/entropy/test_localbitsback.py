@@ -14,7 +14,8 @@ from densezip.codec.entropy.calibrated import Calibration
 from densezip.codec.entropy.calibratedgrid import FLOW_BAND, CalibratedGaussian
 from densezip.codec.entropy.codecs import Codec
 from densezip.codec.entropy.grid import GaussianGrid, LogisticGrid, indices_of, values_of
-from densezip.codec.entropy.localbitsback import BlackBox, Composition, Dequantized, Grid, Linear, LocalBitsBack
+from densezip.codec.entropy.linear import BlackBox, Linear, UnitTriangular
+from densezip.codec.entropy.localbitsback import Composition, Dequantized, Grid, LocalBitsBack
 from densezip.codec.entropy.rans import Message
 from densezip.codec.errors import DistributionError, MessageExhaustedError, SymbolError
 from laws import check_codec
@@ -63,6 +64,10 @@ def _affine(shift: float, scale: float) -> bj.Stepwise:
     )
 
 
+def _nearest(values: Tensor, step: float) -> Tensor:
+    return torch.round(values / step) * step
+
+
 def _rotation(seed: int, *shape: int) -> Tensor:
     """Well-conditioned matrices that are not symmetric."""
     rotation: Tensor = torch.linalg.qr(_normal(seed, *shape)).Q
@@ -87,6 +92,7 @@ FLOWS: dict[str, tuple[Any, tuple[int, ...]]] = {
     "autoregressive": (_autoregressive(1, 4, "x"), (4,)),
     "inverse autoregressive": (_autoregressive(2, 4, "z"), (2, 2)),
     "blocks": (Linear(_rotation(3, 5, 3, 3), _normal(4, 5, 3)), (5, 3)),
+    "unit triangle": (UnitTriangular(0.3 * _normal(7, 6, 6), _nearest, 2.0**-12), (2, 3)),
     "blocks that share a matrix": (Linear(_rotation(5, 3, 3)), (5, 3)),
     "convolution": (bj.conv1x1(_rotation(6, 3, 3), _normal(7, 3)), IMAGE),
     "rearranged": (Composition([bj.squeeze(), bj.permute(torch.tensor([2, 0, 1, *range(3, 12)]), 1)]), IMAGE),
@@ -347,7 +353,7 @@ def test_any_parameters_that_both_sides_agree_on_decode(name: str) -> None:
     check_codec(_coder(flow, shape, 3, Grid(gaussian=rounded)), data[:3], 5)
     net = _net(_coder(flow, shape, count, Grid(gaussian=rounded)), data)
     assert net == pytest.approx(exact, abs=0.02 * data.numel())
-    assert (sum(calls) > 0) == (name != "rearranged")
+    assert (sum(calls) > 0) == (name not in ("rearranged", "unit triangle"))
 
 
 @pytest.mark.parametrize("name", ["composition", "autoregressive", "inverse autoregressive", "affine", "black box"])
@@ -373,6 +379,20 @@ def test_calibrated_flows_decode_where_the_last_bits_differ(name: str) -> None:
     assert message.to_bytes() == before
     assert net == pytest.approx(exact, abs=1e-3 * data.numel() * (14 if name == "composition" else 4))
     assert len(side) * 8 < 1e-4 * writer.parameters + 200
+
+
+@pytest.mark.parametrize("shape", [(4,), (4, 5)])
+def test_chosen_matrices_do_what_each_would_alone(shape: tuple[int, ...]) -> None:
+    weight, bias = _rotation(3, *shape, 3, 3), _normal(4, *shape, 3)
+    choice = torch.randint(0, 4, (6, 5), generator=torch.Generator().manual_seed(5))
+    index = (choice,) if len(shape) == 1 else (choice, torch.arange(5).expand(6, 5))
+    chosen, alone = Linear(weight, bias).chosen(choice), Linear(weight[index], bias[index])
+    x = _normal(6, 6, 5, 3)
+    assert torch.allclose(chosen.forward(x), alone.forward(x), rtol=0, atol=1e-12)
+    assert torch.allclose(chosen.inverse(x), alone.inverse(x), rtol=0, atol=1e-12)
+    symbols = torch.floor(x * 2**GRID.bits).long()
+    nets = [check_codec(_coder(flow, (5, 3), 6), symbols, 6) for flow in (chosen, alone)]
+    assert nets[0] == pytest.approx(nets[1], abs=1)
 
 
 def test_matrices_that_are_nearly_singular_still_decode() -> None:
