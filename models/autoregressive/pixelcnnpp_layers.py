@@ -49,8 +49,8 @@ class Conv(nn.Module):
 
     def weight(self) -> Tensor:
         """The direction at the length of the gain. [outputs, inputs, *kernel]."""
-        norm: Tensor = torch.linalg.vector_norm(self.direction, dim=(1, 2, 3))
-        weight: Tensor = self.direction * (self.gain / norm)[:, None, None, None]
+        # One operation, where norm, ratio and product with their gradients are fifteen: a third of a GPU's step.
+        weight: Tensor = torch._weight_norm(self.direction, self.gain[:, None, None, None])
         return weight
 
     def forward(self, x: Tensor) -> Tensor:
