@@ -24,6 +24,7 @@ ALLOWED = {
     "models.autoregressive": ("models.shapes", "codec"),
     "models.latent": ("models.shapes", "models.likelihoods", "codec"),
     "models.flows": ("models.shapes", "codec"),
+    "models.denoising": ("codec",),
     "models.ade": ("models.flows", "models.latent", "models.likelihoods", "codec"),
     "models.training": ("models.registry", "models.checkpoint", "models.shipped", "models.shapes", "codec"),
     "models": ("models.photo", "models.rendered", "models.autoregressive", "models.latent", "models.flows", "codec"),

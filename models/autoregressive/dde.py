@@ -4,15 +4,14 @@ A network s(c, v) is a logarithm of p(v | c) but for what does not depend on v, 
 
     loss = E |∂s/∂v (c, v + η) + η / σ²|²,    η ~ N(0, σ²),    c the neighbourhood, without noise.
 
-Its minimum is the density that is blurred by the noise. A sample has one of 256 values, so what is missing is a sum over
-these, and p(v | c) ∝ exp s(c, v) is an exact distribution to code with. The other objectives are the likelihood of that
-distribution, and the loss with noise on the neighbours too, whose minimum is a joint density.
+Its minimum is the density that is blurred by the noise. A sample has one of 256 values, so what is missing is a sum
+over these, and p(v | c) ∝ exp s(c, v) is an exact distribution to code with. The other objectives are the likelihood of
+that distribution, and the loss with noise on the neighbours too, whose minimum is a joint density.
 
-What depends on the neighbours is computed once, not for each value: from it come the places, widths and slopes of J
-smooth kinks along v, s = Σ_j a_j / w_j sqrt(1 + (w_j (z - m_j))²) and a logarithm for the tails, so that all 256 values
-and all derivatives by v are a few operations each. z is v in units of a local scale about the linear prediction, and the
-noise is in proportion to that scale. As the blur is known, one step of the heat equation backwards takes it off:
-s - σ²/2 (s'' + s'²).
+What depends on the neighbours is computed once, not for each value: it gives the shape of s along v, smooth kinks and a
+tail (`kinks.py`), so that all 256 values, and all derivatives by v, are a few operations each. There v is about the
+linear prediction, in units of a local scale, to which the noise is in proportion. As the blur is known, a step of the
+heat equation backwards takes it off: s - σ²/2 (s'' + s'²).
 
 Source: *Learning generative models using denoising density estimators*, section 3, equation (10), for densities without
 a condition; coding, network and sharpening are ours.
@@ -23,7 +22,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +31,7 @@ from ...codec.entropy.pmf import Categorical, Pmf
 from ...codec.errors import UsageError
 from .causal import Whitening, neighbours
 from .density import AutoregressiveModel, Scan
+from .kinks import Network, Shape
 from .pixels import neighbourhoods_of, pixel_steps
 
 __all__ = ["Dde", "DdeConfig"]
@@ -66,9 +66,9 @@ class DdeConfig:
         kinks: J, of the log-density along a value.
         objective: "dde", "likelihood" or "joint"; see the head of the file.
         noise: deviation of the noise, in local scales.
-        least: of the noise in levels, added in squares: values are integers, and this is what makes their density smooth.
+        least: of the noise in levels, added in squares: values are integers, and this makes their density smooth.
         draws: of the noise for each pixel, each with both signs.
-        pixels: of a step, drawn from those of its images.
+        pixels: of a step, at places that are drawn, the same ones in all of its images.
         sharpen: take the blur of the noise off; of no effect with the likelihood, which knows none.
     """
 
@@ -83,80 +83,6 @@ class DdeConfig:
     draws: int = 4
     pixels: int = 1024
     sharpen: bool = True
-
-
-class Shape(NamedTuple):
-    """A log-density along z, but for a constant: what the network says of a pixel's channel, each [n, J] or [n, 1].
-
-    Attributes:
-        slopes: a, of the kinks.
-        places: m.
-        widths: w, inverse.
-        tilt: of the whole.
-        tail: of the logarithm.
-        height: of the whole; matters to the joint density only.
-    """
-
-    slopes: Tensor
-    places: Tensor
-    widths: Tensor
-    tilt: Tensor
-    tail: Tensor
-    height: Tensor
-
-    def part(self, first: int, stop: int) -> Shape:
-        """That of rows first to stop - 1."""
-        return Shape(*(values[first:stop] for values in self))
-
-    def value(self, z: Tensor) -> Tensor:
-        """s at some values of each pixel, [n, V] -> [n, V]."""
-        q = self.widths[:, None] * (z[..., None] - self.places[:, None])
-        kinks = ((self.slopes / self.widths)[:, None] * torch.sqrt(1 + q * q)).sum(-1)
-        return kinks + self.tilt * z - self.tail * torch.log1p(z * z) + self.height
-
-    def slope(self, z: Tensor) -> Tensor:
-        """s' by z, [n, V]."""
-        q = self.widths[:, None] * (z[..., None] - self.places[:, None])
-        kinks = (self.slopes[:, None] * q * torch.rsqrt(1 + q * q)).sum(-1)
-        return kinks + self.tilt - 2 * self.tail * z / (1 + z * z)
-
-    def curvature(self, z: Tensor) -> Tensor:
-        """s'' by z, [n, V]."""
-        q = self.widths[:, None] * (z[..., None] - self.places[:, None])
-        kinks = ((self.slopes * self.widths)[:, None] * torch.rsqrt(1 + q * q) ** 3).sum(-1)
-        square = z * z
-        return kinks - 2 * self.tail * (1 - square) / (1 + square) ** 2
-
-
-class Network(nn.Module):
-    """From what is known of a pixel to the shape of its log-density.
-
-    Args:
-        inputs: numbers.
-        filters: features.
-        layers: residual.
-        kinks: J.
-    """
-
-    def __init__(self, inputs: int, filters: int, layers: int, kinks: int) -> None:
-        super().__init__()
-        self.kinks = kinks
-        self.first = nn.Linear(inputs, filters)
-        self.layers = nn.ModuleList(nn.Linear(filters, filters) for _ in range(layers))
-        self.last = nn.Linear(filters, 3 * kinks + 3)
-        with torch.no_grad():
-            self.last.weight.mul_(0.2)
-            places = torch.linspace(-3, 3, kinks)
-            widths = torch.linspace(-0.3, 1.2, 4).repeat(-(-kinks // 4))[:kinks]  # as logarithms
-            self.last.bias.copy_(torch.cat([torch.zeros(kinks), places, widths, torch.zeros(3)]))
-
-    def forward(self, x: Tensor) -> Shape:
-        """[n, inputs] -> shapes of n rows."""
-        x = nn.functional.silu(self.first(x))
-        for layer in self.layers:
-            x = x + nn.functional.silu(layer(x))
-        slopes, places, widths, tilt, tail, height = self.last(x).split([self.kinks] * 3 + [1] * 3, -1)
-        return Shape(slopes, places, torch.exp(4 * torch.tanh(widths / 4)), tilt, torch.exp(tail), height)
 
 
 class Dde(AutoregressiveModel):
@@ -192,8 +118,9 @@ class Dde(AutoregressiveModel):
             self._fit_scale(whitened, channel)
 
     def _fit_scale(self, whitened: Tensor, channel: int) -> None:
-        """The likeliest weights of squares, for a normal residual of variance t² = w · c² + w_0: by products, so that no
-        weight becomes negative, as matrices are factorized without signs.
+        """The likeliest weights of squares, for a normal residual of variance t² = w · c² + w_0.
+
+        By products, as matrices are factorized without signs: no weight becomes negative.
         """
         end = self.whitening.inputs + channel
         target = whitened[:, end].square().double()
@@ -207,11 +134,11 @@ class Dde(AutoregressiveModel):
         self.scales[channel] = 0
         self.scales[channel, :end], self.scales[channel, -1] = weights[:-1].float(), weights[-1].float()
 
-    def values(self, x: Tensor) -> Tensor:
-        """Neighbourhood and pixel of all pixels of images [B, C, H, W]: [H · W, B, M · C + C]."""
+    def values(self, x: Tensor, places: Tensor | None = None) -> Tensor:
+        """Neighbourhood and pixel of some or all pixels of images [B, C, H, W]: [places, B, M · C + C]."""
         height, width = x.shape[-2:]
-        dtype = self.whitening.center.dtype
-        return neighbourhoods_of(height, width, self.config.radius).at(x, torch.arange(height * width), dtype)
+        places = torch.arange(height * width) if places is None else places
+        return neighbourhoods_of(height, width, self.config.radius).at(x, places, self.whitening.center.dtype)
 
     def known(self, whitened: Tensor, channel: int) -> tuple[Tensor, Tensor, Tensor]:
         """What is known of a channel before it is, from whitened values of which those from it on are not looked at.
@@ -237,15 +164,17 @@ class Dde(AutoregressiveModel):
     def logits(self, shape: Shape, mean: Tensor, scale: Tensor) -> Tensor:
         """Logarithms of the probabilities of all values, [n, 256], from shapes, predictions and scales of n pixels."""
         levels = torch.arange(self.levels, dtype=mean.dtype, device=mean.device)
-        rows = len(mean) if torch.is_grad_enabled() else max(1, TOGETHER // (self.levels * self.config.kinks))
+        rows = max(1, len(mean) if torch.is_grad_enabled() else TOGETHER // (self.levels * self.config.kinks))
         found = []
-        for first in range(0, len(mean), max(1, rows)):
-            some, z = shape.part(first, first + rows), (levels - mean[first : first + rows]) / scale[first : first + rows]
+        for first in range(0, len(mean), rows):
+            some, its = shape.part(first, first + rows), scale[first : first + rows]
+            z = (levels - mean[first : first + rows]) / its
             s = some.value(z)
             if self.config.sharpen and self.config.objective != "likelihood":
                 # The heat equation for log-densities: by the variance, s changes as (s'' + s'²) / 2.
-                half = self.noise(scale[first : first + rows]).square() / 2
-                s = s - half * (some.curvature(z) + some.slope(z).square())
+                half = self.noise(its).square() / 2
+                slope, curvature = some.slopes_at(z)
+                s = s - half * (curvature + slope.square())
             found.append(torch.log_softmax(s, -1))
         logits = torch.cat(found) if found else mean.expand(-1, self.levels)
         return torch.logaddexp(logits, logits.new_tensor(math.log(FLOOR))) - math.log1p(self.levels * FLOOR)
@@ -270,12 +199,12 @@ class Dde(AutoregressiveModel):
         return self.log_probs(x).flatten(1).sum(1)
 
     def loss(self, x: Tensor) -> Tensor:
-        """The objective on some pixels of images [B, C, H, W]; see the head of the file. Of the DDE without the constant
-        E |η / σ|², and in units of the noise, so that every pixel counts alike.
+        """The objective on some pixels of images [B, C, H, W]; see the head of the file.
+
+        That of the DDE is without the constant E |η / σ|², and in units of the noise, so that every pixel counts alike.
         """
-        values = self.values(x).flatten(0, 1)
-        if len(values) > self.config.pixels:
-            values = values[torch.randint(len(values), (self.config.pixels,), device=values.device)]
+        drawn = torch.randperm(x.shape[2] * x.shape[3])[: -(-self.config.pixels // len(x))]
+        values = self.values(x, drawn).flatten(0, 1)
         kinds = {"likelihood": self._likelihood, "dde": self._conditional, "joint": self._joint}
         kind = kinds[self.config.objective]
         return torch.stack([kind(values, channel) for channel in range(self.channels)]).mean()
@@ -290,19 +219,19 @@ class Dde(AutoregressiveModel):
         own = values[:, self.whitening.inputs + channel, None]
         drawn = torch.randn(len(own), self.config.draws, dtype=own.dtype, device=own.device)
         drawn, width = torch.cat([drawn, -drawn], 1), self.noise(scale)
-        slope = width * shape.slope((own - mean) / scale + width * drawn)
+        slope = width * shape.slopes_at((own - mean) / scale + width * drawn)[0]
         return (slope * slope + 2 * slope * drawn).mean()
 
     def _joint(self, values: Tensor, channel: int) -> Tensor:
-        """Noise of one deviation for all, as the gradient is by all: of the least one, since no local scale is known."""
+        """Noise of one deviation, the least one, on all values, by which the gradient is, too."""
         end, width = self.whitening.inputs + channel, self.config.least
         drawn = torch.randn_like(values[:, : end + 1])
         noisy = (values[:, : end + 1] + width * drawn).requires_grad_()
         with torch.enable_grad():
             padded = torch.cat([noisy, values[:, end + 1 :]], 1)
             inputs, mean, scale = self.known(self.whitening(padded), channel)
-            s = self._network(channel)(inputs).value((noisy[:, end:] - mean) / scale)
-            (slope,) = torch.autograd.grad(s.sum(), noisy, create_graph=self.training)
+            s = self._network(channel)(inputs).value((noisy[:, end:] - mean) / scale, twice=True)
+            (slope,) = torch.autograd.grad(s.sum(), noisy, create_graph=True)
         return (width * width * slope * slope + 2 * width * slope * drawn).sum(1).mean()
 
     def scan(self, batch: int, height: int, width: int) -> Scan:
