@@ -69,7 +69,7 @@ def known_densities(args: argparse.Namespace) -> list[dict[str, Any]]:
         timed = Clock(args.seconds * math.sqrt(d) / total)
         sigma = args.sigma
         model.fit(
-            pool, sigma, steps=STEPS, batch=args.batch, rate=2e-3, start=2 * sigma, constant=False, fraction=timed
+            pool, sigma, steps=STEPS, batch=args.batch, rate=args.rate, start=2 * sigma, constant=False, fraction=timed
         )
         blurred = truth.blurred(sigma)
         there = NormalMixture(*(v.to(args.device) for v in (blurred.weights, blurred.means, blurred.covariances)))
@@ -300,6 +300,7 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--points", type=int, default=500_000)
     parser.add_argument("--sigma", type=float, help="deviation of the noise: 0.2, of digits 0.5")
     parser.add_argument("--batch", type=int, default=512)
+    parser.add_argument("--rate", type=float, default=5e-3, help="of the densities")
     parser.add_argument("--filters", type=int, default=256)
     parser.add_argument("--layers", type=int, default=6)
     parser.add_argument("--data", default="mnist:.")

@@ -38,6 +38,9 @@ COMPONENTS = 8
 TOGETHER = 2**14
 """Points that go through the network at once."""
 
+SHARPNESS = 3.0
+"""Of the activation. With 1, the same steps leave several times the divergence from what is known."""
+
 Points = Tensor | Callable[[int], Tensor]
 """Data [N, d], or what draws so many of them."""
 
@@ -71,6 +74,11 @@ class Constant(NamedTuple):
     value: float
     deviation: float
     effective: float
+
+
+def smooth(x: Tensor) -> Tensor:
+    """The activation: a softplus, three times as sharp as the usual one, which learns slowly, and 0 at 0."""
+    return nn.functional.softplus(x, SHARPNESS) - math.log(2) / SHARPNESS
 
 
 class DenoisingDensity(nn.Module):
@@ -108,14 +116,14 @@ class DenoisingDensity(nn.Module):
     def energy(self, x: Tensor) -> Tensor:
         """s, the logarithm of the density but for a constant, of points [N, d]: [N]; differentiable, twice too."""
         z = (x - self.center) @ self.inverse.T
-        y = nn.functional.softplus(self.first(z))
+        y = smooth(self.first(z))
         if self.config.dense:
             y = torch.cat([z, y], 1)
             for layer in self.layers:
-                y = torch.cat([y, nn.functional.softplus(layer(y))], 1)
+                y = torch.cat([y, smooth(layer(y))], 1)
         else:
             for layer in self.layers:
-                y = y + nn.functional.softplus(layer(y))
+                y = y + smooth(layer(y))
         found: Tensor = self.last(y)[:, 0] - 0.5 * z.square().sum(1)
         return found
 
@@ -151,7 +159,7 @@ class DenoisingDensity(nn.Module):
         *,
         steps: int = 4000,
         batch: int = 1024,
-        rate: float = 3e-3,
+        rate: float = 1e-2,
         start: float | None = None,
         seed: int = 0,
         fraction: Callable[[int], float] | None = None,
