@@ -37,6 +37,7 @@ class Architecture(NamedTuple):
 MODELS: dict[str, Architecture] = {
     "pixelcnn++": Architecture("autoregressive.pixelcnnpp", "PixelCNNPP", "PixelCNNPPConfig", "autoregressive"),
     "mcgsm": Architecture("autoregressive.mcgsm", "Mcgsm", "McgsmConfig", "autoregressive"),
+    "dde": Architecture("autoregressive.dde", "Dde", "DdeConfig", "autoregressive"),
     "ride": Architecture("autoregressive.ride", "Ride", "RideConfig", "autoregressive"),
     "pixelcnn": Architecture("autoregressive.pixelcnn", "PixelCNN", "PixelCNNConfig", "autoregressive"),
     "class-pixelcnn": Architecture("autoregressive.classes", "ClassPixelCNN", "ClassPixelCNNConfig", "latent"),

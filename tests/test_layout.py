@@ -31,6 +31,7 @@ ALLOWED = {
         "models.shapes",
         "codec",
     ),
+    "models.denoising": ("codec",),
     "models.ade": ("models.flows", "models.latent", "models.likelihoods", "codec"),
     "models.training": ("models.registry", "models.checkpoint", "models.shipped", "models.shapes", "codec"),
     "models": (

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from densezip.models.ade.vade import Vade, VadeConfig
+from densezip.models.autoregressive.dde import Dde, DdeConfig
 from densezip.models.autoregressive.mcgsm import Mcgsm, McgsmConfig
 from densezip.models.autoregressive.pixelcnn import PixelCNN, PixelCNNConfig
 from densezip.models.autoregressive.pixelcnnpp import PixelCNNPP, PixelCNNPPConfig
@@ -52,6 +53,7 @@ class Small:
 
 MODELS = {
     "mcgsm": Small(Mcgsm, McgsmConfig(channels=1, radius=1, components=2, scales=2, features=4)),
+    "dde": Small(Dde, DdeConfig(channels=1, radius=1, filters=8, layers=1, kinks=4)),
     "ride": Small(Ride, RideConfig(channels=1, radius=1, hidden=4, components=2, scales=2, features=4)),
     "pixelcnn": Small(PixelCNN, PixelCNNConfig(channels=1, filters=4, layers=1, first=3)),
     "pixelcnn++": Small(PixelCNNPP, PixelCNNPPConfig(channels=1, filters=4, blocks=1, mixtures=2, reach=1)),
