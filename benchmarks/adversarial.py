@@ -79,7 +79,8 @@ def learn_features(images: Images, minutes: float, device: str) -> Features:
         x, turns = turned(torch.where(torch.rand(len(x), 1, 1, 1, device=device) < 0.5, x, x.flip(3)))
         found = network.turns(network(x))
         optimizer.zero_grad()
-        F.cross_entropy(found, turns).backward()
+        loss: Any = F.cross_entropy(found, turns)
+        loss.backward()
         optimizer.step()
         smooth += 0.01 * (float((found.argmax(1) == turns).float().mean()) - smooth)
         share = (time.monotonic() - began) / (60 * minutes)
@@ -125,7 +126,8 @@ def told_apart(network: nn.Module, real: Tensor, fake: Tensor, steps: int) -> fl
         chosen = torch.randint(half, (64,), generator=random)
         logits = network(torch.cat([real[chosen[:32]], fake[chosen[32:]]]))[:, 0]
         optimizer.zero_grad()
-        F.binary_cross_entropy_with_logits(logits, labels).backward()
+        loss: Any = F.binary_cross_entropy_with_logits(logits, labels)
+        loss.backward()
         optimizer.step()
     network.eval()
     right = [(in_parts(network, x[half : 2 * half])[:, 0] > 0) == truth for x, truth in ((real, True), (fake, False))]
@@ -139,8 +141,8 @@ def judge(fake: Tensor, real: Tensor, features: Features, steps: int) -> dict[st
     spread = theirs.std(0) + 1e-6
     linear = nn.Linear(features.width, 1)
     found = {"distance": frechet(ours, theirs), "linear": told_apart(linear, theirs / spread, ours / spread, steps)}
-    pixels = (x.float() / 127.5 - 1 for x in (real, fake))
-    return found | {"convolutional": told_apart(Convolutional(real.shape[1]), *pixels, steps)}
+    first, second = (x.float() / 127.5 - 1 for x in (real, fake))
+    return found | {"convolutional": told_apart(Convolutional(real.shape[1]), first, second, steps)}
 
 
 @torch.no_grad()
@@ -161,7 +163,8 @@ def draw(found: dict[str, Any], samples: dict[str, Tensor], path: Path) -> None:
     import matplotlib.pyplot as plt
 
     figure = plt.figure(figsize=(13, 0.9 * len(samples) + 0.4), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=(1, 2.1))
+    parts: Any = figure.subfigures(1, 2, width_ratios=(1, 2.1))
+    left, right = parts
     axes = left.subplots()
     for row in found["models"]:
         axes.plot(row["coded_bpd"], row["means"]["distance"], "o", ms=6)

@@ -107,7 +107,8 @@ def train(
             optimizers[1].step()
         optimizers[0].zero_grad()
         fake = generator(torch.randn(batch, 2))
-        adversary.generator_loss(draw_of(mixture, batch).view(shape), fake.view(shape)).backward()
+        loss: Any = adversary.generator_loss(draw_of(mixture, batch).view(shape), fake.view(shape))
+        loss.backward()
         optimizers[0].step()
         if iteration in moments:
             with torch.no_grad():
@@ -118,8 +119,8 @@ def train(
 
 def measure_optimum(counts: list[int], iterations: int, width: int) -> list[dict[str, float]]:
     """Mean distance of what a trained discriminator says from the share that the best one says, by size of batch."""
-    real, fake = torch.distributions.Normal(0.7, 1.0), torch.distributions.Normal(-0.7, 1.3)
-    rows = []
+    normal: Any = torch.distributions.Normal
+    real, fake, rows = normal(0.7, 1.0), normal(-0.7, 1.3), list[dict[str, float]]()
     for count in counts:
         torch.manual_seed(count)
         adversary = MixedAdversary(batched(width, 1), 0.5, each=False, axis=1)
@@ -179,7 +180,7 @@ def main() -> None:
     torch.set_num_threads(1)
     found: dict[str, Any] = {name: getattr(args, name) for name in ("iterations", "batch", "width", "gamma")}
     found["optimum"] = measure_optimum([1, 2, 4, 8], min(args.iterations, 1000), 64)
-    found["trained"], seen = {}, {}
+    found["trained"], seen = {}, dict[tuple[str, str], list[Tensor]]()
     for mixture, make in MIXTURES.items():
         for kind in KINDS:
             rows = found["trained"].setdefault(f"{kind.name}, {mixture}", [])

@@ -263,7 +263,20 @@ def test_what_an_adversary_gives_is_measured_and_drawn(tmp_path: Path) -> None:
         (tmp_path / "images" / split).mkdir(parents=True)
         for number, image in enumerate(pictures(count, channels=3, seed=count)):
             Image.fromarray(image.transpose(1, 2, 0)).save(tmp_path / "images" / split / f"{number}.png")
-    options = ["--minutes", "0.01", "--limit", "4", "--count", "60", "--steps", "20", "--json", data, "--plot", plot]
+    options: list[str | Path] = [
+        "--minutes",
+        "0.01",
+        "--limit",
+        "4",
+        "--count",
+        "60",
+        "--steps",
+        "20",
+        "--json",
+        data,
+        "--plot",
+        plot,
+    ]
     run(
         "adversarial.py", f"A={path}", "--data", tmp_path / "images", "--features", tmp_path / "f.safetensors", *options
     )

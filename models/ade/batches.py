@@ -84,7 +84,8 @@ def share_loss(outputs: Tensor, share: Tensor, each: bool) -> Tensor:
     else:
         outputs = outputs.mean(-1)
     entropy = torch.special.entr(share) + torch.special.entr(1 - share)
-    return (F.binary_cross_entropy_with_logits(outputs, share, reduction="none") - entropy).mean()
+    found: Tensor = (F.binary_cross_entropy_with_logits(outputs, share, reduction="none") - entropy).mean()
+    return found
 
 
 def beta_weights(count: int, a: float = 1.0, b: float = 1.0) -> Tensor:
@@ -96,7 +97,8 @@ def beta_weights(count: int, a: float = 1.0, b: float = 1.0) -> Tensor:
     k = torch.arange(count + 1, dtype=torch.float64)
     first, second, both = (torch.tensor(value, dtype=torch.float64).lgamma() for value in (a, b, a + b))
     total = torch.tensor(count + a + b, dtype=torch.float64).lgamma()
-    return torch.exp((k + a).lgamma() + (count - k + b).lgamma() - total - first - second + both)
+    found: Tensor = torch.exp((k + a).lgamma() + (count - k + b).lgamma() - total - first - second + both)
+    return found
 
 
 def optimal_share(log_ratios: Tensor, weights: Tensor | Sequence[float]) -> Tensor:

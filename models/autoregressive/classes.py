@@ -72,8 +72,8 @@ class ClassPixelCNN(ImageModel):
         self.lengths, self.biases = nn.ParameterDict(), nn.ParameterDict()
         for name, layer in self._layers().items():
             self.lengths[name] = _norm(layer).expand(config.classes, -1).clone()
+            assert layer.bias is not None
             self.biases[name] = layer.bias.detach().expand(config.classes, -1).clone()
-            layer.weight.requires_grad_(True)
             layer.bias.requires_grad_(False).zero_()
 
     def _layers(self) -> dict[str, nn.Conv2d]:
@@ -83,7 +83,7 @@ class ClassPixelCNN(ImageModel):
 
     def weights(self, number: int) -> dict[str, Tensor]:
         """Those of one class, by their names in `shared`."""
-        found = {}
+        found = dict[str, Tensor]()
         for key, layer in self._layers().items():
             name = key.replace("-", ".")
             scale = (self.lengths[key][number] / _norm(layer))[:, None, None, None]
@@ -101,7 +101,7 @@ class ClassPixelCNN(ImageModel):
     def given(self, x: Tensor, labels: Tensor) -> Tensor:
         """Log-probability of images [B, C, H, W] given their classes [B], in nats: [B]."""
         found = next(self.parameters()).new_zeros(len(x))
-        for number in labels.unique().tolist():
+        for number in sorted(set(labels.tolist())):
             members = (labels == number).nonzero()[:, 0]
             each = functional_call(self.shared, self.weights(number), (x[members],))
             found = found.index_put((members,), each.to(found.dtype))

@@ -254,7 +254,7 @@ class _Run:
     ) -> None:
         """Steps until the end."""
         opponent = self.opponent
-        objective: nn.Module = Objective(self.model, opponent and opponent.adversary)
+        objective: nn.Module = Objective(self.model, None if opponent is None else opponent.adversary)
         if self.place.world > 1:
             ids = [self.device] if self.device.type == "cuda" else None
             objective = DistributedDataParallel(objective, device_ids=ids)

@@ -40,7 +40,7 @@ def gradients(model: AvAde, *against: Any) -> dict[str, Tensor]:
     """Of the loss, by name, for the same noise."""
     torch.manual_seed(0)
     model.zero_grad()
-    model.loss(torch.from_numpy(pictures(8, seed=1)), *against).backward()
+    model.loss(torch.from_numpy(pictures(8, seed=1)), *against).backward()  # type: ignore[no-untyped-call]
     return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -11,11 +12,12 @@ from densezip.models.ade.adversary import Adversary, Discriminator, MixedAdversa
 from densezip.models.ade.batches import BatchStatistics, beta_weights, mix, optimal_share, share_loss
 from torch import Tensor, nn
 
-REAL, FAKE = torch.distributions.Normal(0.7, 1.0), torch.distributions.Normal(-0.7, 1.3)
+NORMAL: Any = torch.distributions.Normal
+REAL, FAKE = NORMAL(0.7, 1.0), NORMAL(-0.7, 1.3)
 
 
 def log_ratios(y: Tensor) -> Tensor:
-    found: Tensor = REAL.log_prob(y) - FAKE.log_prob(y)  # type: ignore[no-untyped-call]
+    found: Tensor = REAL.log_prob(y) - FAKE.log_prob(y)
     return found
 
 
@@ -127,7 +129,7 @@ def test_both_kinds_of_batches_push_a_generator_towards_what_is_real() -> None:
 def test_a_trained_discriminator_measures_the_divergence() -> None:
     """That of single samples is a log-ratio of densities, so its mean on what is drawn is KL(q | p) in nats."""
     torch.manual_seed(0)
-    near = torch.distributions.Normal(0.0, 1.0)
+    near = NORMAL(0.0, 1.0)
     shape = nn.Sequential(nn.Linear(1, 32), nn.Tanh(), nn.Linear(32, 1), nn.Flatten(0))
     adversary = Adversary(shape)
     optimizer = torch.optim.Adam(adversary.parameters(), 1e-2)
@@ -150,7 +152,9 @@ def test_slopes_other_than_one_are_penalized() -> None:
     real, fake = torch.randn(5, 4), torch.randn(5, 4)
     assert float((adversary(real, fake) - plain(real, fake)).detach()) == pytest.approx(10 * (3 - 1) ** 2, rel=1e-4)
     adversary(real, fake).backward()
-    assert bool((next(adversary.parameters()).grad > 10).all())  # type: ignore[operator]
+    (weights,) = adversary.parameters()
+    assert weights.grad is not None
+    assert float(weights.grad.min()) > 10
 
 
 def test_spectral_norm_bounds_each_layer() -> None:

@@ -3,11 +3,11 @@ import math
 import pytest
 import torch
 from densezip.codec.errors import UsageError
+from densezip.models.autoregressive.choices import Mode
 from densezip.models.autoregressive.ensemble import (
     TRANSFORMS,
     Ensemble,
     Mixture,
-    Mode,
     best_transform,
     ensemble_log_prob,
     transform,
