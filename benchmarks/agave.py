@@ -106,7 +106,7 @@ def draw_sweep(found: dict[str, Any], path: Path) -> None:
     whole.plot(weights, [row["pixels_bpd"] for row in runs], marker="o", ls=":", label="its pixels, given latents")
     if found["peer"]:
         whole.axhline(found["peer"]["reported_bpd"], color="0.5", lw=1, label="PixelCNN++")
-    whole.legend()
+    whole.legend(loc="lower right")
     latents.plot(weights, [row["kl_bpd"] for row in runs], marker="o", color="C2")
     vae.plot(weights, [row["vae_bpd"] for row in runs], marker="o", color="C3")
     names = ("reported, bits per dimension", "KL divergence, bits per dimension", "VAE alone, bits per dimension")

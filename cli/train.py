@@ -192,7 +192,7 @@ Examples:
         metavar="CHECKPOINT",
         help="Begin at a trained model of the same settings; ride also takes an MCGSM of like experts, ride and "
         "mcgsm one of a smaller radius, iaf-vae a vae of like sizes, agave the pixelcnn++ in it or another "
-        "agave, real-nvp with learned noise one without.",
+        "agave, real-nvp with learned noise one without. Several, separated by commas, in turn.",
     )
     @click.option("--device", default="auto", show_default=True, metavar="NAME", help="cpu, cuda, cuda:1, or auto.")
     @click.option(

@@ -122,7 +122,8 @@ def train_model(
         tensorboard: write its events too, where it is installed.
         settings: of the recipe, by name, in place of those of the configuration.
         start: checkpoint, by name or path, of a model of the same settings to train on, or of another one that this one
-            can begin at (see its `start_from`); the checkpoints written name its hash.
+            can begin at (see its `start_from`), or several, separated by commas, that it begins at in turn; the
+            checkpoints written name their hashes.
         report: called after every step.
 
     Returns:
@@ -160,7 +161,8 @@ def train_model(
         "data_hash": data.hash,
         "seed": seed,
     }
-    begin = None if start is None else _beginning(model, name, start, about)
+    parts = [] if start is None else [start] if Path(start).is_file() else start.split(",")
+    begins = [_beginning(model, name, part, about) for part in parts]
     run = _Run(model, recipe, about, out, where, place, minutes)
     if resume:
         run.resume()
@@ -168,7 +170,7 @@ def train_model(
         initialize = getattr(model, "initialize", None)
         if initialize is not None:
             initialize(_first_images(model, data, recipe, seed, 0).to(where))
-        if begin is not None:
+        for begin in begins:
             begin()
         run.average.load_state_dict(model.state_dict())
         torch.manual_seed(seed + place.rank)
@@ -181,7 +183,8 @@ def _beginning(model: nn.Module, name: str, start: str, about: dict[str, Any]) -
     """What lets a model begin at another one, whose hash goes into `about`: at all weights of one of its own kind."""
     path = find_checkpoint(start)
     other, its = load_model(path, str(next(model.parameters()).device))
-    about["start"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    about["start"] = f"{about['start']},{digest}" if "start" in about else digest
     if its["model"] == name and as_plain(getattr(other, "config", None)) == about["config"]:
         return lambda: _same(model, other)
     start_from = getattr(model, "start_from", None)

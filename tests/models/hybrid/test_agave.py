@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import densezip
@@ -9,7 +11,9 @@ import numpy as np
 import pytest
 import torch
 from densezip.models.autoregressive.pixelcnnpp import PixelCNNPP, PixelCNNPPConfig
+from densezip.models.checkpoint import as_plain, load_model, write_checkpoint
 from densezip.models.hybrid.agave import AUXILIARIES
+from densezip.models.training.loop import train_model
 from scans import check_scan
 from small_models import SIDE, made, pictures
 
@@ -131,6 +135,35 @@ def test_draws_given_latents_differ_and_repeat_with_their_seed() -> None:
     assert torch.equal(one, again)
     assert not torch.equal(one[0], one[1])
     assert torch.equal(model.sample(2, SIDE, SIDE, seed=3), model.sample(2, SIDE, SIDE, seed=3))
+
+
+def test_a_training_begins_at_latents_of_one_model_and_pixels_of_another(tmp_path: Path) -> None:
+    own, bare = made("agave", seed=5), pixelcnn()
+    paths = []
+    for name, model in (("agave", own), ("pixelcnn++", bare)):
+        paths.append(tmp_path / f"{name}.safetensors")
+        tensors = {f"model.{key}": value for key, value in model.state_dict().items()}
+        write_checkpoint(paths[-1], tensors, {"model": name, "config": as_plain(model.config)})
+    settings = "\n".join(f"{key} = {json.dumps(value)}" for key, value in as_plain(own.config).items())
+    recipe = "steps = 1\nbatch = 2\nrate = 0.0\nvalidation = 2"
+    (tmp_path / "agave.toml").write_text(f"[model]\n{settings}\n[training]\n{recipe}\n")
+    best = train_model(
+        "agave",
+        "deadleaves:size=8,count=40",
+        str(tmp_path / "agave.toml"),
+        tmp_path / "out",
+        device="cpu",
+        start=",".join(str(path) for path in paths),
+    )
+    model, about = load_model(best)
+    assert about["start"].count(",") == 1
+    for key, value in model.state_dict().items():
+        if ".features." in key:
+            assert key.endswith("direction") or not value.any()
+        elif key.startswith("pixels."):
+            assert torch.equal(value, bare.state_dict()[key.removeprefix("pixels.")])
+        else:
+            assert torch.equal(value, own.state_dict()[key])
 
 
 def test_what_is_no_beginning_is_refused() -> None:
