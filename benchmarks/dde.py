@@ -132,7 +132,7 @@ def plane(args: argparse.Namespace) -> tuple[list[dict[str, Any]], Arrays]:
         points = plane_points(name, 50_000, random).float().to(args.device)
         for sigma in sorted({*WIDTHS, *GENERATOR_WIDTHS}):
             torch.manual_seed(0)
-            model = DenoisingDensity(DenoisingConfig(2, 64, 5)).to(args.device)
+            model = DenoisingDensity(DenoisingConfig(2, 48, 3)).to(args.device)
             model.fit(points, sigma, steps=STEPS, batch=1024, start=max(0.3, sigma), fraction=Clock(args.seconds))
             learned = model.log_density(cells.to(args.device)).exp().cpu()
             truth = plane_density(name, cells, sigma)
@@ -143,9 +143,11 @@ def plane(args: argparse.Namespace) -> tuple[list[dict[str, Any]], Arrays]:
                 arrays[f"truth {key}"], arrays[f"learned {key}"] = truth.numpy(), learned.numpy()
             if sigma in GENERATOR_WIDTHS:
                 torch.manual_seed(0)
-                generator = Generator(GeneratorConfig(2, 2, 64, 4)).to(args.device)
+                generator = Generator(GeneratorConfig(2, 2, 48, 3)).to(args.device)
                 timed = Clock(2 * args.seconds)
-                train_generator(generator, model, sigma, steps=STEPS, batch=512, density_rate=2e-3, fraction=timed)
+                train_generator(
+                    generator, model, sigma, steps=STEPS, batch=256, rate=2e-3, density_rate=4e-3, fraction=timed
+                )
                 drawn = generator.sample(100_000).cpu()
                 arrays[f"drawn {key}"] = drawn[:3000].numpy()
                 for what, width in (("generator_kl_nats", 0.1), ("generator_blurred_kl_nats", sigma)):

@@ -66,6 +66,8 @@ class DdeConfig:
         kinks: J, of the log-density along a value.
         objective: "dde", "likelihood" or "joint"; see the head of the file.
         noise: deviation of the noise, in local scales.
+        first: what the noise is multiplied by at first, for narrow noise alone learns slowly.
+        fall: steps in which that falls by a factor of 1.1, until it is 1.
         least: of the noise in levels, added in squares: values are integers, and this makes their density smooth.
         draws: of the noise for each pixel, each with both signs.
         pixels: of a step, at places that are drawn, the same ones in all of its images.
@@ -79,6 +81,8 @@ class DdeConfig:
     kinks: int = 16
     objective: str = "likelihood"
     noise: float = 0.25
+    first: float = 4.0
+    fall: int = 100
     least: float = 0.4
     draws: int = 4
     pixels: int = 1024
@@ -91,6 +95,7 @@ class Dde(AutoregressiveModel):
     first_images = 500
     largest = 2**16
     scales: Tensor
+    factor: Tensor
 
     def __init__(self, config: DdeConfig) -> None:
         super().__init__()
@@ -102,6 +107,7 @@ class Dde(AutoregressiveModel):
         # Of the square of each whitened value, and a constant, in that of the local scale.
         self.register_buffer("scales", torch.zeros(config.channels, inputs + config.channels))
         self.scales[:, -1] = 1
+        self.register_buffer("factor", torch.tensor(config.first if config.objective == "dde" else 1.0))
         self.networks = nn.ModuleList(
             Network(inputs + channel + 2, config.filters, config.layers, config.kinks)
             for channel in range(config.channels)
@@ -118,18 +124,19 @@ class Dde(AutoregressiveModel):
             self._fit_scale(whitened, channel)
 
     def _fit_scale(self, whitened: Tensor, channel: int) -> None:
-        """The likeliest weights of squares, for a normal residual of variance t² = w · c² + w_0.
+        """The likeliest weights of squares, for a residual of a Laplace distribution of variance t² = w · c² + w_0.
 
-        By products, as matrices are factorized without signs: no weight becomes negative.
+        Of a normal one, outliers would make the scales of quiet places too wide. By products, as matrices are
+        factorized without signs: no weight becomes negative.
         """
         end = self.whitening.inputs + channel
-        target = whitened[:, end].square().double()
+        target = math.sqrt(2) * whitened[:, end].abs().double()
         squares = nn.functional.pad(whitened[:, :end].square().double(), (0, 1), value=1.0)
         weights = squares.new_full((end + 1,), 1 / (end + 1))
         least = (LEAST_SCALE / float(self.whitening.spread[channel])) ** 2
         for _ in range(ROUNDS):
             variance = squares @ weights
-            weights *= ((target / variance**2) @ squares / ((1 / variance) @ squares)).sqrt()
+            weights *= ((target / variance**1.5) @ squares / ((1 / variance) @ squares)).sqrt()
             weights[-1].clamp_(min=least)
         self.scales[channel] = 0
         self.scales[channel, :end], self.scales[channel, -1] = weights[:-1].float(), weights[-1].float()
@@ -158,8 +165,8 @@ class Dde(AutoregressiveModel):
         return torch.cat([torch.asinh(x / scale), scale.log(), mean / 128 - 1], 1), mean, scale * spread
 
     def noise(self, scale: Tensor) -> Tensor:
-        """Deviation of the noise in local scales, from those scales in levels."""
-        return torch.sqrt(self.config.noise**2 + (self.config.least / scale) ** 2)
+        """Deviation of the noise in local scales, as the training now has it, from those scales in levels."""
+        return self.factor * torch.sqrt(self.config.noise**2 + (self.config.least / scale) ** 2)
 
     def logits(self, shape: Shape, mean: Tensor, scale: Tensor) -> Tensor:
         """Logarithms of the probabilities of all values, [n, 256], from shapes, predictions and scales of n pixels."""
@@ -207,6 +214,8 @@ class Dde(AutoregressiveModel):
         values = self.values(x, drawn).flatten(0, 1)
         kinds = {"likelihood": self._likelihood, "dde": self._conditional, "joint": self._joint}
         kind = kinds[self.config.objective]
+        if self.training:
+            self.factor.mul_(1.1 ** (-1 / self.config.fall)).clamp_(min=1)
         return torch.stack([kind(values, channel) for channel in range(self.channels)]).mean()
 
     def _likelihood(self, values: Tensor, channel: int) -> Tensor:

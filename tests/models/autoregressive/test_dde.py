@@ -103,7 +103,7 @@ def test_the_local_scale_is_that_of_the_residual() -> None:
 
 def test_sharpening_takes_the_blur_of_the_noise_off() -> None:
     """A shape that is that of a normal distribution with the noise becomes that without, to the second order."""
-    net = model(channels=1, objective="dde", noise=0.3, least=1e-6)
+    net = model(channels=1, objective="dde", noise=0.3, first=1.0, least=1e-6)
     zero, one = torch.zeros(1, 1, dtype=torch.float64), torch.ones(1, 1, dtype=torch.float64)
     # One kink, wide and steep, is a parabola: curvature -1 / (1 + 0.3²).
     width = 0.02 * one
