@@ -241,7 +241,7 @@ def main() -> None:
         if args.json:
             args.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
         if args.plot and args.images and isinstance(model, Diffusion):
-            draw_images(model.cpu(), model.sample(16, *x.shape[2:], seed=5), args.plot)
+            draw_images(model.cpu(), model.sample(16, x.shape[2], x.shape[3], seed=5), args.plot)
         elif args.plot and isinstance(model, Diffusion) and not args.digits:
             draw_roll(model, args.plot)
         elif args.plot and isinstance(model, BinomialDiffusion):
