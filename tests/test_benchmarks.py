@@ -254,7 +254,8 @@ def test_what_an_adversary_gives_is_measured_and_drawn(tmp_path: Path) -> None:
     )
     report = json.loads(data.read_text())
     (row,) = report["models"]
-    assert row["coded_bpd"] > row["net_bpd"] > 0
+    assert row["first_file_bpd"] > row["first_pmf_bpd"] > 0
+    assert row["first_reported_bpd"] == pytest.approx(row["reported_bpd"], rel=0.02)
     assert row["means"]["distance"] > report["other_images"]["distance"] > 0
     assert all(0 <= row[kind][by] <= 1 for kind in ("means", "draws") for by in ("linear", "convolutional"))
     with Image.open(plot) as image:
