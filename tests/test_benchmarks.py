@@ -235,7 +235,7 @@ def test_what_an_adversary_gives_is_measured_and_drawn(tmp_path: Path) -> None:
         (tmp_path / "images" / split).mkdir(parents=True)
         for number, image in enumerate(pictures(count, channels=3, seed=count)):
             Image.fromarray(image.transpose(1, 2, 0)).save(tmp_path / "images" / split / f"{number}.png")
-    options = "--minutes 0.01 --limit 4 --coded 4 --count 60 --steps 20".split()
+    options = ["--minutes", "0.01", "--limit", "4", "--coded", "4", "--count", "60", "--steps", "20"]
     places: list[str | Path] = ["--features", tmp_path / "f.safetensors", "--json", data, "--plot", plot]
     run("adversarial.py", f"A={path}", "--data", tmp_path / "images", *options, *places)
     report = json.loads(data.read_text())
