@@ -4,7 +4,7 @@
 
 For each checkpoint of a `v-ade` or `av-ade`, of the same sizes:
 
-- coded: bits per dimension of test images, in decoded files; and what the model reports;
+- reported: bits per dimension of test images by the bound; coded: what the first of these take in a decoded message;
 - distance: the Frechet distance between samples and test images, by features of a small network of our own, which has
   learned by which quarter turn images were rotated. It is no FID: figures of papers have other features;
 - linear, convolutional: the share of unseen samples and test images that a fresh classifier tells apart: a linear one
@@ -33,6 +33,7 @@ from densezip.models.checkpoint import load_model
 from densezip.models.evaluation import measure
 from densezip.models.shipped import find_checkpoint
 from densezip.models.training.data import open_data
+from densezip.models.training.objective import evaluate
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -167,11 +168,12 @@ def draw(found: dict[str, Any], samples: dict[str, Tensor], path: Path) -> None:
     left, right = parts
     axes = left.subplots()
     for row in found["models"]:
-        axes.plot(row["coded_bpd"], row["means"]["distance"], "o", ms=6)
-        axes.annotate(row["name"], (row["coded_bpd"], row["means"]["distance"]), (5, 5), textcoords="offset points")
+        place = row["reported_bpd"], row["means"]["distance"]
+        axes.plot(*place, "o", ms=6)
+        axes.annotate(row["name"], place, (5, 5), textcoords="offset points")
     axes.set_yscale("log")
     axes.margins(0.2)
-    axes.set_xlabel("bits per dimension, coded")
+    axes.set_xlabel("bits per dimension, bound")
     axes.set_ylabel("Frechet distance of means, our features")
     axes.spines[["top", "right"]].set_visible(False)
     for (name, images), cell in zip(samples.items(), right.subplots(len(samples), 1, squeeze=False)[:, 0], strict=True):
@@ -190,7 +192,8 @@ def settings() -> argparse.Namespace:
     parser.add_argument("--features", type=Path, required=True, help="weights of the network whose features are used")
     parser.add_argument("--minutes", type=float, default=5, help="of learning features, where there are none yet")
     parser.add_argument("--device", default="cpu", help="for learning features")
-    parser.add_argument("--limit", type=int, default=500, help="code the first so many test images")
+    parser.add_argument("--limit", type=int, default=500, help="weigh the first so many test images")
+    parser.add_argument("--coded", type=int, default=500, help="and code the first so many of these")
     parser.add_argument("--count", type=int, default=2000, help="samples of each model, and test images")
     parser.add_argument("--steps", type=int, default=400, help="of classifiers")
     parser.add_argument("--json", type=Path)
@@ -212,7 +215,12 @@ def main() -> None:
     with torch.no_grad():
         turns = in_parts(lambda x: features.turns(features(turned(x)[0])).argmax(1), real)
     truth = torch.cat([turned(part)[1] for part in torch.split(real, 250)])
-    found: dict[str, Any] = {"data": f"{opened.name}/test", "images": args.limit, "samples": len(real)}
+    found: dict[str, Any] = {
+        "data": f"{opened.name}/test",
+        "images": args.limit,
+        "first": args.coded,
+        "samples": len(real),
+    }
     found["turned_back"] = float((turns == truth).float().mean())
     others = torch.from_numpy(images[args.count : 2 * args.count])
     if len(others):
@@ -224,12 +232,14 @@ def main() -> None:
         model, about = load_model(find_checkpoint(path))
         if not isinstance(model, Vade):
             raise SystemExit(f"{path} is no v-ade")
-        weighed = measure(model, images[: args.limit], batch=args.limit)
+        some = images[: args.coded]
+        weighed = measure(model, some, batch=len(some))
         if not weighed.lossless:
             raise SystemExit(f"{name} has changed an image")
         row: dict[str, Any] = {"name": name, "model": about["model"], "step": about["step"]}
         row |= {"weights": sum(p.numel() for p in model.parameters())}
-        row |= {"coded_bpd": weighed.file_bpd, "net_bpd": weighed.pmf_bpd, "reported_bpd": weighed.reported_bpd}
+        row["reported_bpd"] = evaluate(model, images[: args.limit], 100, torch.device("cpu"))
+        row |= {f"first_{kind}_bpd": getattr(weighed, f"{kind}_bpd") for kind in ("reported", "pmf", "file")}
         for kind in ("means", "draws"):
             fake = drawn(model, kind, args.count, height, width)
             row[kind] = judge(fake, real, features, args.steps)

@@ -35,7 +35,7 @@ Examples:
     "--data",
     required=True,
     metavar="SPEC",
-    help="cifar10:PATH, mnist:PATH, binarized-mnist:PATH, deadleaves, swissroll, heartbeat, or a folder.",
+    help="cifar10:PATH, mnist:PATH, binarized-mnist:PATH, deadleaves, swissroll, heartbeat, digits, or a folder.",
 )
 @click.option("--split", default="test", show_default=True, type=click.Choice(["train", "validation", "test"]))
 @click.option("--limit", metavar="N", type=click.IntRange(min=1), help="The first N images only.")

@@ -156,6 +156,7 @@ def _density_model(name: str) -> click.Command:
   mnist:PATH     the official idx files, mosaics, or PNG files; binarized-mnist:PATH for 0 and 1
   deadleaves     synthetic; deadleaves:size=64,count=2000,noise=0 are the defaults
   swissroll, heartbeat  points of a spiral, sequences of pulses: distributions that are known
+  digits         handwritten digits of 8x8 pixels with their classes, which scikit-learn has
   DIR            a folder of images; set patch under [training] for crops
 
 \b

@@ -1,7 +1,8 @@
 """Checkpoints: weights and, for going on, everything else that a training knows; one safetensors file.
 
 Tensors are named `model.*` (weights), and in files to go on from also `average.*` (their average), `optimizer.N.*` (of
-parameter N) and `rng.RANK` (states of the random numbers of each process). The metadata has one entry, `densezip`: JSON
+parameter N), `adversary.*` and `adversary_optimizer.N.*` (of what is trained against the model, if anything is) and
+`rng.RANK` (states of the random numbers of each process). The metadata has one entry, `densezip`: JSON
 with the model's name and configuration, the data's specification and hash, and how far the training was.
 """
 

@@ -263,26 +263,13 @@ def test_what_an_adversary_gives_is_measured_and_drawn(tmp_path: Path) -> None:
         (tmp_path / "images" / split).mkdir(parents=True)
         for number, image in enumerate(pictures(count, channels=3, seed=count)):
             Image.fromarray(image.transpose(1, 2, 0)).save(tmp_path / "images" / split / f"{number}.png")
-    options: list[str | Path] = [
-        "--minutes",
-        "0.01",
-        "--limit",
-        "4",
-        "--count",
-        "60",
-        "--steps",
-        "20",
-        "--json",
-        data,
-        "--plot",
-        plot,
-    ]
-    run(
-        "adversarial.py", f"A={path}", "--data", tmp_path / "images", "--features", tmp_path / "f.safetensors", *options
-    )
+    options = ["--minutes", "0.01", "--limit", "4", "--coded", "4", "--count", "60", "--steps", "20"]
+    places: list[str | Path] = ["--features", tmp_path / "f.safetensors", "--json", data, "--plot", plot]
+    run("adversarial.py", f"A={path}", "--data", tmp_path / "images", *options, *places)
     report = json.loads(data.read_text())
     (row,) = report["models"]
-    assert row["coded_bpd"] > row["net_bpd"] > 0
+    assert row["first_file_bpd"] > row["first_pmf_bpd"] > 0
+    assert row["first_reported_bpd"] == pytest.approx(row["reported_bpd"], rel=0.02)
     assert row["means"]["distance"] > report["other_images"]["distance"] > 0
     assert all(0 <= row[kind][by] <= 1 for kind in ("means", "draws") for by in ("linear", "convolutional"))
     with Image.open(plot) as image:
@@ -295,7 +282,7 @@ def test_modes_that_generators_cover_are_counted_and_drawn(tmp_path: Path) -> No
     report = json.loads(data.read_text())
     assert [row["batch"] for row in report["optimum"]] == [1, 2, 4, 8]
     assert set(report["trained"]) == {
-        f"{kind}, {data}" for kind in ("GAN", "BGAN", "M-BGAN") for data in ("ring", "grid")
+        f"{kind}, {name}" for kind in ("GAN", "BGAN", "M-BGAN") for name in ("ring", "grid")
     }
     with Image.open(plot) as image:
         assert image.width > image.height > 0

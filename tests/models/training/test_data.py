@@ -207,7 +207,7 @@ def test_dead_leaves_are_flat_discs_of_all_sizes() -> None:
     ("spec", "message"),
     [
         ("cifar10:/no/such/path", "no data at /no/such/path"),
-        ("/no/such/path", "deadleaves, swissroll, heartbeat or a folder"),
+        ("/no/such/path", "deadleaves, swissroll, heartbeat, digits or a folder"),
         ("deadleaves:colour=3", "size=N and count=N"),
         ("deadleaves:size=-3", "size=N and count=N"),
         ("swissroll:size=3", "takes count=N, such as swissroll:count=10000"),
@@ -261,3 +261,18 @@ def test_damaged_files_and_wrong_sizes_are_refused(tmp_path: Path) -> None:
         open_data(str(tmp_path / "broken"), "test")
     with pytest.raises(UsageError, match="split"):
         open_data("deadleaves", "all")
+
+
+def test_digits_have_their_classes_and_are_split_once() -> None:
+    parts = [open_data("digits", split) for split in ("train", "validation", "test")]
+    assert [len(part.images) for part in parts] == [1293, 144, 360]
+    for part in parts:
+        assert part.images.shape[1:] == (1, 8, 8)
+        assert part.labels is not None
+        assert part.labels.shape == (len(part.images),)
+        assert set(part.labels.tolist()) == set(range(10))
+    levels = sorted({int(value) for part in parts for value in part.images.ravel()})
+    assert levels == list(range(0, 241, 15))
+    # A 0 has a hole where a 1 has none.
+    images = parts[0].images[:, 0, 3:5, 3:5].mean((1, 2))
+    assert images[parts[0].labels == 0].mean() + 60 < images[parts[0].labels == 1].mean()
