@@ -1,8 +1,8 @@
 """What every density of images gives, whatever its shape: a rate to report, and a codec whose files take that rate.
 
 A model is of one of three shapes, which decides how it is coded: `autoregressive` (directly, in steps), `latent`
-(bits-back) and `bijective` (local bits-back). The classes of the three are `AutoregressiveModel`, `LatentVariable` and
-`Bijective`, in a room each; whoever evaluates, codes or draws needs no more than `ImageModel`.
+(bits-back; where a posterior is all on one point, this and then the image) and `bijective` (local bits-back). The
+classes of the three are `AutoregressiveModel`, `LatentVariable` and `Bijective`, in a room each; whoever evaluates, codes or draws needs no more than `ImageModel`.
 """
 
 from __future__ import annotations

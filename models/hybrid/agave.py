@@ -12,9 +12,9 @@ neither λ nor y: what is reported, and coded, is E log p(x | f(z)) - KL.
 Coding: bits-back for z, the cached scan of the PixelCNN++ for x given z. Without the latents the decoder is the
 PixelCNN++ of the same sizes.
 
-Source: Lucas and Verbeek, *Auxiliary guided autoregressive variational autoencoders* (2018), their (8), λ is `weight`.
-Ours has latents in maps at a quarter of the side, independent under the prior, and sums f(z)'s features into every
-block of the PixelCNN++ from one stream of convolutions.
+Source: Lucas and Verbeek, *Auxiliary guided autoregressive variational autoencoders* (2018); λ is `weight`. Ours has
+latents in maps at a quarter of the side, independent under the prior, and adds features of f(z) to every block of the
+PixelCNN++ from one stream of convolutions.
 """
 
 from __future__ import annotations
