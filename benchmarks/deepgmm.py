@@ -1,8 +1,8 @@
 """What parts of a deep mixture of Gaussians are worth: `python benchmarks/deepgmm.py --data SPEC --json FILE`.
 
-Trains variants of `deep-gmm`, one after the other for equal time, and says the likelihood of validation images in nats,
-with values scaled to [-1, 1]: a lower bound by the path that is chosen, and for paths of equal probability the upper
-bound by the same path, if it is the best. Variants, whose results join those that the file has (`--variants` for some):
+Trains variants of `deep-gmm`, one after the other for equal time or steps, and says the likelihood of validation images
+in nats, with values scaled to [-1, 1]: a lower bound by the path that is chosen, and for paths of equal probability the
+upper bound by the same path, if it is the best. Results join those that the file has. Variants (`--variants` for some):
 
 - halves-N: N half-convolutions and one linear map for each place: a Gaussian. `full` is the one with all covariances;
 - shared-LxJ: L layers, an image having one of J choices in each; three half-convolutions below;
@@ -21,7 +21,6 @@ import json
 import math
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +43,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
     **{f"between-{n}": {**ONE, "layers": n} for n in (2, 3, 5)},
     **{f"gated-{n}": {"drawn": False, "layers": n} for n in (1, 2, 3, 5)},
 }
-RECIPE = "steps = 1000000\nbatch = 100\nrate = 2e-3\nwarm_up = 100\naverage = 0.998\nevery = 250\nvalidation = 500\n"
+RECIPE = "rate = 2e-3\nwarm_up = 100\naverage = 0.998\nevery = 250\nvalidation = 500\n"
 FILTERS = 8
 
 
-def train(name: str, spec: str, folder: Path, minutes: float, device: str, settings: str) -> Path:
-    """The checkpoint of a variant after so many minutes."""
+def train(name: str, spec: str, folder: Path, given: argparse.Namespace) -> Path:
+    """The checkpoint of a variant."""
     if name == "full":
         model, found = "gaussian", dict[str, Any]()
     else:
@@ -58,10 +57,12 @@ def train(name: str, spec: str, folder: Path, minutes: float, device: str, setti
     values = {**found, "channels": channels} | ({"side": side} if name == "full" or found.get("shared") else {})
     toml = [f"{key} = {str(value).lower()}" for key, value in values.items()]
     recipe = "steps = 1\nrate = 0.0\nbatch = 2\n" if name == "full" else RECIPE
+    settings = {} if name == "full" else {"steps": given.steps, "batch": given.batch}
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "config.toml"
-    path.write_text("\n".join(["[model]", *toml, "[training]", recipe + settings]))
-    best = train_model(model, spec, str(path), folder, minutes=minutes, device=device)
+    path.write_text("\n".join(["[model]", *toml, "[training]", recipe]))
+    options: dict[str, Any] = {"minutes": given.minutes, "device": given.device, "settings": settings}
+    best = train_model(model, spec, str(path), folder, **options)
     (folder / "last.safetensors").unlink()
     return best
 
@@ -151,8 +152,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--data", required=True, help="training images, as for densezip train")
     parser.add_argument("--json", type=Path, help="where results are written, and joined to those there are")
     parser.add_argument("--variants", default=",".join(["full", *VARIANTS]), help="names, separated by commas")
-    parser.add_argument("--minutes", type=float, default=1.0, help="of training of each")
-    parser.add_argument("--settings", default="", help="lines of TOML: other settings of the recipe")
+    parser.add_argument("--minutes", type=float, default=1.0, help="of training of each, at most")
+    parser.add_argument("--steps", type=int, default=10**6, help="of training of each, at most")
+    parser.add_argument("--batch", type=int, default=100, help="images of a step")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path, help="folder that keeps the checkpoints")
     parser.add_argument("--draw", nargs="+", type=Path, metavar=("FILE", "CHECKPOINT"), help="a picture, no training")
@@ -167,15 +169,15 @@ def main(arguments: list[str] | None = None) -> None:
         for name in names:
             began = time.monotonic()
             folder = (given.out or Path(temporary)) / name
-            path = train(name, given.data, folder, given.minutes, given.device, given.settings)
+            path = train(name, given.data, folder, given)
             row = measure(name, path, given.data, given.device)
             shown = f"{row['lower']:.0f} nats" + (f" to {row['upper']:.0f}" if row["upper"] else "")
             print(f"{name}: {shown}, {row['steps']} steps, {time.monotonic() - began:.0f} s", flush=True)
             if given.json:
                 before = json.loads(given.json.read_text()) if given.json.exists() else {"variants": {}}
-                about = {"data": given.data.partition(":")[0], "device": given.device, "torch": torch.__version__}
+                about = {key: getattr(given, key) for key in ("device", "minutes", "steps", "batch")}
                 rows = {**before["variants"], name: row}
-                found = {**about, "densezip": version("densezip"), "minutes": given.minutes, "variants": rows}
+                found = {"data": given.data.partition(":")[0], **about, "torch": torch.__version__, "variants": rows}
                 given.json.write_text(json.dumps(found, indent=2) + "\n")
 
 

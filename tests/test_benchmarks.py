@@ -182,6 +182,21 @@ def test_the_benchmark_of_models_measures_peers_models_ensembles_pictures_and_th
         assert image.width > image.height > 0
 
 
+def test_the_benchmark_of_deep_mixtures_joins_variants_and_draws_them(tmp_path: Path) -> None:
+    data, out, plot = tmp_path / "deepgmm.json", tmp_path / "out", tmp_path / "deepgmm.png"
+    options: list[str | Path] = ["--data", "deadleaves:size=8,count=60", "--json", data, "--out", out]
+    for names in ("full,shared-1x4", "gated-1"):
+        run("deepgmm.py", *options, "--variants", names, "--steps", "2", "--batch", "4")
+    found = json.loads(data.read_text())["variants"]
+    assert list(found) == ["full", "shared-1x4", "gated-1"]
+    assert found["shared-1x4"]["upper"] == pytest.approx(found["shared-1x4"]["lower"] + np.log(4))
+    assert found["gated-1"]["upper"] is None
+    assert found["gated-1"]["steps"] == 2
+    run("deepgmm.py", *options[:2], "--draw", plot, out / "gated-1" / "best.safetensors")
+    with Image.open(plot) as image:
+        assert image.width > 100
+
+
 def test_the_look_into_latents_measures_layers_bounds_and_bins(tmp_path: Path) -> None:
     path, data, plot = tmp_path / "small.safetensors", tmp_path / "latent.json", tmp_path / "latent.png"
     model = made("topdown")

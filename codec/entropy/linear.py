@@ -213,7 +213,7 @@ class UnitTriangular(Bijection):
 
     def inverse(self, z: Tensor) -> Tensor:
         """See `Bijection`."""
-        solved = torch.linalg.solve_triangular(self.below, z.flatten(1).mT, upper=False, unitriangular=True)
+        solved: Tensor = torch.linalg.solve_triangular(self.below, z.flatten(1).mT, upper=False, unitriangular=True)
         return solved.mT.reshape(z.shape)
 
     def codec(self, prior: Codec[Tensor], grid: Grid) -> Codec[Tensor]:

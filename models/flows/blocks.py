@@ -126,8 +126,8 @@ class Blocks(Layer):
             choice = self._chosen(scores) if choice is None else choice
             odds = log_prior - torch.log_softmax(scores, -1) if self.drawn else log_prior
             z = torch.take_along_dim(z, choice.expand(-1, z.shape[1])[:, :, None, None], 2)[:, :, 0]
-            found = (torch.take_along_dim(part, choice[..., None], 2).flatten(1).sum(1) for part in (log_det, odds))
-            return _to_maps(z, x.shape), *found
+            nats = [torch.take_along_dim(part, choice[..., None], 2).flatten(1).sum(1) for part in (log_det, odds)]
+            return _to_maps(z, x.shape), nats[0], nats[1]
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """See `Layer`. The logarithm has that of the odds of the choices added: a bound is made of it."""
@@ -175,7 +175,7 @@ class Blocks(Layer):
                 self.weight[number] = (matrix if self.places else matrix[0]).to(self.weight)
                 self.bias[number] = (shift if self.places else shift[0]).to(self.bias)
             if self.choices > 1:
-                parts = u.to(self.weight).split(4096 // u.shape[1])
+                parts = torch.split(u.to(self.weight), 4096 // u.shape[1])
                 choice = torch.cat([self.scores(part).argmax(-1).flatten() for part in parts])
 
     def bijection(self, calibration: Calibration, shape: Shape) -> Bijection:
@@ -202,7 +202,7 @@ class _Chosen(Bijection):
 
     def forward(self, x: Tensor) -> Tensor:
         """See `Bijection`."""
-        return self.layer(x)[0]
+        return self.layer.along(x)[0]
 
     def inverse(self, z: Tensor) -> Tensor:
         """See `Bijection`."""
@@ -291,4 +291,5 @@ def _whitening(scatter: Tensor, diagonal: bool) -> Tensor:
     if diagonal:
         return torch.diag_embed(scatter.diagonal(dim1=-2, dim2=-1).rsqrt())
     values, vectors = torch.linalg.eigh(scatter.cpu())  # many small ones are no work for a GPU
-    return ((vectors * values.rsqrt()[..., None, :]) @ vectors.mT).to(scatter.device)
+    whitening: Tensor = (vectors * values.rsqrt()[..., None, :]) @ vectors.mT
+    return whitening.to(scatter.device)
