@@ -2,7 +2,8 @@
 
 A model is of one of three shapes, which decides how it is coded: `autoregressive` (directly, in steps), `latent`
 (bits-back; where a posterior is all on one point, this and then the image) and `bijective` (local bits-back). The
-classes of the three are `AutoregressiveModel`, `LatentVariable` and `Bijective`, in a room each; whoever evaluates, codes or draws needs no more than `ImageModel`.
+classes of the three are `AutoregressiveModel`, `LatentVariable` and `Bijective`, in a room each; whoever
+evaluates, codes or draws needs no more than `ImageModel`.
 """
 
 from __future__ import annotations
