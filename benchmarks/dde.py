@@ -1,14 +1,16 @@
 """Denoising density estimators, measured: densities that are known, samplers, and a codec beside an MCGSM.
 
     python benchmarks/dde.py densities --seconds 60 --json dde.json
-    python benchmarks/dde.py plane --seconds 60 --json dde.json --arrays plane.npz --plot dde-plane.png
+    python benchmarks/dde.py plane --json dde.json --arrays plane.npz --plot dde-plane.png
     python benchmarks/dde.py digits --data mnist:PATH --seconds 300 --json dde.json --plot dde-digits.png
-    python benchmarks/dde.py codes CHECKPOINT... --data folder:PATH --json dde.json
+    python benchmarks/dde.py crops --data PHOTOS --out GREY
+    python benchmarks/dde.py codes CHECKPOINT... --data folder:GREY --json dde.json
 
 Each adds its part to the JSON. `densities`: mixtures of normal distributions in 6, 8, 21 and 43 dimensions; of each
 the error of log Z, and by how much the density that was learned misses the truth. `plane`: densities beside the truth
-at two widths of the noise, and generators at some. `digits`: a generator of MNIST. `codes`: grey photographs in files
-by each checkpoint. The arrays are what the pictures are drawn from (`draw`).
+at two widths of the noise, and generators at some. `digits`: a generator of MNIST. `crops`: grey crops of a folder of
+photographs, to train on, to choose by and to code. `codes`: these in files by each checkpoint. The arrays are what the
+pictures are drawn from (`draw`).
 """
 
 from __future__ import annotations
@@ -37,9 +39,9 @@ SIDE, REACH = 120, 2.4
 """Of the grid on which densities of the plane are compared, in cells, and half of it in units."""
 
 WIDTHS = (0.05, 0.2)
-"""Of the noise, of the densities of the plane; and of generators, with a wider one."""
+"""Of the noise, of the densities of the plane; and of generators."""
 
-GENERATOR_WIDTHS = (0.1, 0.2, 0.5)
+GENERATOR_WIDTHS = (0.2, 0.5)
 
 STEPS = 10**9
 """Of a training that goes by the clock."""
@@ -75,11 +77,11 @@ def known_densities(args: argparse.Namespace) -> list[dict[str, Any]]:
         there = NormalMixture(*(v.to(args.device) for v in (blurred.weights, blurred.means, blurred.covariances)))
         noisy = pool[:20_000] + sigma * torch.randn_like(pool[:20_000])
         fitted = NormalMixture.fit(noisy, 8)
-        found = model.normalize(fitted.widened(3.0, 0.1))
-        test = there.sample(20_000, random)
+        found = model.normalize(fitted.widened(3.0, 0.1), args.count)
+        test = there.sample(args.count // 2, random)
         right, learned = there.log_density(test), model.log_density(test)
         # With the true density as proposal: where log Z lies indeed, to some 1e-3.
-        exact = model.normalize(there, count=200_000, seed=7)
+        exact = model.normalize(there, 4 * args.count, seed=7)
         single = NormalMixture.fit(noisy, 1).log_density(test)
         rows.append(
             {
@@ -125,7 +127,7 @@ def grid() -> torch.Tensor:
 
 
 def plane(args: argparse.Namespace) -> tuple[list[dict[str, Any]], Arrays]:
-    """Densities at both widths, then generators; `seconds` for each of these."""
+    """Densities at all widths of the noise, and generators at the wider ones."""
     rows, arrays, cells, area = list[dict[str, Any]](), Arrays(), grid(), (2 * REACH / SIDE) ** 2
     for name in args.names:
         random = torch.Generator().manual_seed(0)
@@ -133,7 +135,7 @@ def plane(args: argparse.Namespace) -> tuple[list[dict[str, Any]], Arrays]:
         for sigma in sorted({*WIDTHS, *GENERATOR_WIDTHS}):
             torch.manual_seed(0)
             model = DenoisingDensity(DenoisingConfig(2, 48, 3)).to(args.device)
-            model.fit(points, sigma, steps=STEPS, batch=1024, start=max(0.3, sigma), fraction=Clock(args.seconds))
+            model.fit(points, sigma, steps=args.steps, batch=512, start=max(0.3, sigma))
             learned = model.log_density(cells.to(args.device)).exp().cpu()
             truth = plane_density(name, cells, sigma)
             row = {"density": name, "sigma": sigma, "integral": float(learned.sum() * area)}
@@ -143,11 +145,10 @@ def plane(args: argparse.Namespace) -> tuple[list[dict[str, Any]], Arrays]:
                 arrays[f"truth {key}"], arrays[f"learned {key}"] = truth.numpy(), learned.numpy()
             if sigma in GENERATOR_WIDTHS:
                 torch.manual_seed(0)
-                generator = Generator(GeneratorConfig(2, 2, 48, 3)).to(args.device)
-                timed = Clock(2 * args.seconds)
-                train_generator(
-                    generator, model, sigma, steps=STEPS, batch=256, rate=2e-3, density_rate=4e-3, fraction=timed
-                )
+                generator = Generator(GeneratorConfig(2, 2, 64, 3, dense=True)).to(args.device)
+                generator.begin(points)
+                rates = {"rate": 4e-3, "density_rate": 5e-3}
+                train_generator(generator, model, sigma, steps=args.steps, inner=3, batch=128, **rates)
                 drawn = generator.sample(100_000).cpu()
                 arrays[f"drawn {key}"] = drawn[:3000].numpy()
                 for what, width in (("generator_kl_nats", 0.1), ("generator_blurred_kl_nats", sigma)):
@@ -181,12 +182,12 @@ def digits(args: argparse.Namespace) -> tuple[dict[str, Any], Arrays]:
     torch.manual_seed(0)
     sigma, shape = args.sigma, {"filters": args.filters, "layers": args.layers, "dense": True}
     model = DenoisingDensity(DenoisingConfig(784, **shape)).to(args.device)
-    model.fit(points, sigma, steps=STEPS, batch=args.batch, rate=1e-3, constant=False, fraction=Clock(args.seconds / 4))
-    generator = Generator(GeneratorConfig(16, 784, **shape, bounded=True)).to(args.device)
-    timed = Clock(0.75 * args.seconds)
-    train_generator(
-        generator, model, sigma, steps=STEPS, batch=args.batch, rate=5e-4, density_rate=5e-4, fraction=timed
-    )
+    recipe = {"steps": STEPS, "batch": args.batch, "rate": args.rate}
+    model.fit(points, sigma, **recipe, constant=False, fraction=Clock(args.seconds / 4))
+    generator = Generator(GeneratorConfig(16, 784, **shape)).to(args.device)
+    generator.begin(points[:20_000])
+    timed, rates = Clock(0.75 * args.seconds), {"rate": args.rate / 4, "density_rate": args.rate / 2}
+    train_generator(generator, model, sigma, steps=STEPS, inner=5, batch=args.batch, fraction=timed, **rates)
     torch.manual_seed(1)
     drawn = generator.sample(1000)
     with torch.no_grad():
@@ -206,7 +207,29 @@ def digits(args: argparse.Namespace) -> tuple[dict[str, Any], Arrays]:
     }
     print(json.dumps(row), flush=True)
     bytes_of = {"drawn": drawn[:100], "real": held[:100], "ways": ways}
-    return row, {name: (255 * value).round().byte().cpu().numpy() for name, value in bytes_of.items()}
+    return row, {name: (255 * value.clamp(0, 1)).round().byte().cpu().numpy() for name, value in bytes_of.items()}
+
+
+def crops(photographs: Path, out: Path) -> None:
+    """One from each photograph of `train` (every twelfth of which is for validation) and of `val`, which is coded."""
+    from PIL import Image
+
+    random, train = np.random.default_rng(0), sorted((photographs / "train").iterdir())
+    parts = {
+        "train": (256, [path for number, path in enumerate(train) if number % 12]),
+        "validation": (96, train[::12]),
+        "test": (128, sorted((photographs / "val").iterdir())),
+    }
+    for name, (side, paths) in parts.items():
+        (out / name).mkdir(parents=True, exist_ok=True)
+        for path in paths:
+            with Image.open(path) as image:
+                grey = image.convert("L")
+            edge = min(side, *grey.size)
+            x, y = ((length - edge) // 2 for length in grey.size)
+            if name == "train":
+                x, y = (int(random.integers(0, length - edge + 1)) for length in grey.size)
+            grey.crop((x, y, x + edge, y + edge)).save(out / name / f"{path.stem}.png")
 
 
 def codes(args: argparse.Namespace) -> list[dict[str, Any]]:
@@ -290,16 +313,19 @@ def _pyplot() -> Any:
 def options() -> argparse.ArgumentParser:
     """The arguments of all parts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=["densities", "plane", "digits", "codes", "draw"])
+    parser.add_argument("part", choices=["densities", "plane", "digits", "crops", "codes", "draw"])
     parser.add_argument("checkpoints", nargs="*", type=Path)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path)
     parser.add_argument("--arrays", type=Path, help="what pictures are drawn from: written, by draw read")
+    parser.add_argument("--out", type=Path, help="folder for the crops")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--steps", type=int, default=1500, help="of each density and generator of the plane")
     parser.add_argument("--dimensions", type=int, nargs="+", default=[6, 8, 21, 43])
     parser.add_argument("--names", nargs="+", choices=PLANE, default=PLANE)
     parser.add_argument("--points", type=int, default=500_000)
+    parser.add_argument("--count", type=int, default=50_000, help="points of an estimate of log Z")
     parser.add_argument("--sigma", type=float, help="deviation of the noise: 0.2, of digits 0.5")
     parser.add_argument("--batch", type=int, default=512)
     parser.add_argument("--rate", type=float, default=5e-3, help="of the densities")
@@ -315,6 +341,9 @@ def main() -> None:
     args = options().parse_args()
     args.sigma = args.sigma or (0.5 if args.part == "digits" else 0.2)
     arrays = Arrays()
+    if args.part == "crops":
+        crops(Path(args.data), args.out)
+        return
     if args.part == "draw":
         arrays = dict(np.load(args.arrays))
     elif args.part in {"plane", "digits"}:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .autoregressive.density import AutoregressiveModel, Scan
+    from .denoising.estimator import DenoisingConfig, DenoisingDensity
     from .evaluation import Evaluation, measure
     from .flows.bijective import Bijective
     from .flows.layers import Coupling, Flow, Squeeze
@@ -25,6 +26,8 @@ __all__ = [
     "BernoulliFamily",
     "Bijective",
     "Coupling",
+    "DenoisingConfig",
+    "DenoisingDensity",
     "Evaluation",
     "Flow",
     "ImageModel",
@@ -47,6 +50,8 @@ _HOMES = {
     "BernoulliFamily": "likelihoods",
     "Bijective": "flows.bijective",
     "Coupling": "flows.layers",
+    "DenoisingConfig": "denoising.estimator",
+    "DenoisingDensity": "denoising.estimator",
     "Evaluation": "evaluation",
     "Flow": "flows.layers",
     "ImageModel": "shapes",

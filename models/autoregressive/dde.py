@@ -241,7 +241,8 @@ class Dde(AutoregressiveModel):
             inputs, mean, scale = self.known(self.whitening(padded), channel)
             s = self._network(channel)(inputs).value((noisy[:, end:] - mean) / scale, twice=True)
             (slope,) = torch.autograd.grad(s.sum(), noisy, create_graph=True)
-        return (width * width * slope * slope + 2 * width * slope * drawn).sum(1).mean()
+        found: Tensor = (width * width * slope * slope + 2 * width * slope * drawn).sum(1).mean()
+        return found
 
     def scan(self, batch: int, height: int, width: int) -> Scan:
         """See `AutoregressiveModel`."""

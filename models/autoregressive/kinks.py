@@ -78,7 +78,7 @@ class Kinks(torch.autograd.Function):
         """See the class."""
         ctx.save_for_backward(z, heights, places, widths)
         total = torch.zeros_like(z)
-        for b, m, w in zip(*(v.split(1, 1) for v in (heights, places, widths)), strict=True):
+        for b, m, w in zip(*(torch.split(v, 1, 1) for v in (heights, places, widths)), strict=True):
             q = (z - m).mul_(w)
             total.addcmul_(b, torch.addcmul(torch.ones_like(q), q, q).sqrt_())
         return total
@@ -89,7 +89,7 @@ class Kinks(torch.autograd.Function):
         """See the class."""
         z, heights, places, widths = ctx.saved_tensors
         by_z, found = torch.zeros_like(z), []
-        for b, m, w in zip(*(v.split(1, 1) for v in (heights, places, widths)), strict=True):
+        for b, m, w in zip(*(torch.split(v, 1, 1) for v in (heights, places, widths)), strict=True):
             apart = z - m
             q = apart * w
             root = torch.addcmul(torch.ones_like(q), q, q).sqrt_()

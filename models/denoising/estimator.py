@@ -29,7 +29,7 @@ from .mixtures import NormalMixture
 
 __all__ = ["Constant", "DenoisingConfig", "DenoisingDensity"]
 
-POINTS = 20_000
+POINTS = 10_000
 """That whitening and a proposal are fitted to."""
 
 COMPONENTS = 8
@@ -201,7 +201,7 @@ class DenoisingDensity(nn.Module):
             optimizer.param_groups[0]["lr"] = rate * min(1, (step + 1) / 100) * 0.5 * (1 + math.cos(math.pi * done))
             now = sigma * ((start or sigma) / sigma) ** max(0.0, 1 - 2 * done)
             optimizer.zero_grad()
-            self.loss(draw(batch).to(self.center.dtype), now).backward()
+            torch.autograd.backward(self.loss(draw(batch).to(self.center.dtype), now))
             nn.utils.clip_grad_norm_(self.parameters(), 10.0 * math.sqrt(self.config.dimensions))
             optimizer.step()
             with torch.no_grad():

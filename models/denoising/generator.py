@@ -71,6 +71,19 @@ class Generator(nn.Module):
         x: Tensor = self.last(y)
         return torch.sigmoid(x) if self.config.bounded else x
 
+    @torch.no_grad()
+    def begin(self, x: Tensor) -> None:
+        """Begin at the normal distribution of the largest principal components of points [N, d], as many as latents.
+
+        A generator whose points all lie close together at first is drawn to one mode. Dense ones only, whose last layer
+        sees the latents.
+        """
+        m = self.config.latents
+        spread, axes = torch.linalg.eigh(torch.cov(x.T.double()))
+        self.last.weight[:, m:] *= 0.1
+        self.last.weight[:, :m] = (axes[:, -m:] * spread[-m:].clamp(min=0).sqrt()).to(x.dtype)
+        self.last.bias.copy_(x.mean(0))
+
     def latents(self, count: int) -> Tensor:
         """Normal latents [count, m], from torch's generator."""
         return torch.randn(count, self.config.latents, device=self.first.weight.device)
@@ -78,7 +91,8 @@ class Generator(nn.Module):
     @torch.no_grad()
     def sample(self, count: int) -> Tensor:
         """Points [count, d], from torch's generator."""
-        return self(self.latents(count))
+        drawn: Tensor = self(self.latents(count))
+        return drawn
 
     @torch.no_grad()
     def interpolate(self, first: Tensor, second: Tensor, count: int) -> Tensor:
@@ -87,7 +101,8 @@ class Generator(nn.Module):
         angle = torch.arccos(cosine.clamp(-1 + 1e-6, 1 - 1e-6))
         way = torch.linspace(0, 1, count, device=first.device, dtype=first.dtype)[:, None]
         z = (torch.sin((1 - way) * angle) * first + torch.sin(way * angle) * second) / torch.sin(angle)
-        return self(z)
+        drawn: Tensor = self(z)
+        return drawn
 
 
 def train_generator(
@@ -131,7 +146,7 @@ def train_generator(
 
     def learn() -> None:
         within.zero_grad()
-        made.loss(generator.sample(batch), sigma).backward()
+        torch.autograd.backward(made.loss(generator.sample(batch), sigma))
         nn.utils.clip_grad_norm_(made.parameters(), 10.0 * math.sqrt(density.config.dimensions))
         within.step()
 
@@ -145,7 +160,7 @@ def train_generator(
         outer.zero_grad()
         x = generator(generator.latents(batch))
         x = x + sigma * torch.randn_like(x)
-        (made.energy(x) - target.energy(x)).mean().backward()
+        torch.autograd.backward((made.energy(x) - target.energy(x)).mean())
         nn.utils.clip_grad_norm_(generator.parameters(), 1.0)
         outer.step()
         for _ in range(inner):

@@ -12,7 +12,7 @@ from ...codec.errors import UsageError
 
 __all__ = ["NormalMixture"]
 
-ROUNDS = 60
+ROUNDS = 30
 """Of expectation and maximization."""
 
 

@@ -125,7 +125,7 @@ def test_interpolations_begin_and_end_at_their_points() -> None:
 
 def test_what_cannot_be_learned_is_refused() -> None:
     model = DenoisingDensity(DenoisingConfig(3, 4, 1, dense=True))
-    with pytest.raises(UsageError, match=r"points \[20000, 2\] for a density of 3 dimensions"):
+    with pytest.raises(UsageError, match=r"points \[10000, 2\] for a density of 3 dimensions"):
         model.fit(torch.zeros(10, 2), 0.1)
     with pytest.raises(UsageError, match="sigma = 0: above 0"):
         model.fit(torch.zeros(10, 3), 0)
