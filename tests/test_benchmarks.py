@@ -271,6 +271,31 @@ def save(path: Path, kind: str, model: Any) -> None:
     write_checkpoint(path, tensors, {"model": kind, "config": as_plain(model.config), "step": 0})
 
 
+def test_what_a_diffusion_takes_out_of_images_and_how_near_its_digits_come(tmp_path: Path) -> None:
+    colours, grey, data, plot = (tmp_path / name for name in ("c.safetensors", "g.safetensors", "f.json", "f.png"))
+    save(colours, "diffusion", build("diffusion", {"channels": 3, "steps": 4, "filters": 8, "blocks": 1, "bumps": 3}))
+    small = {"channels": 1, "size": (28, 28), "steps": 2, "filters": 8, "blocks": 1}
+    save(grey, "diffusion", build("diffusion", small))
+        grey, "diffusion", build("diffusion", {"channels": 1, "size": (28, 28), "steps": 2, "filters": 8, "blocks": 1})
+    )
+    for number, image in enumerate(pictures(3, channels=3)):
+        (tmp_path / "images").mkdir(exist_ok=True)
+        Image.fromarray(image.transpose(1, 2, 0)).save(tmp_path / "images" / f"{number}.png")
+    run("diffusion.py", colours, "--images", tmp_path / "images", "--ways", "2", "--json", data, "--plot", plot)
+    for row in json.loads(data.read_text())["decibels"]:
+        assert row["noisy"] == pytest.approx(20 * np.log10(255 / row["noise"]), abs=0.6)
+        assert row["non-local means"] > row["noisy"] > 0
+    with Image.open(plot) as image:
+        assert image.height == 7 * 2 * (8 + 2)
+    for split in ("train", "validation", "test"):
+        (tmp_path / "digits" / split).mkdir(parents=True)
+        for number, image in enumerate(pictures(4, side=28, seed=len(split))):
+            Image.fromarray(image[0]).save(tmp_path / "digits" / split / f"{number}.png")
+    run("diffusion.py", grey, "--digits", tmp_path / "digits", "--count", "3", "--json", data)
+    windows = json.loads(data.read_text())
+    assert windows["windows_around_training_images"]["bits"] > windows["windows_around_samples"]["bits"]
+
+
 def test_what_an_adversary_gives_is_measured_and_drawn(tmp_path: Path) -> None:
     path, data, plot = tmp_path / "small.safetensors", tmp_path / "adversarial.json", tmp_path / "adversarial.png"
     save(path, "v-ade", made("v-ade", channels=3))
