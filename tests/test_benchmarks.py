@@ -276,8 +276,6 @@ def test_what_a_diffusion_takes_out_of_images_and_how_near_its_digits_come(tmp_p
     save(colours, "diffusion", build("diffusion", {"channels": 3, "steps": 4, "filters": 8, "blocks": 1, "bumps": 3}))
     small = {"channels": 1, "size": (28, 28), "steps": 2, "filters": 8, "blocks": 1}
     save(grey, "diffusion", build("diffusion", small))
-        grey, "diffusion", build("diffusion", {"channels": 1, "size": (28, 28), "steps": 2, "filters": 8, "blocks": 1})
-    )
     for number, image in enumerate(pictures(3, channels=3)):
         (tmp_path / "images").mkdir(exist_ok=True)
         Image.fromarray(image.transpose(1, 2, 0)).save(tmp_path / "images" / f"{number}.png")
