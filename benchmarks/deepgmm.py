@@ -44,7 +44,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     **{f"gated-{n}": {"drawn": False, "layers": n} for n in (1, 2, 3, 5)},
 }
 RECIPE = "rate = 2e-3\nwarm_up = 100\naverage = 0.998\nevery = 250\nvalidation = 500\n"
-FILTERS = 8
+ROWS, FILTERS = 6, 8
 
 
 def train(name: str, spec: str, folder: Path, given: argparse.Namespace) -> Path:
@@ -94,22 +94,25 @@ def measure(name: str, path: Path, spec: str, device: str) -> dict[str, Any]:
 
 @torch.no_grad()
 def filters(model: DeepGmm, side: int) -> Tensor:
-    """What values of the first layer of choices stand for in the image, by each choice: [choices, FILTERS, C, h, w]."""
-    place, many = side // model.config.patch, model.config.choices
-    index = next(i for i, layer in enumerate(model.layers) if layer is model.mixtures[0])
-    layers, first = list(model.layers)[:index], model.mixtures[0]
+    """What noise makes most of in the image, by some choices of the first layer: [rows, FILTERS, C, h, w].
+
+    Rotations of noise are nothing in a Gaussian: shown are the directions that a choice makes longest, in turn.
+    """
+    place, first = side // model.config.patch, model.mixtures[0]
+    below = list(model.layers)[: list(model.layers).index(first)]
+    shown = range(0, model.config.choices, -(-model.config.choices // ROWS))
     rows = []
-    for choice in range(many):
-        z = torch.zeros(FILTERS + 1, first.weight.shape[-1], place, place)
-        for number in range(FILTERS):
-            z[number, number * z.shape[1] // FILTERS, place // 2, place // 2] = 1.0
+    for choice in shown:
+        along = torch.linalg.svd(torch.linalg.inv(first.matrix[choice])).Vh[:FILTERS]
+        z = torch.zeros(FILTERS + 1, along.shape[1], place, place)
+        z[:FILTERS, :, place // 2, place // 2] = along
         x = first.back(z, torch.full((len(z), place**2), choice))
-        for layer in reversed(layers):
+        for layer in reversed(below):
             x = layer.inverse(x)
         rows.append(x[:-1] - x[-1:])
     found = torch.stack(rows)
-    middle, reach = place // 2 * model.config.patch, 2 * model.config.patch
-    return found[..., middle - reach // 2 : middle + 3 * reach // 2, middle - reach // 2 : middle + 3 * reach // 2]
+    start, stop = (model.config.patch * (place // 2 + by) for by in (-1, 2))
+    return found[..., start:stop, start:stop]
 
 
 def draw(target: Path, paths: list[Path], side: int) -> None:
@@ -122,12 +125,14 @@ def draw(target: Path, paths: list[Path], side: int) -> None:
     figure, axes = plt.subplots(2, len(paths), figsize=(4 * len(paths), 6.6), height_ratios=(1, 1.9), squeeze=False)
     for column, path in enumerate(paths):
         model: Any = load_model(path)[0]
+        if model.config.shared:
+            raise SystemExit(f"{path}: filters are drawn of layers whose places share them")
         found = filters(model, side)
         found = found / found.abs().amax((2, 3, 4), keepdim=True)
         samples = model.sample(36, side, side, seed=0).double() / 255
         layers = model.config.layers
         for axis, values, title in (
-            (axes[0, column], _tiled(found.flatten(0, 1) / 2 + 0.5, FILTERS), "a row for each choice"),
+            (axes[0, column], _tiled(found.flatten(0, 1) / 2 + 0.5, FILTERS), "a row for a choice"),
             (axes[1, column], _tiled(samples, 6), f"{layers} layer{'s'[: layers > 1]}"),
         ):
             axis.imshow(values, cmap="gray", vmin=0, vmax=1)
