@@ -38,10 +38,8 @@ Arrays = dict[str, NDArray[Any]]
 SIDE, REACH = 120, 2.4
 """Of the grid on which densities of the plane are compared, in cells, and half of it in units."""
 
-WIDTHS = (0.05, 0.2)
-"""Of the noise, of the densities of the plane; and of generators."""
-
-GENERATOR_WIDTHS = (0.2, 0.5)
+WIDTHS = (0.05, 0.2, 0.5)
+"""Of the noise, of the densities of the plane; and of generators, those of at least the second."""
 
 STEPS = 10**9
 """Of a training that goes by the clock."""
@@ -132,7 +130,7 @@ def plane(args: argparse.Namespace) -> tuple[list[dict[str, Any]], Arrays]:
     for name in args.names:
         random = torch.Generator().manual_seed(0)
         points = plane_points(name, 50_000, random).float().to(args.device)
-        for sigma in sorted({*WIDTHS, *GENERATOR_WIDTHS}):
+        for sigma in args.widths:
             torch.manual_seed(0)
             model = DenoisingDensity(DenoisingConfig(2, 48, 3)).to(args.device)
             model.fit(points, sigma, steps=args.steps, batch=512, start=max(0.3, sigma))
@@ -141,9 +139,8 @@ def plane(args: argparse.Namespace) -> tuple[list[dict[str, Any]], Arrays]:
             row = {"density": name, "sigma": sigma, "integral": float(learned.sum() * area)}
             row["kl_nats"] = _divergence(truth, learned, area)
             key = f"{name} {sigma:g}"
-            if sigma in WIDTHS:
-                arrays[f"truth {key}"], arrays[f"learned {key}"] = truth.numpy(), learned.numpy()
-            if sigma in GENERATOR_WIDTHS:
+            arrays[f"truth {key}"], arrays[f"learned {key}"] = truth.numpy(), learned.numpy()
+            if sigma >= WIDTHS[1]:
                 torch.manual_seed(0)
                 generator = Generator(GeneratorConfig(2, 2, 64, 3, dense=True)).to(args.device)
                 generator.begin(points)
@@ -261,10 +258,11 @@ def codes(args: argparse.Namespace) -> list[dict[str, Any]]:
 def draw_plane(arrays: Arrays, path: Path) -> None:
     """A row for each density: truth and learned at both widths, then what generators draw."""
     plt = _pyplot()
-    names = [name for name in PLANE if f"truth {name} {WIDTHS[0]:g}" in arrays]
-    columns = [f"{kind} {w:g}" for w in WIDTHS for kind in ("truth", "learned")] + [
-        f"drawn {w:g}" for w in GENERATOR_WIDTHS
-    ]
+    names = [name for name in PLANE if any(key.startswith(f"truth {name} ") for key in arrays)]
+    order = ("truth", "learned", "drawn")
+    columns = sorted(
+        {" ".join(key.split()[::2]) for key in arrays}, key=lambda c: (float(c.split()[1]), order.index(c.split()[0]))
+    )
     figure, axes = plt.subplots(
         len(names),
         len(columns),
@@ -323,6 +321,7 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--steps", type=int, default=1500, help="of each density and generator of the plane")
     parser.add_argument("--dimensions", type=int, nargs="+", default=[6, 8, 21, 43])
+    parser.add_argument("--widths", type=float, nargs="+", default=WIDTHS, help="of the noise in the plane")
     parser.add_argument("--names", nargs="+", choices=PLANE, default=PLANE)
     parser.add_argument("--points", type=int, default=500_000)
     parser.add_argument("--count", type=int, default=50_000, help="points of an estimate of log Z")
@@ -338,6 +337,7 @@ def options() -> argparse.ArgumentParser:
 
 
 def main() -> None:
+    torch.set_num_threads(1)
     args = options().parse_args()
     args.sigma = args.sigma or (0.5 if args.part == "digits" else 0.2)
     arrays = Arrays()

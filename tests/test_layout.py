@@ -41,6 +41,7 @@ ALLOWED = {
         "models.latent",
         "models.hybrid",
         "models.flows",
+        "models.denoising",
         "codec",
     ),
     "codec.file": ("codec.entropy", "codec.images", "codec.errors", "codec.fields"),
