@@ -144,7 +144,7 @@ def plane(args: argparse.Namespace) -> tuple[list[dict[str, Any]], Arrays]:
                 torch.manual_seed(0)
                 generator = Generator(GeneratorConfig(2, 2, 64, 3, dense=True)).to(args.device)
                 generator.begin(points)
-                rates = {"rate": 4e-3, "density_rate": 5e-3}
+                rates: dict[str, Any] = {"rate": 4e-3, "density_rate": 5e-3}
                 train_generator(generator, model, sigma, steps=args.steps, inner=3, batch=128, **rates)
                 drawn = generator.sample(100_000).cpu()
                 arrays[f"drawn {key}"] = drawn[:3000].numpy()

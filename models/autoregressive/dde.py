@@ -66,7 +66,7 @@ class DdeConfig:
         kinks: J, of the log-density along a value.
         objective: "dde", "likelihood" or "joint"; see the head of the file.
         noise: deviation of the noise, in local scales.
-        first: what the noise is multiplied by at first, for narrow noise alone learns slowly.
+        first: what the noise of "dde" is multiplied by at first, for narrow noise alone learns slowly.
         fall: steps in which that falls by a factor of 1.1, until it is 1.
         least: of the noise in levels, added in squares: values are integers, and this makes their density smooth.
         draws: of the noise for each pixel, each with both signs.
@@ -81,7 +81,7 @@ class DdeConfig:
     kinks: int = 16
     objective: str = "likelihood"
     noise: float = 0.25
-    first: float = 4.0
+    first: float = 1.0
     fall: int = 100
     least: float = 0.4
     draws: int = 4
@@ -124,19 +124,18 @@ class Dde(AutoregressiveModel):
             self._fit_scale(whitened, channel)
 
     def _fit_scale(self, whitened: Tensor, channel: int) -> None:
-        """The likeliest weights of squares, for a residual of a Laplace distribution of variance t² = w · c² + w_0.
+        """The likeliest weights of squares, for a normal residual of variance t² = w · c² + w_0.
 
-        Of a normal one, outliers would make the scales of quiet places too wide. By products, as matrices are
-        factorized without signs: no weight becomes negative.
+        By products, as matrices are factorized without signs: no weight becomes negative.
         """
         end = self.whitening.inputs + channel
-        target = math.sqrt(2) * whitened[:, end].abs().double()
+        target = whitened[:, end].square().double()
         squares = nn.functional.pad(whitened[:, :end].square().double(), (0, 1), value=1.0)
         weights = squares.new_full((end + 1,), 1 / (end + 1))
         least = (LEAST_SCALE / float(self.whitening.spread[channel])) ** 2
         for _ in range(ROUNDS):
             variance = squares @ weights
-            weights *= ((target / variance**1.5) @ squares / ((1 / variance) @ squares)).sqrt()
+            weights *= ((target / variance**2) @ squares / ((1 / variance) @ squares)).sqrt()
             weights[-1].clamp_(min=least)
         self.scales[channel] = 0
         self.scales[channel, :end], self.scales[channel, -1] = weights[:-1].float(), weights[-1].float()

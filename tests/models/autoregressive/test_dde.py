@@ -84,7 +84,7 @@ def test_dde_learns_by_every_objective(objective: str) -> None:
     optimizer = torch.optim.Adam(net.parameters(), 1e-2)
     for _ in range(60):
         optimizer.zero_grad()
-        net.loss(x).backward()
+        torch.autograd.backward(net.loss(x))
         optimizer.step()
     assert net.log_prob(x).mean().item() > before + 0.1 * 64
 
