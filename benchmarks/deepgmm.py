@@ -71,7 +71,7 @@ def train(name: str, spec: str, folder: Path, given: argparse.Namespace) -> Path
 def nats(model: Any, images: Tensor) -> float:
     """Mean log-likelihood of images, or the bound on it, of values scaled to [-1, 1]."""
     torch.manual_seed(0)
-    found = torch.cat([model.bound(x) for x in images.split(100)]).double().mean()
+    found = torch.cat([model.bound(x) for x in torch.split(images, 100)]).double().mean()
     return float(found) + images[0].numel() * math.log(model.levels / 2)
 
 
