@@ -129,17 +129,17 @@ def draw(target: Path, paths: list[Path], side: int) -> None:
             raise SystemExit(f"{path}: filters are drawn of layers whose places share them")
         found = filters(model, side)
         found = found / found.abs().amax((2, 3, 4), keepdim=True)
-        samples = model.sample(36, side, side, seed=0).double() / 255
+        samples = model.sample(16, side, side, seed=0).double() / 255
         layers = model.config.layers
         for axis, values, title in (
             (axes[0, column], _tiled(found.flatten(0, 1) / 2 + 0.5, FILTERS), "a row for a choice"),
-            (axes[1, column], _tiled(samples, 6), f"{layers} layer{'s'[: layers > 1]}"),
+            (axes[1, column], _tiled(samples, 4), f"{layers} layer{'s'[: layers > 1]}"),
         ):
             axis.imshow(values, cmap="gray", vmin=0, vmax=1)
             axis.set_title(("filters: " if axis is axes[0, column] else "samples: ") + title, fontsize=10)
             axis.axis("off")
     figure.tight_layout()
-    figure.savefig(target, dpi=100)
+    figure.savefig(target, dpi=72)
 
 
 def _tiled(images: Tensor, columns: int) -> np.ndarray[Any, Any]:
