@@ -71,7 +71,7 @@ def train(name: str, spec: str, folder: Path, given: argparse.Namespace) -> Path
 def nats(model: Any, images: Tensor) -> float:
     """Mean log-likelihood of images, or the bound on it, of values scaled to [-1, 1]."""
     torch.manual_seed(0)
-    found = torch.cat([model.bound(x) for x in images.split(100)]).double().mean()
+    found = torch.cat([model.bound(x) for x in torch.split(images, 100)]).double().mean()
     return float(found) + images[0].numel() * math.log(model.levels / 2)
 
 
@@ -129,17 +129,17 @@ def draw(target: Path, paths: list[Path], side: int) -> None:
             raise SystemExit(f"{path}: filters are drawn of layers whose places share them")
         found = filters(model, side)
         found = found / found.abs().amax((2, 3, 4), keepdim=True)
-        samples = model.sample(36, side, side, seed=0).double() / 255
+        samples = model.sample(16, side, side, seed=0).double() / 255
         layers = model.config.layers
         for axis, values, title in (
             (axes[0, column], _tiled(found.flatten(0, 1) / 2 + 0.5, FILTERS), "a row for a choice"),
-            (axes[1, column], _tiled(samples, 6), f"{layers} layer{'s'[: layers > 1]}"),
+            (axes[1, column], _tiled(samples, 4), f"{layers} layer{'s'[: layers > 1]}"),
         ):
             axis.imshow(values, cmap="gray", vmin=0, vmax=1)
             axis.set_title(("filters: " if axis is axes[0, column] else "samples: ") + title, fontsize=10)
             axis.axis("off")
     figure.tight_layout()
-    figure.savefig(target, dpi=100)
+    figure.savefig(target, dpi=72)
 
 
 def _tiled(images: Tensor, columns: int) -> np.ndarray[Any, Any]:

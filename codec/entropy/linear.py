@@ -39,21 +39,18 @@ class _Correlated:
     row: Callable[[int], Tensor]
     grid: Grid
 
-    def _given(self, number: int, white: Tensor) -> tuple[Codec[Tensor], Tensor]:
-        """The codec of a dimension and its mean, from the whitened differences of those before."""
+    def _given(self, number: int, white: Tensor) -> tuple[Codec[Tensor], Tensor, Tensor]:
+        """The codec of a dimension, its mean and its scale, from the whitened differences of those before."""
         row = self.row(number)
         mean = self.means[..., number] + (row[..., :number] * white[..., :number]).sum(-1)
-        return self.grid.noise(mean, row[..., number]), mean
-
-    def _whiten(self, white: Tensor, number: int, symbols: Tensor, mean: Tensor) -> None:
-        white[..., number] = (self.grid.values(symbols) - mean) / self.row(number)[..., number]
+        return self.grid.noise(mean, row[..., number]), mean, row[..., number]
 
     def push(self, message: Message, symbols: Tensor) -> None:
         """See `Codec`."""
         white, codecs = torch.zeros_like(self.means), []
         for number in range(self.means.shape[-1]):
-            codec, mean = self._given(number, white)
-            self._whiten(white, number, symbols[..., number], mean)
+            codec, mean, scale = self._given(number, white)
+            white[..., number] = (self.grid.values(symbols[..., number]) - mean) / scale
             codecs.append(codec)
         for number in reversed(range(len(codecs))):
             codecs[number].push(message, symbols[..., number])
@@ -62,9 +59,9 @@ class _Correlated:
         """See `Codec`."""
         white, symbols = torch.zeros_like(self.means), torch.zeros_like(self.means, dtype=torch.int64)
         for number in range(self.means.shape[-1]):
-            codec, mean = self._given(number, white)
+            codec, mean, scale = self._given(number, white)
             symbols[..., number] = codec.pop(message)
-            self._whiten(white, number, symbols[..., number], mean)
+            white[..., number] = (self.grid.values(symbols[..., number]) - mean) / scale
         return symbols
 
 

@@ -38,7 +38,8 @@ def _made(**settings: Any) -> Any:
             weights.add_(0.02 * torch.randn_like(weights))
         for layer in model.mixtures:
             if layer.gate is not None:
-                layer.gate[2].weight.add_(0.5 * torch.randn_like(layer.gate[2].weight))
+                last: Any = layer.gate[2]
+                last.weight.add_(0.5 * torch.randn_like(last.weight))
     return model.double().eval()
 
 
@@ -108,7 +109,7 @@ def test_draws_have_the_density_of_one_layer_with_its_gate() -> None:
     torch.manual_seed(3)
     with torch.no_grad():
         y = model.inverse(torch.randn(20_000, 4, 1, 1, dtype=torch.float64))
-        middle = torch.distributions.MultivariateNormal(y.flatten(1).mean(0), 0.4 * y.flatten(1).T.cov())
+        middle: Any = torch.distributions.MultivariateNormal(y.flatten(1).mean(0), 0.4 * y.flatten(1).T.cov())
         ratio = torch.exp(middle.log_prob(y.flatten(1)) - model.log_prob(y))
     assert ratio.mean() == pytest.approx(1, abs=0.05)
 
