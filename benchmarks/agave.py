@@ -5,8 +5,7 @@ that latents take, that of the pixels given them, and what the VAE in it takes f
 the latents of an image help its pixels, over those of another image. The peer is the PixelCNN++ of the same sizes.
 
 The picture (`--picture FILE`) is of the first one: f(z) for latents of the prior, with samples of the pixels given
-them; test images, f(z) by their own latents, and samples; two ways between the latents of images, above samples along
-them.
+them; the same for the latents of test images; two ways between the latents of images, above samples along them.
 """
 
 from __future__ import annotations
@@ -75,8 +74,7 @@ def show(model: Agave, images: torch.Tensor, seed: int) -> list[torch.Tensor]:
     batch = (len(latents), *size)
     shown = torch.split(model.expected([latents], batch).round().clamp(0, 255).byte(), count)
     drawn = torch.split(model.draw([latents], batch, torch.Generator().manual_seed(seed)), count)
-    rows = [torch.cat([f[:1], x[1:]]) for f, x in zip(shown[:2], drawn[:2], strict=True)]
-    rows += [torch.cat([images[n : n + 1], shown[2 + n][:1], drawn[2 + n][2:]]) for n in range(2)]
+    rows = [torch.cat([f[:1], x[1:]]) for f, x in zip(shown[:4], drawn[:4], strict=True)]
     return [*rows, shown[4], drawn[4], shown[5], drawn[5]]
 
 

@@ -203,7 +203,7 @@ def digits(args: argparse.Namespace) -> tuple[dict[str, Any], Arrays]:
         "deviation_of_pixels_held_out": float(held.std(0).mean()),
     }
     print(json.dumps(row), flush=True)
-    bytes_of = {"drawn": drawn[:100], "real": held[:100], "ways": ways}
+    bytes_of = {"drawn": drawn[:100], "ways": ways}
     return row, {name: (255 * value.clamp(0, 1)).round().byte().cpu().numpy() for name, value in bytes_of.items()}
 
 
@@ -287,7 +287,7 @@ def draw_plane(arrays: Arrays, path: Path) -> None:
 
 
 def draw_digits(arrays: Arrays, path: Path) -> None:
-    """Drawn, real, and ways between two latents, side by side."""
+    """Drawn ones, and ways between two latents, side by side."""
     from PIL import Image
 
     def sheet(values: NDArray[Any]) -> NDArray[Any]:
@@ -296,7 +296,7 @@ def draw_digits(arrays: Arrays, path: Path) -> None:
 
     gap = np.full((280, 12), 255, np.uint8)
     ways = np.pad(sheet(arrays["ways"]), ((0, 56), (0, 0)), constant_values=255)
-    Image.fromarray(np.concatenate([sheet(arrays["drawn"]), gap, sheet(arrays["real"]), gap, ways], 1)).save(path)
+    Image.fromarray(np.concatenate([sheet(arrays["drawn"]), gap, ways], 1)).save(path)
 
 
 def _pyplot() -> Any:

@@ -168,7 +168,7 @@ def _seconds(row: dict[str, Any]) -> list[str]:
 
 def systems(report: dict[str, Any]) -> str:
     """All trained systems, by data."""
-    head = ("system", "its source", "reported", "one message", "file", "numbers", "minutes", "images seen")
+    head = ("system", "its source", "images", "reported", "one message", "file", "numbers", "minutes", "images seen")
     parts = []
     for data in sorted({row["data"] for row in report["systems"]}):
         rows = [row for row in report["systems"] if row["data"] == data]
@@ -176,17 +176,17 @@ def systems(report: dict[str, Any]) -> str:
             [
                 f"**{row['name']}**" if row["shipped"] else row["name"],
                 row["source"],
+                f"{row['images']:,}",
                 f"{row['reported_bpd']:.3f}",
                 f"{row['pmf_bpd']:.3f}",
                 f"{row['file_bpd']:.3f}",
                 f"{row['parameters']:,}",
                 f"{row['trained_s'] / 60:.0f}{' (GPU)' if row['gpu'] else ''}",
-                f"{row['trained_images']:,}",
+                "all" if row["trained_images"] is None else f"{row['trained_images']:,}",
             ]
             for row in rows
         ]
-        counts = " or ".join(f"{count:,}" for count in sorted({row["images"] for row in rows}))
-        parts += [f"The first {counts} images of {data}:", table(head, cells)]
+        parts += [f"{data}, the first so many images:", table(head, cells)]
     return "\n\n".join(parts)
 
 

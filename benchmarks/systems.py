@@ -26,14 +26,14 @@ SOURCES = {
     "diffusion-cifar10": "4.20, Sohl-Dickstein et al. (2015)",
     "nice-cifar10": "4.48, Dinh et al. (2014)",
     "real-nvp-cifar10": "3.49, Dinh et al. (2017)",
-    "v-ade-one-cifar10": "3.52, Lucas et al. (2019)",
+    "v-ade-wide-cifar10": "3.52, Lucas et al. (2019)",
     "v-ade-cifar10": "3.41, Lucas et al. (2019)",
     "v-ade-vae-cifar10": "4.4, Lucas et al. (2019)",
     "av-ade-cifar10": "3.9, Lucas et al. (2019)",
     "av-gde-cifar10": "4.4, Lucas et al. (2019)",
     "gan-cifar10": "7.0, Lucas et al. (2019)",
-    "gaussian-cifar10": "4.70, van den Oord and Schrauwen (2014)",
-    "deep-gmm-cifar10": "4.00, the deep GMM paper",
+    "gaussian-cifar10": "4.70, van den Oord and Dambre (2015)",
+    "deep-gmm-cifar10": "4.00, van den Oord and Dambre (2015)",
 }
 """Bits a dimension that were published of the system on the same data."""
 
@@ -50,7 +50,8 @@ def row_of(figures: Path, shipped: bool, gpus: set[str]) -> dict[str, Any]:
         "source": SOURCES.get(name, ""),
         "parameters": sum(tensor.numel() for key, tensor in tensors.items() if key.startswith("model.")),
         "trained_s": about["seconds"],
-        "trained_images": about["step"] * about["recipe"]["batch"],
+        # What learns by closed form, in its beginning, has seen all.
+        "trained_images": about["step"] * about["recipe"]["batch"] if about["recipe"]["rate"] else None,
         "gpu": name in gpus,
         **{
             key: found[key] for key in ("data", "images", "reported_bpd", "pmf_bpd", "file_bpd", "encode_s", "decode_s")

@@ -384,6 +384,7 @@ def test_what_classes_give_is_measured_and_drawn(tmp_path: Path) -> None:
         ("photos", "docs/reproduce.md", None),
         ("coding", "docs/reproduce.md", None),
         ("models", "docs/choose.md", "../benchmarks/models.png"),
+        ("systems", "docs/choose.md", None),
         ("jpeg", "docs/reproduce.md", None),
         ("batch", "docs/scale.md", None),
     ],
