@@ -23,6 +23,8 @@ __all__ = ["Behind", "NormalFamily"]
 LEAST_LOG = -6.0
 """Of the deviation, kept above this: noise of local bits-back coding is four times as narrow on the default grid."""
 
+LOG_STEP = 2.0**-8
+"""Rounding of the logarithm of the deviation, for coding."""
 
 SPEED = 8.0
 """How many times faster than weights the logarithm of the deviation learns: it is one number, with far to go."""
@@ -46,7 +48,7 @@ class NormalFamily(Family):
     @property
     def grid(self) -> Tensor:
         """See `Family`. A sixteenth of the narrowest scale."""
-        return torch.tensor([2.0**-13, 2.0**-8], dtype=torch.float64)
+        return torch.tensor([2.0**-13, LOG_STEP], dtype=torch.float64)
 
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
         """See `Family`: the density of values x."""
@@ -96,4 +98,6 @@ class Behind(TopDown):
         """See `LatentVariable`."""
         mean = F.pixel_shuffle(self.ends(F.elu(self.inside(latents, batch))).to(self._dtype), 2)
         log_scale = (SPEED * self.log_scale).clamp(min=LEAST_LOG)
+        if not self.training:  # between two steps of the grid, all samples would have to be noted in a file
+            log_scale = torch.round(log_scale / LOG_STEP) * LOG_STEP
         return torch.stack([mean, log_scale.expand(mean.shape)], -1)

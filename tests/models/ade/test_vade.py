@@ -10,6 +10,7 @@ import torch
 from densezip.codec.errors import UsageError
 from densezip.models.ade.behind import SPEED
 from densezip.models.ade.vade import Vade, VadeConfig
+from densezip.models.evaluation import measure
 from densezip.models.flows.norms import Standardize
 from laws import check_model
 from small_models import made, pictures, trained
@@ -21,15 +22,24 @@ def test_a_vae_whose_latents_say_nothing_is_a_normal_density_of_pixels() -> None
     with torch.no_grad():
         for weights in (*model.vae.ends.parameters(), *model.vae.down[0].change.parameters()):
             weights.zero_()
-        model.vae.log_scale.fill_(math.log(0.5) / SPEED)
+        model.vae.log_scale.fill_(-0.6875 / SPEED)  # on the grid
     x = torch.from_numpy(pictures(30, seed=1)).long()
     (first,) = (layer for layer in model.layers if isinstance(layer, Standardize))
-    normal: Any = torch.distributions.Normal(first.center, 0.5 * first.spread)
+    normal: Any = torch.distributions.Normal(first.center, math.exp(-0.6875) * first.spread)
     y = x + torch.rand(x.shape, dtype=torch.float64)
     with torch.no_grad():
         assert torch.allclose(model.log_prob(y), normal.log_prob(y).flatten(1).sum(1), rtol=1e-9)
     bits = -float(normal.log_prob(x + 0.5).sum()) / math.log(2)
     assert check_model(model, x) == pytest.approx(bits, rel=0.01)
+
+
+def test_a_deviation_between_two_steps_of_the_grid_is_not_noted_for_every_sample() -> None:
+    """As of weights in float16, which are often there."""
+    model: Any = made("isotropic")
+    with torch.no_grad():
+        model.vae.log_scale.fill_((-0.6875 + 2.0**-9) / SPEED)
+    found = measure(model, pictures(20, seed=1), batch=20)
+    assert found.side_bpd < 0.5
 
 
 def test_a_flow_before_it_is_learned_with_it() -> None:
