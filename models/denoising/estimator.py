@@ -135,7 +135,7 @@ class DenoisingDensity(nn.Module):
         return found
 
     def loss(self, x: Tensor, sigma: float) -> Tensor:
-        """The objective on points [N, d] in units of the noise, without its constant E |η / σ|² = d.
+        """The objective on points [N, d] in units of the noise, without its constant d, the mean square of η / σ.
 
         Each point has one noise with both signs, whose large terms cancel.
         """
