@@ -135,5 +135,6 @@ def check_model(model: ImageModel, images: torch.Tensor, lanes: int = 64, words:
             assert torch.equal(found, part)
         calibration.finish()
         assert message.to_bytes() == before
-    assert abs(nets[0] - nets[1]) < 0.01 * nets[0] + 64
+    drawn = 0.1 if model.borrows else 0.01  # where latents are drawn, both are samples of what is reported
+    assert abs(nets[0] - nets[1]) < drawn * nets[0] + 64
     return nets[0]
