@@ -13,7 +13,6 @@ Source: van den Oord, Vinyals, Kavukcuoglu, *Neural discrete representation lear
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +30,7 @@ from ..autoregressive.pixelcnn import PixelCNN, PixelCNNConfig
 from ..autoregressive.synthesis import fill
 from ..latent.bounds import LatentModel
 from ..latent.layers import Conv, Ends, family_of, growing, shrinking, to_unit
-from ..shapes import Advance
+from ..shapes import Advance, Advancing
 
 __all__ = ["VqVae", "VqVaeConfig"]
 
@@ -288,7 +287,7 @@ class VqVae(LatentModel):
         self, calibration: Calibration, shape: tuple[int, int, int, int], advance: Advance = lambda pixels: None
     ) -> Codec[Tensor]:
         """See `ImageModel`: the codes, then the pixels."""
-        return _TwoParts(self, calibration, shape, advance)
+        return Advancing(_TwoParts(self, calibration, shape), shape, advance)
 
 
 def _rows(vectors: Tensor) -> Tensor:
@@ -303,23 +302,17 @@ class _TwoParts:
     model: VqVae
     calibration: Calibration
     shape: tuple[int, int, int, int]
-    advance: Callable[[int], None]
 
     def push(self, message: Message, symbols: Tensor) -> None:
         """See `Codec`."""
-        with torch.no_grad():
-            codes = self.model.encode(symbols.to(self.model.codebook.device)).cpu()
-            self._pixels(codes).push(message, symbols.reshape(-1))
-            self._codes().push(message, codes)
-        self.advance(self.shape[0] * self.shape[2] * self.shape[3])
+        codes = self.model.encode(symbols.to(self.model.codebook.device)).cpu()
+        self._pixels(codes).push(message, symbols.reshape(-1))
+        self._codes().push(message, codes)
 
     def pop(self, message: Message) -> Tensor:
         """See `Codec`."""
-        with torch.no_grad():
-            codes = self._codes().pop(message)
-            symbols = self._pixels(codes).pop(message).view(self.shape)
-        self.advance(self.shape[0] * self.shape[2] * self.shape[3])
-        return symbols
+        codes = self._codes().pop(message)
+        return self._pixels(codes).pop(message).view(self.shape)
 
     def _codes(self) -> Codec[Tensor]:
         shape = (self.shape[0], self.model.config.maps, self.shape[2] // REDUCTION, self.shape[3] // REDUCTION)
