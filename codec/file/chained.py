@@ -1,20 +1,25 @@
 """One picture by a model that the reader has: all its tiles in one message, so that it pays for one beginning.
 
-Bits-back coding borrows from what the message holds. So tiles are pushed in groups, the first of one tile, each group
-at most an eighth as large as what is in the message already: a tile may need as many initial bits as eight tiles bring
-in, before more than those of the first are lent. Models that borrow nothing have groups as large as memory allows.
+Bits-back coding borrows from what the message holds, and what it does not hold is lent, and stays in the file. So
+tiles are pushed in groups, and grow with the message: where a model needs as many bits as n times its own tile brings,
+a group has an n-th of the pixels before it. The first tiles are quartered until they are that small, or as small as the
+model takes them. Small tiles cost some tenths of their rate, large ones at the beginning several times theirs: a flow
+borrows some ten times what it brings. Models that borrow nothing have groups as large as memory allows.
 
 The tile of the file (numbers as in `FORMAT.md`): a byte that says how samples were changed; height and width of a tile;
-the planes beside grey or colour, packed; the exceptions of calibrated coding; the message.
+n; the planes beside grey or colour, packed; the exceptions of calibrated coding; the message.
 """
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..entropy.calibrated import FLOAT64_BAND, Calibration
@@ -33,7 +38,7 @@ from ..errors import (
 )
 from ..images.picture import Picture, checksum
 from ..images.source import Source
-from .chainparts import ChainParts, is_sound, other_planes, split_chain
+from .chainparts import MOST_NEED, NEED_UNIT, ChainParts, is_sound, other_planes, split_chain
 from .container import DIGEST_BYTES, Box, Container, Header, Payload, boxes, serialise
 from .packing import pack, unpack
 from .planes import change_for, from_planes, to_planes
@@ -44,6 +49,13 @@ GROUP_PIXELS = 2**19
 """Of the tiles that are coded at once, unless one alone has more. Part of the format, as is the eighth."""
 
 BORROWED = 8
+"""Times its own rate is what an image of a batch is taken to need, and a tile of a file that does not say."""
+
+LEAST_SIDE = 8
+"""Of tiles that are parts of others, in pixels; the model may take only larger ones."""
+
+QUARTERED = NEED_UNIT // 4
+"""The need from which on tiles are quartered: below, a tile borrows less than quartering it would cost."""
 
 LANE_SAMPLES, LEAST_LANES, MOST_LANES = 20_000, 1, 64
 BORROWING_LANE_SAMPLES, BORROWING_LEAST_LANES = 8_000, 8
@@ -101,25 +113,54 @@ def lanes_for(samples: int, *, borrows: bool, levels: int = 256) -> int:
     return min(max(least, samples * min(8, (levels - 1).bit_length()) // (8 * each)), MOST_LANES)
 
 
-def groups_of(parts: Sequence[Box], *, borrows: bool) -> list[list[Box]]:
-    """Tiles that are coded together, of one size each, in the order of pushing: the smallest first."""
-    found: list[list[Box]] = []
-    by_size: dict[tuple[int, int], list[Box]] = {}
-    for box in parts:
-        by_size.setdefault((box[2] - box[0], box[3] - box[1]), []).append(box)
+def groups_of(parts: Sequence[Box], need: int, least: int | None) -> list[list[Box]]:
+    """Tiles that are coded together, of one size each, in the order of pushing.
+
+    Args:
+        parts: the tiles of a picture.
+        need: what one borrows over what it brings, in units of 1 / NEED_UNIT; 0 if it borrows nothing.
+        least: at multiples of so many pixels tiles are quartered; None if they are not.
+    """
+    sizes = list(dict.fromkeys((bottom - top, right - left) for top, left, bottom, right in parts))
+    by_area = sorted(sizes, key=lambda size: size[0] * size[1])
+    left = deque(sorted(parts, key=lambda box: by_area.index((box[2] - box[0], box[3] - box[1]))))
+    groups: list[list[Box]] = []
     pushed = 0
-    for (height, width), same in sorted(by_size.items(), key=lambda item: item[0][0] * item[0][1]):
-        first = 0
-        for count in group_sizes(len(same), height * width, pushed, borrows=borrows):
-            found.append(same[first : first + count])
-            first += count
-        pushed += len(same) * height * width
-    return found
+    while left:
+        room = min(GROUP_PIXELS, pushed * NEED_UNIT // need) if need else GROUP_PIXELS
+        box = left.popleft()
+        while least and _area(box) > room and len(quarters := _quarters(box, least)) > 1:
+            box = quarters[0]
+            left.extendleft(reversed(quarters[1:]))
+        group = [box]
+        while left and _sides(left[0]) == _sides(box) and (len(group) + 1) * _area(box) <= room:
+            group.append(left.popleft())
+        groups.append(group)
+        pushed += len(group) * _area(box)
+    return groups
 
 
-def group_sizes(count: int, area: int, pushed: int = 0, *, borrows: bool) -> list[int]:
-    """How many of `count` tiles of so many pixels are coded at a time, after so many pixels in the message."""
+def _sides(box: Box) -> tuple[int, int]:
+    return box[2] - box[0], box[3] - box[1]
+
+
+def _area(box: Box) -> int:
+    return (box[2] - box[0]) * (box[3] - box[1])
+
+
+def _quarters(box: Box, least: int) -> list[Box]:
+    """Four parts, in rows, cut at the multiple of `least` at the half or next after it; fewer where a side is short."""
+    ends = []
+    for low, high in ((box[0], box[2]), (box[1], box[3])):
+        middle = low + -(-(high - low) // (2 * least)) * least
+        ends.append([(low, middle), (middle, high)] if middle < high else [(low, high)])
+    return [(top, left, bottom, right) for top, bottom in ends[0] for left, right in ends[1]]
+
+
+def group_sizes(count: int, area: int, *, borrows: bool) -> list[int]:
+    """How many of `count` images of so many pixels are coded at a time."""
     sizes: list[int] = []
+    pushed = 0
     while count:
         size = max(1, GROUP_PIXELS // area)
         if borrows:
@@ -135,6 +176,25 @@ def _codec(coder: ImageCoder, calibration: Calibration, shape: Shape, advance: C
     size = coder.fitted(*shape[2:])
     inner = coder.codec(calibration, (*shape[:2], *size), advance)
     return padded(inner, shape, size, coder.levels)
+
+
+def _groups(coder: ImageCoder, parts: Sequence[Box], need: int | None) -> list[list[Box]]:
+    """Of a file that says or does not say what tiles borrow."""
+    if need is None:
+        return groups_of(parts, BORROWED * NEED_UNIT if coder.borrows else 0, None)
+    return groups_of(parts, need, max(LEAST_SIDE, *coder.fitted(1, 1)) if need >= QUARTERED else None)
+
+
+def _need(coder: ImageCoder, planes: NDArray[np.uint8], parts: Sequence[Box]) -> int | None:
+    """What tiles borrow over what they bring, by coding the first one; None if they borrow nothing."""
+    if not coder.borrows:
+        return None
+    top, left, bottom, right = _groups(coder, parts, MOST_NEED)[0][0]
+    tile = torch.from_numpy(planes[top:bottom, left:right].astype(np.int64)).permute(2, 0, 1)[None].contiguous()
+    message = Message.lending(1)
+    _codec(coder, Calibration(coder.band), (1, *tile.shape[1:]), lambda pixels: None).push(message, tile)
+    brought = max(1.0, message.bits - message.lent)
+    return min(max(1, math.ceil(NEED_UNIT * message.lent / brought)), MOST_NEED)
 
 
 def encode_chained(
@@ -165,13 +225,16 @@ def encode_chained(
     calibration = Calibration(coder.band)
     message = Message.lending(lanes_for(planes.size, borrows=coder.borrows, levels=coder.levels))
     advance = _advance(height * width, report)
-    for group in groups_of(boxes(height, width, tall, wide), borrows=coder.borrows):
+    parts = boxes(height, width, tall, wide)
+    need = _need(coder, planes, parts)
+    for group in _groups(coder, parts, need):
         tiles = np.stack([planes[top:bottom, left:right] for top, left, bottom, right in group])
         symbols = torch.from_numpy(tiles.astype(np.int64)).permute(0, 3, 1, 2).contiguous()
         shape = (len(group), *symbols.shape[1:])
         _codec(coder, calibration, shape, advance).push(message, symbols)
     side = calibration.to_bytes() if calibration.parameters else b""
-    body = ChainParts(change, (tall, wide), pack(rest) if rest else None, side, message.to_bytes()).to_bytes()
+    others = pack(rest) if rest else None
+    body = ChainParts(change, (tall, wide), need, others, side, message.to_bytes()).to_bytes()
     header = Header(
         payload=Payload.CHAINED,
         mode=mode,
@@ -184,6 +247,7 @@ def encode_chained(
         array_ndim=picture.array_ndim,
         model=coder.name,
         digest=coder.digest[:DIGEST_BYTES],
+        grown=need is not None,
         chunks=picture.chunks if source is None or source.remainder is None else (),
         source_format=source.format if source else "",
         source_checksum=source.checksum if source else b"",
@@ -213,7 +277,7 @@ def decode_chained(container: Container, coder: ImageCoder, report: Callable[[fl
     calibration = Calibration.from_bytes(parts.side or Calibration(coder.band).to_bytes())
     planes = np.empty((height, width, coder.channels), np.uint8)
     advance = _advance(height * width, report)
-    for group in reversed(groups_of(boxes(height, width, *parts.tile), borrows=coder.borrows)):
+    for group in reversed(_groups(coder, boxes(height, width, *parts.tile), parts.need)):
         top, left, bottom, right = group[0]
         shape = (len(group), coder.channels, bottom - top, right - left)
         try:

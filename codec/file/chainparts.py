@@ -10,13 +10,21 @@ from ..images.modes import CHANNELS
 from .container import Container
 from .packing import METHODS
 
-__all__ = ["TILE_PIXELS", "ChainParts", "is_sound", "split_chain"]
+__all__ = ["MOST_NEED", "NEED_UNIT", "TILE_PIXELS", "ChainParts", "is_sound", "split_chain"]
 
 TILE_PIXELS = 2**18
 """Of the largest tile: a model's memory is a multiple of it."""
 
 COUNTS, SIDE_HEAD = 8, 12
 """Bytes before a message, and before exceptions, as they are written elsewhere; here they are shorter."""
+
+NEED_UNIT = 16
+"""Of what tiles borrow over what they bring, as it is in the file."""
+
+MOST_NEED = 64 * NEED_UNIT
+
+GROWN = 16
+"""Bit of the first byte: tiles grow with the message, and a number says how. Since version 8."""
 
 MOST_TILES = 2**22
 """Of a picture: 2^28 pixels in tiles of 8x8."""
@@ -29,6 +37,8 @@ class ChainParts:
     Attributes:
         change: what was done to the samples, see `planes.Change`.
         tile: height and width of a tile, in pixels.
+        need: what tiles borrow over what they bring, in units of 1 / NEED_UNIT; None if the file does not say, as where
+            they borrow nothing.
         others: how the planes beside grey or colour are packed, and their bytes; None where the mode has none.
         side: exceptions of calibrated coding, as `Calibration.to_bytes` has them; empty for none.
         message: as `Message.to_bytes` has it.
@@ -36,6 +46,7 @@ class ChainParts:
 
     change: int
     tile: tuple[int, int]
+    need: int | None
     others: tuple[int, bytes] | None
     side: bytes
     message: bytes
@@ -46,7 +57,9 @@ class ChainParts:
         if self.others is not None:
             method, data = self.others
             others = varint(len(data) * METHODS + method) + data
-        head = bytes([self.change]) + varint(self.tile[0]) + varint(self.tile[1])
+        grown = self.need is not None
+        head = bytes([self.change | GROWN * grown]) + varint(self.tile[0]) + varint(self.tile[1])
+        head += varint(self.need) if self.need is not None else b""
         side = _short_side(self.side) if self.side else b""
         lanes, words = struct.unpack_from("<II", self.message)
         return head + others + varint(len(side)) + side + varint(lanes) + varint(words) + self.message[COUNTS:]
@@ -75,6 +88,11 @@ def split_chain(container: Container) -> ChainParts:
     tall, wide = reader.varint("height of a tile"), reader.varint("width of a tile")
     if not is_sound(header.height, header.width, tall, wide):
         raise CorruptPayloadError(f"tiles of {wide}x{tall} pixels in an image of {header.width}x{header.height}")
+    need = None
+    if change & GROWN:
+        need = reader.varint("what tiles borrow")
+        if not 1 <= need <= MOST_NEED:
+            raise CorruptPayloadError(f"tiles that borrow {need}/{NEED_UNIT} of what they bring")
     others = None
     if other_planes(header.mode):
         number = reader.varint("length of the other planes")
@@ -85,7 +103,7 @@ def split_chain(container: Container) -> ChainParts:
     if max(lanes, words) >= 2**32:
         raise CorruptPayloadError(f"a message of {lanes} lanes and {words} words")
     message = struct.pack("<II", lanes, words) + bytes(reader.take(reader.left, "message"))
-    return ChainParts(change, (tall, wide), others, side, message)
+    return ChainParts(change & ~GROWN, (tall, wide), need, others, side, message)
 
 
 def _short_side(side: bytes) -> bytes:

@@ -47,16 +47,17 @@ __all__ = [
 ]
 
 MAGIC = b"\x89DZ\n"
-FORMAT_VERSION = 7
+FORMAT_VERSION = 8
 OLDEST_VERSION = 2
 # A file has the oldest version that says what it says: coded batches came with version 3, with version 4 the file that
 # an image came from, with version 5 recoded JPEG files and chained tiles, with version 6 arrays of other kinds, with
-# version 7 previews.
+# version 7 previews, with version 8 chained tiles that grow.
 BATCH_VERSION = 3
 SOURCE_VERSION = 4
 RECODED_VERSION = 5
 ARRAY_VERSION = 6
 PREVIEW_VERSION = 7
+GROWN_VERSION = 8
 
 CRC_BYTES = 4
 DIGEST_BYTES = 4
@@ -125,6 +126,7 @@ class Header:
         length: of the input file, if the payload is JPEG.
         segments: of a JPEG; its first tile is the outline, which those follow.
         preview: a small WebP or JPEG file of the picture, upright; empty where there is none.
+        grown: whether the tiles of a chained file grow with its message.
     """
 
     payload: Payload
@@ -148,6 +150,7 @@ class Header:
     length: int = 0
     segments: int = 0
     preview: bytes = b""
+    grown: bool = False
 
     @property
     def channels(self) -> int:
@@ -242,13 +245,15 @@ def serialise(header: Header, tiles: Sequence[bytes]) -> bytes:
         body += pack_chunks(header.chunks)
     if header.remainder is not None:
         body += pack_remainder(header.remainder)
-    if header.preview:
+    if _version(header) >= PREVIEW_VERSION:
         body += varint(len(header.preview)) + header.preview
     head = MAGIC + bytes([_version(header)]) + varint(len(body)) + body
     return b"".join([head, zlib.crc32(head).to_bytes(CRC_BYTES, "little"), *tiles])
 
 
 def _version(header: Header) -> int:
+    if header.grown:
+        return GROWN_VERSION
     if header.preview:
         return PREVIEW_VERSION
     if header.is_sheet:
@@ -383,6 +388,7 @@ def _parse_body(reader: Reader, version: int) -> tuple[Header, list[tuple[int, i
         if size > MOST_PREVIEW:
             raise HeaderError(f"a preview of {size} bytes: the limit is {MOST_PREVIEW}")
         header = replace(header, preview=bytes(reader.take(size, "preview")))
+    header = replace(header, grown=version >= GROWN_VERSION and payload is Payload.CHAINED)
     if reader.left:
         raise HeaderError(f"{reader.left} bytes follow the header's last field")
     return header, entries

@@ -51,7 +51,7 @@ class Bijective(ImageModel):
 
     shape = "bijective"
     borrows = True
-    largest = 2**10
+    largest = 2**12
     band = FLOW_BAND
     grid: Grid = Grid()
     noise: LearnedNoise | None

@@ -24,7 +24,7 @@ class LatentModel(ImageModel):
 
     shape = "latent"
     borrows = True
-    largest = 2**10
+    largest = 2**12
     layers: int = 1
 
     def features(self, x: Tensor) -> Any:

@@ -175,13 +175,14 @@ def damaged(data: bytes) -> list[bytes]:
     container = parse(data)
     parts = split_chain(container)
     tiles = [
-        ChainParts(99, parts.tile, None, parts.side, parts.message).to_bytes(),
-        ChainParts(parts.change, (1, 1), None, parts.side, parts.message).to_bytes(),
-        ChainParts(parts.change, (9, 10**6), None, parts.side, parts.message).to_bytes(),
-        ChainParts(parts.change, parts.tile, None, b"", parts.message).to_bytes(),
-        ChainParts(parts.change, parts.tile, None, parts.side, parts.message[:-4]).to_bytes(),
-        ChainParts(parts.change, parts.tile, None, parts.side[:12], parts.message).to_bytes(),
-        ChainParts(parts.change, parts.tile, None, parts.side, parts.message[:8]).to_bytes(),
+        ChainParts(99, parts.tile, parts.need, None, parts.side, parts.message).to_bytes(),
+        ChainParts(parts.change, (1, 1), parts.need, None, parts.side, parts.message).to_bytes(),
+        ChainParts(parts.change, (9, 10**6), parts.need, None, parts.side, parts.message).to_bytes(),
+        ChainParts(parts.change, parts.tile, parts.need, None, b"", parts.message).to_bytes(),
+        ChainParts(parts.change, parts.tile, parts.need, None, parts.side, parts.message[:-4]).to_bytes(),
+        ChainParts(parts.change, parts.tile, parts.need, None, parts.side[:12], parts.message).to_bytes(),
+        ChainParts(parts.change, parts.tile, parts.need, None, parts.side, parts.message[:8]).to_bytes(),
+        ChainParts(parts.change, parts.tile, 10**6, None, parts.side, parts.message).to_bytes(),
         container.tile(0)[:7],
         b"",
     ]
