@@ -81,13 +81,19 @@ def test_a_jpeg_file_that_was_recoded_once_comes_back() -> None:
     assert densezip.compress(original, effort=5) == coded
 
 
-@pytest.mark.parametrize("mode", ["", "best", "exact"])
-def test_a_file_by_a_density_model_that_was_written_once_decodes(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "mode", "version"),
+    [("chained", "", 5), ("chained-best", "best", 5), ("chained-exact", "exact", 5), ("chained-grown", "exact", 8)],
+)
+def test_a_file_by_a_density_model_that_was_written_once_decodes(
+    name: str, mode: str, version: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = Path(__file__).parent / "golden"
     monkeypatch.setenv("DENSEZIP_MODELS", str(folder))
-    file = folder / (f"chained-{mode}.dz" if mode else "chained.dz")
+    file = folder / f"{name}.dz"
     about = densezip.info(file.read_bytes())
     assert (about.payload, about.model) == ("chained", f"{mode}:mcgsm-grey" if mode else "mcgsm-grey")
+    assert about.format_version == version
     with Image.open(folder / "grey.png") as image:
         assert np.array_equal(np.asarray(densezip.decompress(file.read_bytes())), np.asarray(image))
 

@@ -23,7 +23,8 @@ from leaves import dead_leaves, gradient  # noqa: E402 (helpers of the tests are
 
 ROWS_A_STRIP = 24
 PIXELS_A_TILE = 200
-CHAINED = ("chained", "chained-best", "chained-exact")
+CHAINED = {"chained": "", "chained-best": "best", "chained-exact": "exact", "chained-grown": "exact"}
+"""With the mode of the ensemble. chained-exact is of a format before tiles grew."""
 
 
 def _with_alpha(pixels: NDArray[Any]) -> NDArray[Any]:
@@ -95,10 +96,9 @@ def chained(force: bool) -> None:
         weights = {f"model.{name}": value for name, value in model.state_dict().items()}
         write_checkpoint(path, weights, {"model": "mcgsm", "config": as_plain(model.config)})
     usual, Mcgsm.largest = Mcgsm.largest, PIXELS_A_TILE
-    for name in CHAINED:
+    for name, mode in CHAINED.items():
         file = FOLDER / f"{name}.dz"
         if force or not file.exists():
-            mode = name.removeprefix("chained").replace("-", "")
             file.write_bytes(densezip.compress(image, model=f"{mode}:{path}" if mode else path))
             print(f"{file.name}: {file.stat().st_size} bytes")
     Mcgsm.largest = usual
