@@ -9,7 +9,8 @@ flips and transposes; files have the best of them (best:), or the average (exact
 flows report a bound, and their files hold what they were lent.
 
 With --photo, pictures of 97x61 and 768x512 pixels are cut out of it, kept by each model (`densezip.compress`), and
-given back by another process: their files over the model's own rate for the whole picture.
+given back by another process: their files over the model's own rate, and what bits-back coding was lent, which is in
+the files.
 
 With --ablations, checkpoints of trainings that differ in one choice are weighed too, with the time and the images that
 each had; with --mnist and --mnist-models, models of MNIST on its first 1,000 test images.
@@ -34,12 +35,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import densezip
 import numpy as np
 import torch
+import torch.nn.functional as F
+from densezip.codec.file.chained import encode_chained
+from densezip.codec.file.container import boxes
+from densezip.codec.images.picture import from_array
 from densezip.models.autoregressive.choices import Mode
 from densezip.models.autoregressive.density import AutoregressiveModel
 from densezip.models.checkpoint import load_model, read_checkpoint
+from densezip.models.coding import coder_for
 from densezip.models.evaluation import measure
 from densezip.models.named import Named, find_model
 from densezip.models.shapes import ImageModel
@@ -122,16 +127,16 @@ print(int(np.array_equal(again, np.load(sys.argv[2]))), time.perf_counter() - be
 def measure_pictures(
     names: Sequence[str], photo: np.ndarray[Any, np.dtype[np.uint8]], sizes: Sequence[tuple[int, int]]
 ) -> list[dict[str, Any]]:
-    """Files of pictures by each model, decoded in another process, and the model's rate for the whole picture."""
+    """Files of pictures by each model, decoded in another process, and what is in them; see `own_bits`."""
     rows = []
     for name in names:
-        path = find_checkpoint(name)
-        model, _ = load_model(path)
+        coder = coder_for(find_checkpoint(name), "cpu")
+        model, _ = load_model(find_checkpoint(name))
         assert isinstance(model, ImageModel)
         for width, height in sizes:
             picture = np.ascontiguousarray(photo[:height, :width])
             began = time.perf_counter()
-            data = densezip.compress(picture, model=path)
+            data, cost = encode_chained(from_array(picture), coder)
             encode = time.perf_counter() - began
             with tempfile.TemporaryDirectory() as folder:
                 file, pixels = Path(folder, "a.dz"), Path(folder, "a.npy")
@@ -143,16 +148,27 @@ def measure_pictures(
             same, decode = done.stdout.split()
             if same != "1":
                 raise SystemExit(f"{name} has changed a picture")
-            x = torch.from_numpy(picture).permute(2, 0, 1)[None].contiguous()
-            own = None
-            if model.fitted(height, width) == (height, width):
-                with torch.no_grad():
-                    own = -model.bound(x).sum().item() / math.log(2) / 8
+            own = own_bits(model, picture, coder.tile(height, width)) / 8
             row = {"model": name, "width": width, "height": height, "bytes": len(data), "own_bytes": own}
+            row |= {"net_bytes": cost.net / 8, "lent_bytes": cost.initial / 8}
             rows.append(row | {"encode_s": encode, "decode_s": float(decode)})
-            over = "" if own is None else f", {len(data) / own:.4f} of the model's own rate"
-            print(f"{name}: {width}x{height} in {len(data)} bytes{over}, decoded in {float(decode):.1f} s", flush=True)
+            over = f"{len(data) / own:.4f} of the model's own rate, {cost.initial / 8:.0f} bytes were lent"
+            print(
+                f"{name}: {width}x{height} in {len(data)} bytes, {over}; decoded in {float(decode):.1f} s", flush=True
+            )
     return rows
+
+
+@torch.no_grad()
+def own_bits(model: ImageModel, picture: np.ndarray[Any, np.dtype[np.uint8]], tile: tuple[int, int]) -> float:
+    """What a model reports for the tiles of a picture, filled up from their edges where it takes no such size."""
+    bits = 0.0
+    for top, left, bottom, right in boxes(*picture.shape[:2], *tile):
+        x = torch.from_numpy(picture[top:bottom, left:right].copy()).permute(2, 0, 1)[None]
+        height, width = model.fitted(bottom - top, right - left)
+        filled = F.pad(x.double(), (0, width - x.shape[3], 0, height - x.shape[2]), mode="replicate").long()
+        bits -= float(model.bound(filled).double().sum()) / math.log(2)
+    return bits
 
 
 def measure_scan(name: str, images: np.ndarray[Any, np.dtype[np.uint8]], batch: int) -> dict[str, Any]:
