@@ -205,15 +205,20 @@ def test_the_look_into_latents_measures_layers_bounds_and_bins(tmp_path: Path) -
     (tmp_path / "images").mkdir()
     for number, image in enumerate(pictures(4)):
         Image.fromarray(image[0]).save(tmp_path / "images" / f"{number}.png")
-    options = ["--samples", "3", "--single", "1", "--bits", "6", "12"]
-    run("latent.py", path, "--data", tmp_path / "images", *options, "--json", data, "--plot", plot)
-    report = json.loads(data.read_text())
+    shutil.copy(path, tmp_path / "other.safetensors")
+    for checkpoint, spreads in ((tmp_path / "other.safetensors", ("4",)), (path, ("1", "4"))):
+        options = ["--samples", "3", "--weighed", "2", "--single", "1", "--bits", "6", "12", "--spreads", *spreads]
+        run("latent.py", checkpoint, "--data", tmp_path / "images", *options, "--json", data, "--plot", plot)
+    other, report = json.loads(data.read_text())["models"]
+    assert (other["model"], report["model"]) == ("other", "small")
+    assert other["bins"] == report["bins"][2:]
     assert len(report["divergence"]) == 2
     assert [count for count, _ in report["weighted"]] == [1, 2, 3]
     assert report["weighted"][0][1] > report["weighted"][2][1]
-    coarse, fine = report["bins"]
+    coarse, fine, *spread = report["bins"]
     assert (coarse["bins"], fine["bins"]) == (64, 4096)
     assert coarse["single_initial_bpd"] < fine["single_initial_bpd"]
+    assert [(row["bins"], row["spread"]) for row in spread] == [(64, 4), (4096, 4)]
     with Image.open(plot) as image:
         assert image.width > image.height > 0
 

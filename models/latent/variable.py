@@ -4,12 +4,12 @@ A model names four networks; bound, codec, samples, reconstructions and interpol
 are normal, given those above: p(z_l | z_<l) = N(μ, σ²), and a posterior q(z_l | z_<l, x) = N(m, s²) beside it. A
 one-layer VAE has one layer, and usually the prior N(0, 1).
 
-Coding. A latent is z = μ + σ t u, with u on bins of equal mass under N(0, 1) and a spread t of 1 or more. The prior of u
-is N(0, 1 / t²), the posterior N((m - μ) / (σ t), (s / (σ t))²). At t = 1 the prior is uniform and free of rounding, but
-its tails have wide bins, in which a narrow posterior is blurred. All layers are popped before the samples are pushed,
-so initial bits are the sum of all. μ and σ are rounded by the calibration before z is made of them, so that both sides
-have one z. The encoder rounds prior and posterior of a layer in turn, the decoder first all priors and the likelihood,
-and then the posteriors: what the encoder writes about the former is laid on top of the latter.
+Coding. A latent is z = μ + σ t u, with u on bins of equal mass under N(0, 1) and a spread t of 1 or more. The prior of
+u is N(0, 1 / t²), the posterior N((m - μ) / (σ t), (s / (σ t))²). At t = 1 the prior is uniform and free of rounding,
+but its tails have wide bins, in which a narrow posterior is blurred. All layers are popped before the samples are
+pushed, so initial bits are the sum of all. μ and σ are rounded by the calibration before z is made of them, so that
+both sides have one z. The encoder rounds prior and posterior of a layer in turn, the decoder first all priors and the
+likelihood, and then the posteriors: what the encoder writes about the former is laid on top of the latter.
 
 Source: Townsend, Bird, Barber, *Practical lossless compression with latent variables* (2019); hierarchies: Kingma,
 Salimans et al. (2016), whose top-down posterior this is; importance weights: Burda, Grosse, Salakhutdinov (2015).

@@ -53,7 +53,9 @@ def test_bins_with_a_spread_lose_nothing_in_the_tails_of_the_prior() -> None:
     gaps = []
     for spread in (1.0, 4.0):
         model = trained("vae", spread=spread)
-        with torch.no_grad():  # the same likelihood by latents that lie three deviations further out, and are narrow there
+        with (
+            torch.no_grad()
+        ):  # the same likelihood by latents that lie three deviations further out, and are narrow there
             model.to_latents.bias[:4] += 3.0
             model.to_latents.bias[4:] -= 1.0
             model.from_latents.bias -= 3.0 * model.from_latents.weight.sum(1)
