@@ -227,20 +227,24 @@ def test_agaves_are_measured_by_their_weights_and_shown(tmp_path: Path) -> None:
     for name, model in (
         ("agave-1", made("agave")),
         ("agave-9", made("agave", weight=9.0)),
+        ("agave-half", made("agave", auxiliary="half")),
         ("pixelcnn++", made("pixelcnn++")),
     ):
         tensors = {f"model.{key}": value for key, value in model.state_dict().items()}
         about = {"model": name.partition("-")[0], "config": as_plain(model.config)}
-        write_checkpoint(tmp_path / f"{name}.safetensors", tensors, about)
+        start = {"start": "of another"} if name.endswith("half") else {}
+        write_checkpoint(tmp_path / f"{name}.safetensors", tensors, about | start)
     (tmp_path / "images").mkdir()
     for number, image in enumerate(pictures(6)):
         Image.fromarray(image[0]).save(tmp_path / "images" / f"{number}.png")
-    one, nine, peer = (tmp_path / f"{name}.safetensors" for name in ("agave-1", "agave-9", "pixelcnn++"))
-    data, plot, picture = (tmp_path / name for name in ("agave.json", "plot.png", "picture.png"))
-    outputs: list[str | Path] = ["--json", data, "--plot", plot, "--picture", picture]
-    run("agave.py", one, nine, "--peer", peer, "--data", tmp_path / "images", *outputs)
+    names = ("agave-1", "agave-9", "agave-half", "pixelcnn++")
+    *runs, peer = (tmp_path / f"{name}.safetensors" for name in names)
+    data, plot, picture, rows = (tmp_path / name for name in ("agave.json", "plot.png", "picture.png", "rows.png"))
+    outputs: list[str | Path] = ["--json", data, "--plot", plot, "--picture", picture, "--compare", rows]
+    run("agave.py", *runs, "--peer", peer, "--data", tmp_path / "images", *outputs)
     report = json.loads(data.read_text())
-    assert [row["weight"] for row in report["runs"]] == [1.0, 9.0]
+    assert [row["weight"] for row in report["runs"]] == [1.0, 9.0, 1.0]
+    assert [bool(row["begun_at"]) for row in report["runs"]] == [False, False, True]
     for row in report["runs"]:
         assert row["reported_bpd"] == pytest.approx(row["kl_bpd"] + row["pixels_bpd"])
         assert row["kl_bpd"] > 0
@@ -249,6 +253,8 @@ def test_agaves_are_measured_by_their_weights_and_shown(tmp_path: Path) -> None:
         assert image.width > image.height > 0
     with Image.open(picture) as image:
         assert image.size == (2 * (10 * 10 - 2), 2 * (8 * 10 - 2))
+    with Image.open(rows) as image:
+        assert image.size == (2 * (10 * 10 - 2), 2 * (1 * 10 - 2))
 
 
 @pytest.mark.parametrize(
