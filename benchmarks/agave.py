@@ -1,11 +1,14 @@
-"""AGAVE by its weights: `python benchmarks/agave.py RUN... --peer RUN --data SPEC --json FILE --plot FILE`.
+"""AGAVE by its weights and auxiliary images: `python benchmarks/agave.py RUN... --peer RUN --data SPEC --json FILE`.
 
 Each RUN is the checkpoint of an AGAVE. Of each, on test images, in bits per dimension: what is reported, the part of it
 that latents take, that of the pixels given them, and what the VAE in it takes for its auxiliary image; and by how much
-the latents of an image help its pixels, over those of another image. The peer is the PixelCNN++ of the same sizes.
+the latents of an image help its pixels, over those of another image. The peer is the PixelCNN++ of the same sizes. The
+plot (`--plot FILE`) has those that were trained from the start by their weights, and those that began at another model
+by their auxiliary images.
 
 The picture (`--picture FILE`) is of the first one: f(z) for latents of the prior, with samples of the pixels given
-them; the same for the latents of test images; two ways between the latents of images, above samples along them.
+them; the same for the latents of test images; two ways between the latents of images, above samples along them. That
+of `--compare FILE` has a row of each: f(z) for latents of the prior, and samples of the pixels given it, twice.
 """
 
 from __future__ import annotations
@@ -78,6 +81,17 @@ def show(model: Agave, images: torch.Tensor, seed: int) -> list[torch.Tensor]:
     return [*rows, shown[4], drawn[4], shown[5], drawn[5]]
 
 
+@torch.no_grad()
+def compare(model: Agave, size: tuple[int, int], seed: int) -> torch.Tensor:
+    """A row of images, uint8 [10, C, H, W]: twice f(z) for latents of the prior, and samples given it."""
+    torch.manual_seed(seed)
+    mean, log_scale = model.prior([], (2, *size))
+    prior = (mean + torch.exp(log_scale) * torch.randn_like(mean)).repeat_interleave(WIDE // 2, 0)
+    drawn = model.draw([prior], (WIDE, *size), torch.Generator().manual_seed(seed))
+    drawn[:: WIDE // 2] = model.expected([prior], (WIDE, *size)).round().clamp(0, 255).byte()[:: WIDE // 2]
+    return drawn
+
+
 def write_picture(rows: list[torch.Tensor], path: Path) -> None:
     """Rows of images on white, at twice their size."""
     _, channels, height, width = rows[0].shape
@@ -90,16 +104,16 @@ def write_picture(rows: list[torch.Tensor], path: Path) -> None:
     image.resize((2 * image.width, 2 * image.height), Image.Resampling.NEAREST).save(path, optimize=True)
 
 
-def draw_sweep(found: dict[str, Any], path: Path) -> None:
-    """Rates against the weight of the divergence."""
+def draw_rates(found: dict[str, Any], path: Path) -> None:
+    """Rates against the weight of the divergence, and by auxiliary images."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    runs = sorted((row for row in found["runs"] if row["auxiliary"] != "none"), key=lambda row: row["weight"])
+    figure, (whole, latents, vae, targets) = plt.subplots(1, 4, figsize=(14, 3.4), layout="constrained")
+    runs = sorted((row for row in found["runs"] if not row["begun_at"]), key=lambda row: row["weight"])
     weights = [row["weight"] for row in runs]
-    figure, (whole, latents, vae) = plt.subplots(1, 3, figsize=(11, 3.2), layout="constrained")
     whole.plot(weights, [row["reported_bpd"] for row in runs], marker="o", label="AGAVE")
     whole.plot(weights, [row["pixels_bpd"] for row in runs], marker="o", ls=":", label="its pixels, given latents")
     if found["peer"]:
@@ -112,10 +126,18 @@ def draw_sweep(found: dict[str, Any], path: Path) -> None:
         axes.set_xscale("log", base=2)
         axes.set_xlabel("weight of the divergence in training")
         axes.set_ylabel(name)
-        axes.spines[["top", "right"]].set_visible(False)
     latents.set_ylim(bottom=0)
+    begun = [row for row in found["runs"] if row["begun_at"]]
+    for shift, (key, name) in enumerate((("kl_bpd", "latents"), ("other_latents_bpd", "pixels by another's latents"))):
+        places = [place + 0.4 * shift for place in range(len(begun))]
+        targets.bar(places, [row[key] for row in begun], 0.4, label=name)
+    targets.set_xticks([place + 0.2 for place in range(len(begun))], [row["auxiliary"] for row in begun])
+    targets.set_ylabel("bits per dimension")
+    targets.legend()
+    for axes in (whole, latents, vae, targets):
+        axes.spines[["top", "right"]].set_visible(False)
     figure.suptitle(f"{found['images']} images of {found['data']}")
-    figure.savefig(path, dpi=120)
+    figure.savefig(path, dpi=110)
 
 
 def main() -> None:
@@ -128,6 +150,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path)
     parser.add_argument("--picture", type=Path)
+    parser.add_argument("--compare", type=Path)
     args = parser.parse_args()
     torch.set_num_threads(1)
     opened = open_data(args.data, "test")
@@ -139,7 +162,8 @@ def main() -> None:
         if not isinstance(model, Agave):
             raise SystemExit(f"{name} is no AGAVE")
         models.append(model)
-        found["runs"].append({**measure_run(model, images), "step": about.get("step"), "seconds": about.get("seconds")})
+        trained = {"begun_at": about.get("start"), "step": about.get("step"), "seconds": about.get("seconds")}
+        found["runs"].append({**measure_run(model, images), **trained})
         print(name, *(f"{key} {value}" for key, value in found["runs"][-1].items()), sep="\n  ", flush=True)
     if args.peer:
         peer, about = load_model(find_checkpoint(args.peer))
@@ -153,9 +177,14 @@ def main() -> None:
     if args.json:
         args.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     if args.plot:
-        draw_sweep(found, args.plot)
+        draw_rates(found, args.plot)
     if args.picture:
         write_picture(show(models[0], images, args.seed), args.picture)
+    if args.compare:
+        begun = [m for m, row in zip(models, found["runs"], strict=True) if row["begun_at"]] or models
+        write_picture(
+            [compare(m, (int(images.shape[2]), int(images.shape[3])), args.seed) for m in begun], args.compare
+        )
 
 
 if __name__ == "__main__":

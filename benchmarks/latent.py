@@ -4,8 +4,10 @@ Three things of a checkpoint, on test images:
 
 - divergence: bits per dimension of each layer's posterior from its prior, from the top down;
 - weighted: the importance-weighted bound by 1, 2, 5, ... samples. It comes near to the likelihood; no file is so small;
-- bins: what images take by how finely latents are coded: net in one message, as files of one image each, and what
-  those were lent. Coarse bins blur the posterior, fine ones lend more.
+- bins: what images take by how finely latents are coded, for each number and spread of bins: net in one message, as
+  files of one image each, and what those were lent. Coarse bins blur the posterior, fine ones lend more.
+
+The JSON file keeps what it has of other models, and the picture shows all of them.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import copy
 import json
 import math
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +39,14 @@ def measure_divergence(model: LatentVariable, images: Images) -> list[float]:
     return [float(nats) / math.log(2) / images.size for nats in torch.stack(parts).sum(0)]
 
 
-def measure_bins(model: LatentVariable, images: Images, single: int, bits: list[int]) -> list[dict[str, Any]]:
-    """What images take, chained and alone, for each number of bins."""
+def measure_bins(
+    model: LatentVariable, images: Images, single: int, spreads: list[float], bits: list[int]
+) -> list[dict[str, Any]]:
+    """What images take, chained and alone, for each spread and number of bins."""
     rows = []
-    for power in bits:
+    for spread, power in product(spreads, bits):
         other = copy.deepcopy(model)
-        other.bins = 1 << power
+        other.bins, other.spread = 1 << power, spread
         chained = measure(other, images, batch=len(images))
         alone = [measure(other, image[None]) for image in images[:single]]
         if not all(found.lossless for found in (chained, *alone)):
@@ -49,6 +54,7 @@ def measure_bins(model: LatentVariable, images: Images, single: int, bits: list[
         rows.append(
             {
                 "bins": other.bins,
+                "spread": spread,
                 "reported_bpd": chained.reported_bpd,
                 "net_bpd": chained.pmf_bpd,
                 "chained_bpd": chained.file_bpd,
@@ -56,40 +62,51 @@ def measure_bins(model: LatentVariable, images: Images, single: int, bits: list[
                 "single_initial_bpd": sum(found.initial_bpd for found in alone) / len(alone),
             }
         )
-        shown = ", ".join(f"{name} {value:.4f}" for name, value in rows[-1].items() if name != "bins")
-        print(f"2^{power} bins: {shown}", flush=True)
+        shown = ", ".join(f"{name} {value:.4f}" for name, value in list(rows[-1].items())[2:])
+        print(f"2^{power} bins, spread {spread:g}: {shown}", flush=True)
     return rows
 
 
-def draw(found: dict[str, Any], path: Path) -> None:
-    """Three panels."""
+def draw(models: list[dict[str, Any]], path: Path) -> None:
+    """Three panels of each."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, (layers, curve, bins) = plt.subplots(1, 3, figsize=(12, 3.4), layout="constrained")
-    layers.bar(range(1, len(found["divergence"]) + 1), found["divergence"])
-    layers.set_xlim(0.3, len(found["divergence"]) + 0.7)
-    layers.xaxis.get_major_locator().set_params(integer=True)
-    layers.set_xlabel("layer of latents, from the top down")
-    layers.set_ylabel("KL divergence, bits per dimension")
-    curve.plot(*zip(*found["weighted"], strict=True), marker="o", ms=3)
-    curve.set_xscale("log")
-    curve.set_xlabel("samples of the posterior")
-    curve.set_ylabel("weighted bound, bits per dimension")
-    for name, label in (("net_bpd", "net, in one message"), ("single_bpd", "file of one image")):
-        bins.plot([row["bins"] for row in found["bins"]], [row[name] for row in found["bins"]], marker="o", label=label)
-    bins.axhline(found["bins"][-1]["reported_bpd"], color="0.6", lw=1, label="bound")
-    bins.set_xscale("log", base=2)
-    bins.set_yscale("log")
-    bins.set_xlabel("bins of a latent")
-    bins.set_ylabel("bits per dimension")
-    bins.legend()
-    for axes in (layers, curve, bins):
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.suptitle(f"{found['model']}, {found['images']} images of {found['data']}")
-    figure.savefig(path, dpi=120)
+    figure = plt.figure(figsize=(12, 3.4 * len(models)), layout="constrained")
+    for part, found in zip(figure.subfigures(len(models), squeeze=False)[:, 0], models, strict=True):
+        layers, curve, bins = part.subplots(1, 3)
+        layers.bar(range(1, len(found["divergence"]) + 1), found["divergence"])
+        layers.set_xlim(0.3, len(found["divergence"]) + 0.7)
+        layers.xaxis.get_major_locator().set_params(integer=True)
+        layers.set_xlabel("layer of latents, from the top down")
+        layers.set_ylabel("KL divergence, bits per dimension")
+        curve.plot(*zip(*found["weighted"], strict=True), marker="o", ms=3)
+        curve.set_xscale("log")
+        curve.set_xlabel("samples of the posterior")
+        curve.set_ylabel("weighted bound, bits per dimension")
+        for number, spread in enumerate(sorted({row["spread"] for row in found["bins"]})):
+            rows = [row for row in found["bins"] if row["spread"] == spread]
+            for name, label, mark in (
+                ("single_bpd", "file of one image", "s"),
+                ("net_bpd", "net, in one message", "o"),
+            ):
+                style = {"color": f"C{number}", "marker": mark, "ls": "-" if mark == "o" else "--", "ms": 4}
+                values = [row[name] for row in rows]
+                bins.plot([row["bins"] for row in rows], values, label=f"{label}, spread {spread:g}", **style)
+        bins.axhline(found["bins"][-1]["reported_bpd"], color="0.6", lw=1, label="bound")
+        bins.set_xscale("log", base=2)
+        bins.set_yscale("log")
+        bins.yaxis.set_major_formatter("{x:g}")
+        bins.yaxis.set_minor_formatter("{x:g}")
+        bins.set_xlabel("bins of a latent")
+        bins.set_ylabel("bits per dimension")
+        bins.legend(fontsize="small")
+        for axes in (layers, curve, bins):
+            axes.spines[["top", "right"]].set_visible(False)
+        part.suptitle(f"{found['model']}, {found['images']} images of {found['data']}")
+    figure.savefig(path, dpi=100)
 
 
 def main() -> None:
@@ -98,8 +115,10 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="as of densezip eval")
     parser.add_argument("--limit", type=int, default=100, help="the first so many test images")
     parser.add_argument("--samples", type=int, default=1000, help="of the posterior, for the weighted bound")
+    parser.add_argument("--weighed", type=int, help="so many images for that; by default all")
     parser.add_argument("--single", type=int, default=10, help="so many of them are also coded alone")
     parser.add_argument("--bits", type=int, nargs="+", default=[4, 6, 8, 10, 12, 14], help="log2 of the bins")
+    parser.add_argument("--spreads", type=float, nargs="+", default=[1.0, 4.0], help="of the bins, in deviations")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path)
     args = parser.parse_args()
@@ -113,14 +132,16 @@ def main() -> None:
     found: dict[str, Any] = {"model": path.stem, "data": f"{opened.name}/test", "images": len(images)}
     found["divergence"] = measure_divergence(model, images)
     print("divergence of each layer:", ", ".join(f"{value:.4f}" for value in found["divergence"]), flush=True)
-    found["bins"] = measure_bins(model, images, args.single, args.bits)
-    found["weighted"] = measure(model, images, batch=len(images), iw_samples=args.samples).iw_curve
+    found["bins"] = measure_bins(model, images, args.single, args.spreads, args.bits)
+    found["weighted"] = measure(model, images[: args.weighed], iw_samples=args.samples).iw_curve
     print("weighted bound:", ", ".join(f"{count}: {value:.4f}" for count, value in found["weighted"]), flush=True)
     found["versions"] = {name: version(name) for name in ("densezip", "torch")}
+    known = json.loads(args.json.read_text(encoding="utf-8"))["models"] if args.json and args.json.exists() else []
+    models = [*(row for row in known if row["model"] != found["model"]), found]
     if args.json:
-        args.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        args.json.write_text(json.dumps({"models": models}, indent=1) + "\n", encoding="utf-8")
     if args.plot:
-        draw(found, args.plot)
+        draw(models, args.plot)
 
 
 if __name__ == "__main__":

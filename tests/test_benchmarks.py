@@ -205,15 +205,20 @@ def test_the_look_into_latents_measures_layers_bounds_and_bins(tmp_path: Path) -
     (tmp_path / "images").mkdir()
     for number, image in enumerate(pictures(4)):
         Image.fromarray(image[0]).save(tmp_path / "images" / f"{number}.png")
-    options = ["--samples", "3", "--single", "1", "--bits", "6", "12"]
-    run("latent.py", path, "--data", tmp_path / "images", *options, "--json", data, "--plot", plot)
-    report = json.loads(data.read_text())
+    shutil.copy(path, tmp_path / "other.safetensors")
+    for checkpoint, spreads in ((tmp_path / "other.safetensors", ("4",)), (path, ("1", "4"))):
+        options = ["--samples", "3", "--weighed", "2", "--single", "1", "--bits", "6", "12", "--spreads", *spreads]
+        run("latent.py", checkpoint, "--data", tmp_path / "images", *options, "--json", data, "--plot", plot)
+    other, report = json.loads(data.read_text())["models"]
+    assert (other["model"], report["model"]) == ("other", "small")
+    assert other["bins"] == report["bins"][2:]
     assert len(report["divergence"]) == 2
     assert [count for count, _ in report["weighted"]] == [1, 2, 3]
     assert report["weighted"][0][1] > report["weighted"][2][1]
-    coarse, fine = report["bins"]
+    coarse, fine, *spread = report["bins"]
     assert (coarse["bins"], fine["bins"]) == (64, 4096)
     assert coarse["single_initial_bpd"] < fine["single_initial_bpd"]
+    assert [(row["bins"], row["spread"]) for row in spread] == [(64, 4), (4096, 4)]
     with Image.open(plot) as image:
         assert image.width > image.height > 0
 
@@ -222,20 +227,24 @@ def test_agaves_are_measured_by_their_weights_and_shown(tmp_path: Path) -> None:
     for name, model in (
         ("agave-1", made("agave")),
         ("agave-9", made("agave", weight=9.0)),
+        ("agave-half", made("agave", auxiliary="half")),
         ("pixelcnn++", made("pixelcnn++")),
     ):
         tensors = {f"model.{key}": value for key, value in model.state_dict().items()}
         about = {"model": name.partition("-")[0], "config": as_plain(model.config)}
-        write_checkpoint(tmp_path / f"{name}.safetensors", tensors, about)
+        start = {"start": "of another"} if name.endswith("half") else {}
+        write_checkpoint(tmp_path / f"{name}.safetensors", tensors, about | start)
     (tmp_path / "images").mkdir()
     for number, image in enumerate(pictures(6)):
         Image.fromarray(image[0]).save(tmp_path / "images" / f"{number}.png")
-    one, nine, peer = (tmp_path / f"{name}.safetensors" for name in ("agave-1", "agave-9", "pixelcnn++"))
-    data, plot, picture = (tmp_path / name for name in ("agave.json", "plot.png", "picture.png"))
-    outputs: list[str | Path] = ["--json", data, "--plot", plot, "--picture", picture]
-    run("agave.py", one, nine, "--peer", peer, "--data", tmp_path / "images", *outputs)
+    names = ("agave-1", "agave-9", "agave-half", "pixelcnn++")
+    *runs, peer = (tmp_path / f"{name}.safetensors" for name in names)
+    data, plot, picture, rows = (tmp_path / name for name in ("agave.json", "plot.png", "picture.png", "rows.png"))
+    outputs: list[str | Path] = ["--json", data, "--plot", plot, "--picture", picture, "--compare", rows]
+    run("agave.py", *runs, "--peer", peer, "--data", tmp_path / "images", *outputs)
     report = json.loads(data.read_text())
-    assert [row["weight"] for row in report["runs"]] == [1.0, 9.0]
+    assert [row["weight"] for row in report["runs"]] == [1.0, 9.0, 1.0]
+    assert [bool(row["begun_at"]) for row in report["runs"]] == [False, False, True]
     for row in report["runs"]:
         assert row["reported_bpd"] == pytest.approx(row["kl_bpd"] + row["pixels_bpd"])
         assert row["kl_bpd"] > 0
@@ -244,6 +253,8 @@ def test_agaves_are_measured_by_their_weights_and_shown(tmp_path: Path) -> None:
         assert image.width > image.height > 0
     with Image.open(picture) as image:
         assert image.size == (2 * (10 * 10 - 2), 2 * (8 * 10 - 2))
+    with Image.open(rows) as image:
+        assert image.size == (2 * (10 * 10 - 2), 2 * (1 * 10 - 2))
 
 
 @pytest.mark.parametrize(

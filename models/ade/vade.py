@@ -45,6 +45,7 @@ class VadeConfig:
         latents: maps of a layer.
         filters: features of the VAE.
         bins: of a latent, for coding.
+        spread: of these; see `LatentVariable`.
     """
 
     channels: int = 3
@@ -58,6 +59,7 @@ class VadeConfig:
     latents: int = 8
     filters: int = 32
     bins: int = 1 << 12
+    spread: float = 1.0
 
 
 class Vade(Flow):
@@ -87,6 +89,7 @@ class Vade(Flow):
             latents=config.latents,
             filters=config.filters,
             bins=config.bins,
+            spread=config.spread,
         )
         self.vae = Behind(inner, self.grid.bits)
         self.multiple = max(self.multiple, self.vae.multiple)

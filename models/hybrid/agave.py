@@ -35,7 +35,7 @@ from ..autoregressive.density import ModelCodec
 from ..autoregressive.pixelcnnpp import PixelCNNPP, PixelCNNPPConfig
 from ..autoregressive.synthesis import fill
 from ..latent.layers import FIRST_LOG_SCALE, Block, Conv, growing, shrinking, to_unit
-from ..latent.variable import LatentVariable, Normal, divergences
+from ..latent.variable import LatentVariable, Normal, checked_spread, divergences
 from ..likelihoods import LogisticFamily
 
 __all__ = ["AUXILIARIES", "Agave", "AgaveConfig"]
@@ -85,6 +85,7 @@ class AgaveConfig:
             "none".
         weight: of the divergence in training, λ.
         bins: of a latent, for coding.
+        spread: of these; see `LatentVariable`.
         filters: of the PixelCNN++, as are the rest; see `PixelCNNPPConfig`.
         blocks: see there.
         mixtures: see there.
@@ -100,6 +101,7 @@ class AgaveConfig:
     auxiliary: str = "original"
     weight: float = 16.0
     bins: int = 1 << 10
+    spread: float = 1.0
     filters: int = 32
     blocks: int = 1
     mixtures: int = 10
@@ -119,7 +121,8 @@ class Agave(LatentVariable):
         super().__init__()
         if config.auxiliary not in AUXILIARIES:
             raise UsageError(f"auxiliary = {config.auxiliary!r}: {', '.join(AUXILIARIES)}")
-        self.config, self.channels, self.bins, self.multiple = config, config.channels, config.bins, REDUCTION
+        self.config, self.channels, self.multiple = config, config.channels, REDUCTION
+        self.bins, self.spread = config.bins, checked_spread(config.spread)
         self.auxiliary = AUXILIARIES[config.auxiliary]
         self.family = LogisticFamily(self.auxiliary.levels)
         filters, count = config.latent_filters, config.latent_blocks

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from ...codec.errors import UsageError
 from .layers import Block, Conv, Ends, family_of, to_unit
-from .variable import LatentVariable, Normal
+from .variable import LatentVariable, Normal, checked_spread
 
 __all__ = ["TopDown", "TopDownConfig"]
 
@@ -42,6 +42,7 @@ class TopDownConfig:
         filters: features, at every resolution.
         components: logistics of a sample.
         bins: of a latent, for coding.
+        spread: of these; see `LatentVariable`.
     """
 
     channels: int = 3
@@ -52,6 +53,7 @@ class TopDownConfig:
     filters: int = 32
     components: int = 5
     bins: int = 1 << 12
+    spread: float = 1.0
 
 
 @dataclass
@@ -98,7 +100,8 @@ class TopDown(LatentVariable):
         super().__init__()
         if min(config.scales, config.layers, config.latents) < 1:
             raise UsageError(f"scales = {config.scales}, layers = {config.layers}, latents = {config.latents}: above 0")
-        self.config, self.channels, self.levels, self.bins = config, config.channels, config.levels, config.bins
+        self.config, self.channels, self.levels = config, config.channels, config.levels
+        self.bins, self.spread = config.bins, checked_spread(config.spread)
         self.layers, self.multiple = config.scales * config.layers, 2**config.scales
         self.family = family_of(config.levels, config.channels, config.components)
         filters = config.filters

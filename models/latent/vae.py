@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from ...codec.errors import UsageError
 from .layers import Conv, Ends, family_of, growing, shrinking, to_unit
-from .variable import LatentVariable, Normal
+from .variable import LatentVariable, Normal, checked_spread
 
 __all__ = ["Vae", "VaeConfig"]
 
@@ -45,6 +45,7 @@ class VaeConfig:
         components: logistics of a sample.
         scales: "channel" or "pixel": what has log-scales of its own.
         bins: of a latent, for coding.
+        spread: of these; see `LatentVariable`.
     """
 
     channels: int = 1
@@ -56,6 +57,7 @@ class VaeConfig:
     components: int = 1
     scales: str = "pixel"
     bins: int = 1 << 12
+    spread: float = 1.0
 
 
 class Vae(LatentVariable):
@@ -67,7 +69,8 @@ class Vae(LatentVariable):
         super().__init__()
         if config.side % REDUCTION or config.scales not in ("channel", "pixel"):
             raise UsageError(f"side = {config.side} (a multiple of 4), scales = {config.scales!r} (channel or pixel)")
-        self.config, self.channels, self.levels, self.bins = config, config.channels, config.levels, config.bins
+        self.config, self.channels, self.levels = config, config.channels, config.levels
+        self.bins, self.spread = config.bins, checked_spread(config.spread)
         self.size, self.multiple = (config.side, config.side) if config.side else None, REDUCTION
         self.family = family_of(config.levels, config.channels, config.components)
         filters, count = config.filters, config.blocks

@@ -4,11 +4,12 @@ A model names four networks; bound, codec, samples, reconstructions and interpol
 are normal, given those above: p(z_l | z_<l) = N(μ, σ²), and a posterior q(z_l | z_<l, x) = N(m, s²) beside it. A
 one-layer VAE has one layer, and usually the prior N(0, 1).
 
-Coding. A latent is z = μ + σ u, with u on bins of equal mass under N(0, 1): the prior is uniform and free of rounding,
-the posterior of u is N((m - μ) / σ, (s / σ)²). All layers are popped before the samples are pushed, so initial bits are
-the sum of all. μ and σ are rounded by the calibration before z is made of them, so that both sides have one z. The
-encoder rounds prior and posterior of a layer in turn, the decoder first all priors and the likelihood, and then the
-posteriors: what the encoder writes about the former is laid on top of the latter.
+Coding. A latent is z = μ + σ t u, with u on bins of equal mass under N(0, 1) and a spread t of 1 or more. The prior of
+u is N(0, 1 / t²), the posterior N((m - μ) / (σ t), (s / (σ t))²). At t = 1 the prior is uniform and free of rounding,
+but its tails have wide bins, in which a narrow posterior is blurred. All layers are popped before the samples are
+pushed, so initial bits are the sum of all. μ and σ are rounded by the calibration before z is made of them, so that
+both sides have one z. The encoder rounds prior and posterior of a layer in turn, the decoder first all priors and the
+likelihood, and then the posteriors: what the encoder writes about the former is laid on top of the latter.
 
 Source: Townsend, Bird, Barber, *Practical lossless compression with latent variables* (2019); hierarchies: Kingma,
 Salimans et al. (2016), whose top-down posterior this is; importance weights: Burda, Grosse, Salakhutdinov (2015).
@@ -27,17 +28,21 @@ from torch import Tensor
 
 from ...codec.entropy.calibrated import GRID, Calibration
 from ...codec.entropy.codecs import Codec, Independent
-from ...codec.entropy.pmf import GaussianBins, Uniform
+from ...codec.entropy.pmf import GaussianBins, Uniform, default_precision
 from ...codec.entropy.portable import exp
 from ...codec.entropy.rans import Message
+from ...codec.errors import UsageError
 from ..likelihoods import Family
 from ..shapes import Advance
 from .bounds import LatentModel
 
-__all__ = ["LatentVariable", "Normal", "divergences"]
+__all__ = ["LatentVariable", "Normal", "checked_spread", "divergences"]
 
 MEAN_GRID = 2.0**-12
 """Rounding step of posterior means, in units of the prior's deviation: nothing is lost while bins are no finer."""
+
+MOST_SPREAD = 64.0
+"""Of bins, in deviations of the prior: more would leave hardly a bin in it."""
 
 LEAST_LOG, MOST_LOG = -12.0, 12.0
 """Log-scales of latents are kept between these, so that no posterior breaks down to a scale of 0 or infinity."""
@@ -52,11 +57,13 @@ class LatentVariable(LatentModel):
     Attributes:
         layers: of latents, from the top down.
         bins: for each latent. More cost initial bits, log2 of them each, and fewer blur the posterior.
+        spread: of bins, in deviations of the prior: 1, or more where posteriors are narrow in its tails.
         family: the distribution of a sample given the latents.
     """
 
     layers: int = 1
     bins: int = 1 << 12
+    spread: float = 1.0
     family: Family
 
     @abstractmethod
@@ -240,6 +247,17 @@ class LatentVariable(LatentModel):
         return _TopDown(self, calibration, shape, advance)
 
 
+def checked_spread(spread: float) -> float:
+    """A spread of bins as a configuration has it.
+
+    Raises:
+        UsageError: below 1, or above `MOST_SPREAD`.
+    """
+    if not 1 <= spread <= MOST_SPREAD:
+        raise UsageError(f"spread = {spread}: 1 to {MOST_SPREAD:g}")
+    return float(spread)
+
+
 def _within(normal: Normal) -> Normal:
     return normal[0], normal[1].clamp(LEAST_LOG, MOST_LOG)
 
@@ -286,7 +304,7 @@ class _TopDown:
         apart.turn(mark)
         self.calibration.join(apart)
         for found in reversed(bins):
-            self._uniform(found.numel()).push(message, found)
+            self._binned(found.numel()).push(message, found)
         self.advance(self.shape[0] * self.shape[2] * self.shape[3])
 
     def pop(self, message: Message) -> Tensor:
@@ -296,7 +314,7 @@ class _TopDown:
         with torch.no_grad():
             for _ in range(self.model.layers):
                 priors.append(self._prior(apart, values))
-                bins.append(self._uniform(priors[-1][0].numel()).pop(message))
+                bins.append(self._binned(priors[-1][0].numel()).pop(message))
                 values.append(self._value(bins[-1], priors[-1]))
             symbols = self._conditional(apart, values).pop(message).view(self.shape)
             apart.turn(mark)
@@ -315,8 +333,14 @@ class _TopDown:
     def _batch(self) -> tuple[int, int, int]:
         return self.shape[0], self.shape[2], self.shape[3]
 
-    def _uniform(self, count: int) -> Codec[Tensor]:
-        return Independent(lambda first, stop: Uniform(self.model.bins), count)
+    def _binned(self, count: int) -> Codec[Tensor]:
+        """Codec of so many bins under their priors, flat."""
+        size, spread = self.model.bins, self.model.spread
+        if spread == 1:
+            return Independent(lambda first, stop: Uniform(size), count)
+        mean, whole = torch.zeros(count, dtype=torch.float64), default_precision(size)  # in two parts it takes longer
+        prior = GaussianBins(mean, torch.full_like(mean, 1 / spread), size, whole)
+        return Independent(prior.some, count)
 
     def _prior(self, calibration: Calibration, above: Sequence[Tensor]) -> Normal:
         """Rounded, so that it is the same on both sides."""
@@ -327,14 +351,19 @@ class _TopDown:
 
     def _value(self, bins: Tensor, prior: Normal) -> Tensor:
         """The latents that bins stand for."""
-        scaled = GaussianBins.values(bins, self.model.bins).view(prior[0].shape) * exp(prior[1])
-        return prior[0] + scaled
+        found = GaussianBins.values(bins, self.model.bins).view(prior[0].shape)
+        return prior[0] + found * self._unit(prior)
+
+    def _unit(self, prior: Normal) -> Tensor:
+        """Of the values u of bins."""
+        return exp(prior[1]) * self.model.spread
 
     def _posterior(self, above: Sequence[Tensor], features: Any, prior: Normal) -> Codec[Tensor]:
         """Codec of the bins of a layer, flat."""
         mean, log_scale = _within(self.model.posterior([self._there(z) for z in above], features))
-        mean = (mean.cpu() - prior[0]) / exp(prior[1])
-        rows = torch.stack([mean.flatten(), log_scale.cpu().flatten() - prior[1].flatten()], 1)
+        mean = (mean.cpu() - prior[0]) / self._unit(prior)
+        log_scale = log_scale.cpu() - prior[1] - math.log(self.model.spread)
+        rows = torch.stack([mean.flatten(), log_scale.flatten()], 1)
         grid = torch.tensor([MEAN_GRID, GRID], dtype=torch.float64)
         return self.calibration.codec(
             rows, lambda rounded: GaussianBins(rounded[:, 0], exp(rounded[:, 1]), self.model.bins), grid

@@ -58,7 +58,7 @@ MODELS = {
     "pixelcnn": Small(PixelCNN, PixelCNNConfig(channels=1, filters=4, layers=1, first=3)),
     "pixelcnn++": Small(PixelCNNPP, PixelCNNPPConfig(channels=1, filters=4, blocks=1, mixtures=2, reach=1)),
     "vae": Small(Vae, VaeConfig(side=SIDE, latents=4, filters=12, blocks=1, scales="channel")),
-    "maps": Small(Vae, VaeConfig(side=0, latents=1, filters=12, blocks=1, components=2)),
+    "maps": Small(Vae, VaeConfig(side=0, latents=1, filters=12, blocks=1, components=2, spread=4)),
     "iaf": Small(IafVae, IafConfig(side=SIDE, latents=4, filters=12, blocks=1, hidden=16)),
     "maf": Small(IafVae, IafConfig(side=SIDE, latents=4, filters=12, blocks=1, hidden=16, form="maf")),
     "topdown": Small(TopDown, TopDownConfig(channels=1, scales=2, layers=1, latents=2, filters=12, components=1)),

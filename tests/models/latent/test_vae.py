@@ -49,6 +49,30 @@ def test_scales_of_a_channel_do_not_depend_on_the_latents() -> None:
         assert bool((log_scales == log_scales[:1, :, :1, :1]).all()) == shared
 
 
+def test_bins_with_a_spread_lose_nothing_in_the_tails_of_the_prior() -> None:
+    gaps = []
+    for spread in (1.0, 4.0):
+        model = trained("vae", spread=spread)
+        with (
+            torch.no_grad()
+        ):  # the same likelihood by latents that lie three deviations further out, and are narrow there
+            model.to_latents.bias[:4] += 3.0
+            model.to_latents.bias[4:] -= 1.0
+            model.from_latents.bias -= 3.0 * model.from_latents.weight.sum(1)
+        found = measure(model, pictures(100, seed=3))
+        assert found.lossless
+        gaps.append(found.pmf_bpd / found.reported_bpd - 1)
+    assert gaps[0] > 0.02
+    assert -0.01 < gaps[1] < 0.002
+
+
+@pytest.mark.parametrize("name", ["vae", "topdown", "agave"])
+@pytest.mark.parametrize("spread", [0.5, 100.0, float("nan")])
+def test_bins_that_do_not_reach_as_far_as_the_prior_are_refused(name: str, spread: float) -> None:
+    with pytest.raises(densezip.UsageError, match=r"spread = .*: 1 to 64"):
+        made(name, spread=spread)
+
+
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
     path = tmp_path / "vae.safetensors"
