@@ -3,7 +3,8 @@
     python benchmarks/modes.py --json benchmarks/modes.json --plot benchmarks/modes.png
 
 Three adversaries of the same generator, on a ring of 8 and a grid of 25 narrow normal distributions: a discriminator
-of single samples (GAN), and of mixed batches, with the loss of its mean output (BGAN) or of each output (M-BGAN). A
+of single samples (GAN), and of mixed groups of a batch, with the loss of the mean output (BGAN) or of each output
+(M-BGAN). A group gives one label, so that large groups of a batch teach little. A
 mode is covered when at least a quarter of its share of the samples is within four deviations of it; near are samples
 within four deviations of any mode. Beside it, how far a discriminator that was trained on two normal densities is from
 the best one, which is known, by the size of the batch.
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from densezip.models.ade.adversary import MixedAdversary
+from densezip.models.ade.adversary import MixedAdversary, frozen
 from densezip.models.ade.batches import BatchStatistics, beta_weights, mix, optimal_share
 from torch import Tensor, nn
 
@@ -38,16 +39,19 @@ class Kind:
 
     Attributes:
         name: as shown.
-        group: samples that are judged together; 0 for the whole batch.
+        together: whether samples are judged in groups, not one by one.
         each: see `MixedAdversary`.
     """
 
     name: str
-    group: int
+    together: bool
     each: bool
 
 
-KINDS = (Kind("GAN", 1, False), Kind("BGAN", 0, False), Kind("M-BGAN", 0, True))
+KINDS = (Kind("GAN", False, False), Kind("BGAN", True, False), Kind("M-BGAN", True, True))
+
+RATE = 1e-3
+"""Of learning, in the first half; then it falls to 0."""
 
 
 def ring() -> tuple[Tensor, float]:
@@ -87,27 +91,30 @@ def batched(width: int, inputs: int = 2) -> nn.Module:
 
 
 def train(
-    kind: Kind, mixture: tuple[Tensor, float], iterations: int, batch: int, width: int, gamma: float, seed: int
+    kind: Kind, mixture: tuple[Tensor, float], settings: argparse.Namespace, seed: int
 ) -> tuple[list[Tensor], dict[str, Any]]:
-    """Samples on the way, and figures of the last; five steps of the adversary for each of the generator."""
+    """Samples on the way, and figures of the last; a step of the adversary for each of the generator."""
     torch.manual_seed(seed)
+    width, batch, iterations = settings.width, settings.batch, settings.iterations
     layers = [nn.Linear(2, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU()]
     generator = nn.Sequential(*layers, nn.Linear(width, 2))
-    adversary = MixedAdversary(batched(width), gamma, kind.each, axis=1)
-    optimizers = [torch.optim.Adam(module.parameters(), 1e-3) for module in (generator, adversary)]
-    shape, seen = (-1, kind.group or batch, 2), list[Tensor]()
+    adversary = MixedAdversary(batched(width), settings.gamma, kind.each, axis=1)
+    # With more momentum, or a longer memory for squares, the two chase one another around the modes.
+    optimizers = [torch.optim.Adam(module.parameters(), RATE, (0.5, 0.99)) for module in (generator, adversary)]
+    shape, seen = (-1, settings.group if kind.together else 1, 2), list[Tensor]()
     moments = [max(1, round(share * iterations)) for share in SHOWN_AT]
     began = time.process_time()
     for iteration in range(1, iterations + 1):
-        for _ in range(5):
-            with torch.no_grad():
-                fake = generator(torch.randn(batch, 2))
-            optimizers[1].zero_grad()
-            adversary(draw_of(mixture, batch).view(shape), fake.view(shape)).backward()
-            optimizers[1].step()
-        optimizers[0].zero_grad()
+        for optimizer in optimizers:
+            optimizer.param_groups[0]["lr"] = RATE * min(1, 2 * (1 - (iteration - 1) / iterations))
+            optimizer.zero_grad()
+        with torch.no_grad():
+            fake = generator(torch.randn(batch, 2))
+        adversary(draw_of(mixture, batch).view(shape), fake.view(shape)).backward()
+        optimizers[1].step()
         fake = generator(torch.randn(batch, 2))
-        loss: Any = adversary.generator_loss(draw_of(mixture, batch).view(shape), fake.view(shape))
+        with frozen(adversary):
+            loss: Any = adversary.generator_loss(draw_of(mixture, batch).view(shape), fake.view(shape))
         loss.backward()
         optimizers[0].step()
         if iteration in moments:
@@ -169,23 +176,24 @@ def draw(seen: dict[tuple[str, str], list[Tensor]], found: dict[str, Any], path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--iterations", type=int, default=3000, help="of generators")
-    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--iterations", type=int, default=4000, help="of generators")
+    parser.add_argument("--batch", type=int, default=512)
+    parser.add_argument("--group", type=int, default=4, help="samples of a batch that are judged together")
     parser.add_argument("--width", type=int, default=128, help="of the three layers of each network")
     parser.add_argument("--gamma", type=float, default=0.3, help="of mixed batches")
-    parser.add_argument("--seeds", type=int, default=1, help="trainings of each")
+    parser.add_argument("--seeds", type=int, default=3, help="trainings of each")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    found: dict[str, Any] = {name: getattr(args, name) for name in ("iterations", "batch", "width", "gamma")}
+    found: dict[str, Any] = {name: getattr(args, name) for name in ("iterations", "batch", "group", "width", "gamma")}
     found["optimum"] = measure_optimum([1, 2, 4, 8], min(args.iterations, 1000), 64)
     found["trained"], seen = {}, dict[tuple[str, str], list[Tensor]]()
     for mixture, make in MIXTURES.items():
         for kind in KINDS:
             rows = found["trained"].setdefault(f"{kind.name}, {mixture}", [])
             for seed in range(args.seeds):
-                samples, row = train(kind, make(), args.iterations, args.batch, args.width, args.gamma, seed)
+                samples, row = train(kind, make(), args, seed)
                 seen.setdefault((kind.name, mixture), samples)
                 rows.append(row)
                 print(f"{kind.name}, {mixture}: {json.dumps(row)}", flush=True)

@@ -20,7 +20,7 @@ from typing import TypeGuard
 import torch
 from torch import Tensor
 
-from .pmf import DEFAULT_PRECISION, CumulativePmf, Pmf
+from .pmf import DEFAULT_PRECISION, CumulativePmf, GaussianBins, Pmf
 from .rans import Message
 
 __all__ = ["intervals", "pop"]
@@ -42,7 +42,7 @@ def intervals(pmf: Pmf, symbols: Tensor) -> list[tuple[Tensor, Tensor, int]]:
         return [(*pmf.interval(symbols), pmf.precision)]
     pmf.check(symbols)
     high = symbols >> LOW_BITS
-    parts = ((_High(pmf), high), (_Low(pmf, high), symbols - (high << LOW_BITS)))
+    parts = ((_high(pmf), high), (_Low(pmf, high), symbols - (high << LOW_BITS)))
     return [(*part.interval(digits), part.precision) for part, digits in parts]
 
 
@@ -50,7 +50,7 @@ def pop(message: Message, pmf: Pmf) -> Tensor:
     """The symbol on each lane [lanes] int64, from what `intervals` gave."""
     if not _in_two(pmf):
         return _pop(message, pmf)
-    high = _pop(message, _High(pmf))
+    high = _pop(message, _high(pmf))
     return (high << LOW_BITS) + _pop(message, _Low(pmf, high))
 
 
@@ -68,6 +68,13 @@ def _below(pmf: CumulativePmf, edges: Tensor) -> Tensor:
     """The cumulative distribution at any edge, 0 and 1 at the ends."""
     inner = pmf.cdf(edges.clamp(1, pmf.size - 1)).clamp(0.0, 1.0)
     return torch.where(edges <= 0, 0.0, torch.where(edges >= pmf.size, 1.0, inner))
+
+
+def _high(pmf: CumulativePmf) -> CumulativePmf:
+    """The distribution of the high part; that of bins of equal mass is on bins of equal mass, to the last bit."""
+    if isinstance(pmf, GaussianBins) and pmf.size % (1 << LOW_BITS) == 0:
+        return pmf.coarser(pmf.size >> LOW_BITS, DEFAULT_PRECISION)
+    return _High(pmf)
 
 
 class _High(CumulativePmf):

@@ -64,6 +64,9 @@ def default_precision(size: int) -> int:
 
 _MOST_SYMBOLS = 1 << 16
 
+_WAYS, _FEW_LANES = 16, 256
+"""Parts that a search tells apart in one evaluation, and for how many lanes: a call costs more than its arithmetic."""
+
 _WEIGHT_BITS = 44
 """Weights of a categorical distribution are integers of so many bits, whose sum over 2^16 symbols is below 2^62."""
 
@@ -210,13 +213,17 @@ class CumulativePmf(ABC):
         return start, stop - start
 
     def locate(self, slots: Tensor) -> Tensor:
-        """See `Pmf`. By halving: log2(size) evaluations for all lanes at once."""
+        """See `Pmf`. By parts of parts: log2(size) evaluations of a cdf for all lanes at once, or half of that for few."""
+        ways = _WAYS if slots.numel() <= _FEW_LANES else 2
+        cuts = torch.arange(1, ways, device=slots.device).view(-1, *[1] * slots.ndim)
         low = torch.zeros_like(slots)  # the symbol is at least this
         high = torch.full_like(slots, self.size)  # and below this
-        while bool((high - low > 1).any()):
-            middle = (low + high) >> 1
-            below = self._start(middle) <= slots
-            low, high = torch.where(below, middle, low), torch.where(below, high, middle)
+        most = self.size
+        while most > 1:
+            most = -(-most // ways)
+            edges = torch.minimum(low + most * cuts, high)  # [ways - 1, lanes]
+            passed = ((self._start(edges) <= slots) & (edges < high)).sum(0)
+            low, high = low + most * passed, torch.minimum(low + most * (passed + 1), high)
         return low
 
 
@@ -388,6 +395,10 @@ class GaussianBins(_Family):
     def __init__(self, means: Tensor, scales: Tensor, size: int, precision: int | None = None) -> None:
         means, scales = _finite("mean", means)[:, None], _positive("scale", scales)[:, None]
         super().__init__(torch.zeros_like(means), means, scales, size, precision)
+
+    def coarser(self, size: int, precision: int) -> GaussianBins:
+        """The same normal distribution on fewer bins."""
+        return GaussianBins(self._means[:, 0], self._scales[:, 0], size, precision)
 
     @staticmethod
     def values(symbols: Tensor, size: int) -> Tensor:

@@ -19,7 +19,7 @@ from torch import Tensor
 from ...codec.entropy.calibrated import Calibration
 from ...codec.entropy.calibratedgrid import FLOW_BAND, CalibratedGaussian
 from ...codec.entropy.codecs import Codec
-from ...codec.entropy.grid import GaussianGrid
+from ...codec.entropy.grid import GaussianGrid, standard_log_density
 from ...codec.entropy.localbitsback import Bijection, Dequantized, Grid, LocalBitsBack
 from ..shapes import Advance, Advancing, ImageModel
 
@@ -77,12 +77,16 @@ class Bijective(ImageModel):
         """The map for the codec, on values [B, C, H, W]; networks run where their weights are, the rest on the CPU."""
 
     def latent_log_prob(self, z: Tensor) -> Tensor:
-        """Log-density of latents, or a bound on it, in nats: [B]."""
-        return -0.5 * (z.square() + math.log(2 * math.pi)).flatten(1).sum(1)
+        """Log-density of latents, or a bound on it, in nats: [B].
+
+        Normal while it learns; else as coded, where a value that is far out has more: of pictures some are.
+        """
+        each = _normal_log_density(z) if self.training else standard_log_density(z)
+        return each.flatten(1).sum(1)
 
     def latent_log_weight(self, z: Tensor) -> Tensor:
-        """The logarithm of an unbiased estimate of the density of latents, in nats: [B]."""
-        return self.latent_log_prob(z)
+        """The logarithm of an unbiased estimate of the density of latents, in nats: [B]; it slopes everywhere."""
+        return _normal_log_density(z).flatten(1).sum(1)
 
     def latent_codec(self, calibration: Calibration, shape: tuple[int, ...], grid: Grid) -> Codec[Tensor]:
         """Of latents of a shape, as indices of the grid."""
@@ -177,3 +181,7 @@ class Bijective(ImageModel):
             found = log_det + self.latent_log_weight(z)
             (slope,) = torch.autograd.grad(found.sum(), y)
         return found.detach(), slope * hole
+
+
+def _normal_log_density(z: Tensor) -> Tensor:
+    return -0.5 * (z.square() + math.log(2 * math.pi))

@@ -5,8 +5,8 @@ kept as a triangular map to white noise, z = L (y - mean), which is the inverse 
 every value depends on all before it. It is coded as a unit triangular map, which adds whole steps of the grid, and the
 deviations by local bits-back.
 
-Pictures are not normal: some latents are far out, where the integer distributions of the coder have more mass than a
-normal density has, so that images may take less than is reported.
+Pictures are not normal: some latents are far out, where the coder has more mass than a normal density: what is reported
+counts that, and is less than the Gaussian alone.
 
 Source: the baseline of van den Oord, Dambre, *Locally-connected transformations for deep GMMs* (2015), 4.4 and 4.7.
 """

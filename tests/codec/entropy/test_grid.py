@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 import torch
-from densezip.codec.entropy.grid import GaussianGrid, LogisticGrid, UniformGrid, indices_of, values_of
+from densezip.codec.entropy.grid import (
+    GaussianGrid,
+    LogisticGrid,
+    UniformGrid,
+    indices_of,
+    standard_log_density,
+    values_of,
+)
 from densezip.codec.entropy.rans import Message
 from densezip.codec.errors import DistributionError, SymbolError
 from hypothesis import given, settings
@@ -153,3 +160,23 @@ def test_indices_off_the_grid_are_refused_before_anything_is_written(codec: Any,
     with pytest.raises(SymbolError, match=words):
         codec.push(message, symbols)
     assert message.bits == 0
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, -3.0, 4.0, 6.0, -8.0, 15.5, 16.5, -40.0, 50.0, -150.0, 200.0, 3000.0])
+def test_the_standard_log_density_is_what_a_value_takes(value: float) -> None:
+    values = torch.full((1000,), value + 1 / 64, dtype=torch.float64)  # in the middle of a bin
+    codec, message = GaussianGrid(torch.zeros_like(values), torch.ones_like(values), 24), Message.lending(8)
+    codec.push(message, indices_of(torch.zeros_like(values), 24))
+    before = message.bits
+    codec.push(message, indices_of(values, 24))
+    density = float(standard_log_density(values[:1])) / math.log(2)
+    assert (message.bits - before) / len(values) - 24 == pytest.approx(-density, abs=1e-2)
+
+
+def test_the_standard_log_density_is_a_density() -> None:
+    middles = (torch.arange(-(1 << 14), 1 << 14, dtype=torch.float64) + 0.5) / 1024
+    inside = float(standard_log_density(middles).exp().sum()) / 1024
+    starts = torch.tensor([16 + 32 * (4**k - 1) / 3 for k in range(16)], dtype=torch.float64)
+    beyond = 2 * float((standard_log_density(starts[:-1] + 1).exp() * starts.diff()).sum())
+    assert inside + beyond == pytest.approx(1, abs=1e-6)
+    assert beyond > 2.0**-25

@@ -98,6 +98,7 @@ def test_the_likelihood_is_between_the_best_path_and_that_with_the_number_of_pat
 def test_one_layer_that_draws_reports_the_likelihood_itself(settings: dict[str, Any]) -> None:
     model = _made(layers=1, side=4, **settings)
     y = _values(model, 20, 4)
+    model.train()  # latents are normal, which choices take them for
     whole = _of_all_paths(model, y).logsumexp(0)
     for _ in range(3):
         assert torch.allclose(model.log_prob(y), whole, rtol=0, atol=1e-8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,22 @@ def test_only_the_noise_and_the_deviations_borrow_bits() -> None:
     message = Message.lending(16)
     model.codec(Calibration(model.band), tuple(x.shape)).push(message, x)
     assert message.lent < 45 * x.numel()
+
+
+def test_what_is_reported_counts_the_tails_of_the_coder() -> None:
+    """Of pictures whose latents are far out, as a Gaussian alone would have them in more bits than they take."""
+    model, x = made("gaussian").double(), torch.from_numpy(pictures(8)).long()
+    with torch.no_grad():
+        for layer in model.layers:
+            layer.factor.mul_(4)
+    message = Message.lending(16)
+    model.codec(Calibration(model.band), tuple(x.shape)).push(message, x)
+    net = message.bits - message.lent
+    with torch.no_grad():
+        reported = -float(torch.stack([model.bound(x) for _ in range(20)]).mean(0).sum()) / math.log(2)
+        alone = -float(torch.stack([model.train().bound(x) for _ in range(20)]).mean(0).sum()) / math.log(2)
+    assert net == pytest.approx(reported, rel=0.03)
+    assert alone > 1.5 * reported
 
 
 def test_a_gaussian_without_size_is_refused() -> None:
