@@ -4,10 +4,11 @@ Bits-back coding borrows from what the message holds, and what it does not hold 
 tiles are pushed in groups, and grow with the message: where a model needs as many bits as n times its own tile brings,
 a group has an n-th of the pixels before it. The first tiles are quartered until they are that small, or as small as the
 model takes them. Small tiles cost some tenths of their rate, large ones at the beginning several times theirs: a flow
-borrows some ten times what it brings. Models that borrow nothing have groups as large as memory allows.
+borrows some ten times what it brings. The very first are coded without the model, by their neighbours, which takes less
+than lending. Models that borrow nothing have groups as large as memory allows.
 
 The tile of the file (numbers as in `FORMAT.md`): a byte that says how samples were changed; height and width of a tile;
-n; the planes beside grey or colour, packed; the exceptions of calibrated coding; the message.
+n, and scales for the first ones; the planes beside grey or colour, packed; the exceptions of calibrated coding; the message.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -24,6 +26,7 @@ from torch import Tensor
 
 from ..entropy.calibrated import FLOAT64_BAND, Calibration
 from ..entropy.codecs import Codec
+from ..entropy.neighbours import ByNeighbours, step_for
 from ..entropy.padding import padded
 from ..entropy.rans import Message
 from ..errors import (
@@ -38,7 +41,17 @@ from ..errors import (
 )
 from ..images.picture import Picture, checksum
 from ..images.source import Source
-from .chainparts import MOST_NEED, NEED_UNIT, ChainParts, is_sound, other_planes, split_chain
+from .chainparts import (
+    LEAST_STEP,
+    MOST_NEED,
+    MOST_STEP,
+    NEED_UNIT,
+    QUARTERED,
+    ChainParts,
+    is_sound,
+    other_planes,
+    split_chain,
+)
 from .container import DIGEST_BYTES, Box, Container, Header, Payload, boxes, serialise
 from .packing import pack, unpack
 from .planes import change_for, from_planes, to_planes
@@ -54,8 +67,8 @@ BORROWED = 8
 LEAST_SIDE = 8
 """Of tiles that are parts of others, in pixels; the model may take only larger ones."""
 
-QUARTERED = NEED_UNIT // 4
-"""The need from which on tiles are quartered: below, a tile borrows less than quartering it would cost."""
+BEGUN = 8
+"""The first tiles are coded without the model while they are at most so small a part of the picture."""
 
 LANE_SAMPLES, LEAST_LANES, MOST_LANES = 20_000, 1, 64
 BORROWING_LANE_SAMPLES, BORROWING_LEAST_LANES = 8_000, 8
@@ -113,19 +126,31 @@ def lanes_for(samples: int, *, borrows: bool, levels: int = 256) -> int:
     return min(max(least, samples * min(8, (levels - 1).bit_length()) // (8 * each)), MOST_LANES)
 
 
-def groups_of(parts: Sequence[Box], need: int, least: int | None) -> list[list[Box]]:
-    """Tiles that are coded together, of one size each, in the order of pushing.
+class Group(NamedTuple):
+    """Tiles that are coded together, of one size.
+
+    Attributes:
+        boxes: of the tiles.
+        direct: whether without the model, so that it has something to borrow.
+    """
+
+    boxes: list[Box]
+    direct: bool
+
+
+def groups_of(parts: Sequence[Box], need: int, least: int | None) -> list[Group]:
+    """All groups, in the order of pushing.
 
     Args:
         parts: the tiles of a picture.
         need: what one borrows over what it brings, in units of 1 / NEED_UNIT; 0 if it borrows nothing.
-        least: at multiples of so many pixels tiles are quartered; None if they are not.
+        least: at multiples of so many pixels tiles are quartered, and some are direct; None if neither is so.
     """
     sizes = list(dict.fromkeys((bottom - top, right - left) for top, left, bottom, right in parts))
     by_area = sorted(sizes, key=lambda size: size[0] * size[1])
     left = deque(sorted(parts, key=lambda box: by_area.index((box[2] - box[0], box[3] - box[1]))))
-    groups: list[list[Box]] = []
-    pushed = 0
+    groups: list[Group] = []
+    pushed, begun = 0, sum(_area(box) for box in parts) // BEGUN
     while left:
         room = min(GROUP_PIXELS, pushed * NEED_UNIT // need) if need else GROUP_PIXELS
         box = left.popleft()
@@ -135,8 +160,9 @@ def groups_of(parts: Sequence[Box], need: int, least: int | None) -> list[list[B
         group = [box]
         while left and _sides(left[0]) == _sides(box) and (len(group) + 1) * _area(box) <= room:
             group.append(left.popleft())
-        groups.append(group)
-        pushed += len(group) * _area(box)
+        area = len(group) * _area(box)
+        groups.append(Group(group, least is not None and area > room and pushed + area <= begun))
+        pushed += area
     return groups
 
 
@@ -178,23 +204,52 @@ def _codec(coder: ImageCoder, calibration: Calibration, shape: Shape, advance: C
     return padded(inner, shape, size, coder.levels)
 
 
-def _groups(coder: ImageCoder, parts: Sequence[Box], need: int | None) -> list[list[Box]]:
+def _codec_of(
+    group: Group, coder: ImageCoder, calibration: Calibration, steps: tuple[int, int], advance: Callable[[int], None]
+) -> Codec[Tensor]:
+    top, left, bottom, right = group.boxes[0]
+    shape = (len(group.boxes), coder.channels, bottom - top, right - left)
+    if not group.direct:
+        return _codec(coder, calibration, shape, advance)
+    advance(shape[0] * shape[2] * shape[3])
+    return ByNeighbours(shape, coder.levels, steps)
+
+
+def _groups(coder: ImageCoder, parts: Sequence[Box], need: int | None) -> list[Group]:
     """Of a file that says or does not say what tiles borrow."""
     if need is None:
         return groups_of(parts, BORROWED * NEED_UNIT if coder.borrows else 0, None)
     return groups_of(parts, need, max(LEAST_SIDE, *coder.fitted(1, 1)) if need >= QUARTERED else None)
 
 
+def _tiles(planes: NDArray[np.uint8], group: Group) -> Tensor:
+    """Of a group: int64 [B, C, H, W]."""
+    tiles = np.stack([planes[top:bottom, left:right] for top, left, bottom, right in group.boxes])
+    return torch.from_numpy(tiles.astype(np.int64)).permute(0, 3, 1, 2).contiguous()
+
+
 def _need(coder: ImageCoder, planes: NDArray[np.uint8], parts: Sequence[Box]) -> int | None:
     """What tiles borrow over what they bring, by coding the first one; None if they borrow nothing."""
     if not coder.borrows:
         return None
-    top, left, bottom, right = _groups(coder, parts, MOST_NEED)[0][0]
-    tile = torch.from_numpy(planes[top:bottom, left:right].astype(np.int64)).permute(2, 0, 1)[None].contiguous()
+    tile = _tiles(planes, Group(_groups(coder, parts, MOST_NEED)[0].boxes, direct=False))
     message = Message.lending(1)
     _codec(coder, Calibration(coder.band), (1, *tile.shape[1:]), lambda pixels: None).push(message, tile)
     brought = max(1.0, message.bits - message.lent)
     return min(max(1, math.ceil(NEED_UNIT * message.lent / brought)), MOST_NEED)
+
+
+def _steps(coder: ImageCoder, planes: NDArray[np.uint8], groups: Sequence[Group]) -> tuple[int, int]:
+    """Of the scales that fit the tiles that are coded without the model."""
+    found: list[tuple[Tensor, Tensor]] = []
+    for group in groups:
+        if group.direct:
+            tiles = _tiles(planes, group)
+            found.append(ByNeighbours((len(tiles), *tiles.shape[1:]), coder.levels, (0, 0)).distances(tiles))
+    both = [torch.cat(part) for part in zip(*found, strict=True)] if found else [torch.zeros(0)] * 2
+    steps = range(LEAST_STEP, MOST_STEP + 1)
+    first, others = (step_for(float(part.mean()) if part.numel() else 0.0, steps) for part in both)
+    return first, others
 
 
 def encode_chained(
@@ -227,14 +282,13 @@ def encode_chained(
     advance = _advance(height * width, report)
     parts = boxes(height, width, tall, wide)
     need = _need(coder, planes, parts)
-    for group in _groups(coder, parts, need):
-        tiles = np.stack([planes[top:bottom, left:right] for top, left, bottom, right in group])
-        symbols = torch.from_numpy(tiles.astype(np.int64)).permute(0, 3, 1, 2).contiguous()
-        shape = (len(group), *symbols.shape[1:])
-        _codec(coder, calibration, shape, advance).push(message, symbols)
+    groups = _groups(coder, parts, need)
+    steps = _steps(coder, planes, groups)
+    for group in groups:
+        _codec_of(group, coder, calibration, steps, advance).push(message, _tiles(planes, group))
     side = calibration.to_bytes() if calibration.parameters else b""
     others = pack(rest) if rest else None
-    body = ChainParts(change, (tall, wide), need, others, side, message.to_bytes()).to_bytes()
+    body = ChainParts(change, (tall, wide), need, steps, others, side, message.to_bytes()).to_bytes()
     header = Header(
         payload=Payload.CHAINED,
         mode=mode,
@@ -278,16 +332,14 @@ def decode_chained(container: Container, coder: ImageCoder, report: Callable[[fl
     planes = np.empty((height, width, coder.channels), np.uint8)
     advance = _advance(height * width, report)
     for group in reversed(_groups(coder, boxes(height, width, *parts.tile), parts.need)):
-        top, left, bottom, right = group[0]
-        shape = (len(group), coder.channels, bottom - top, right - left)
         try:
-            symbols = _codec(coder, calibration, shape, advance).pop(message)
+            symbols = _codec_of(group, coder, calibration, parts.steps, advance).pop(message)
         except (DistributionError, IntervalError, MessageExhaustedError, SymbolError, UnsupportedImageError) as error:
             raise CorruptPayloadError(f"the message cannot be what the encoder wrote: {error}") from error
         if int(symbols.min()) < 0 or int(symbols.max()) >= coder.levels:
             raise CorruptPayloadError(f"samples from {int(symbols.min())} to {int(symbols.max())}")
         tiles = symbols.permute(0, 2, 3, 1).cpu().numpy().astype(np.uint8)
-        for tile, (top, left, bottom, right) in zip(tiles, group, strict=True):
+        for tile, (top, left, bottom, right) in zip(tiles, group.boxes, strict=True):
             planes[top:bottom, left:right] = tile
     calibration.finish()
     if not message.is_lent_only:

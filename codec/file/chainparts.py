@@ -10,7 +10,17 @@ from ..images.modes import CHANNELS
 from .container import Container
 from .packing import METHODS
 
-__all__ = ["MOST_NEED", "NEED_UNIT", "TILE_PIXELS", "ChainParts", "is_sound", "split_chain"]
+__all__ = [
+    "LEAST_STEP",
+    "MOST_NEED",
+    "MOST_STEP",
+    "NEED_UNIT",
+    "QUARTERED",
+    "TILE_PIXELS",
+    "ChainParts",
+    "is_sound",
+    "split_chain",
+]
 
 TILE_PIXELS = 2**18
 """Of the largest tile: a model's memory is a multiple of it."""
@@ -22,6 +32,12 @@ NEED_UNIT = 16
 """Of what tiles borrow over what they bring, as it is in the file."""
 
 MOST_NEED = 64 * NEED_UNIT
+
+QUARTERED = NEED_UNIT // 4
+"""The need from which on tiles are quartered: below, a tile borrows less than quartering it would cost."""
+
+LEAST_STEP, MOST_STEP = 8, 95
+"""Of a scale; see `entropy.neighbours`."""
 
 GROWN = 16
 """Bit of the first byte: tiles grow with the message, and a number says how. Since version 8."""
@@ -39,6 +55,7 @@ class ChainParts:
         tile: height and width of a tile, in pixels.
         need: what tiles borrow over what they bring, in units of 1 / NEED_UNIT; None if the file does not say, as where
             they borrow nothing.
+        steps: of the scales by which the first tiles are coded, see `entropy.neighbours`; zeros where none are.
         others: how the planes beside grey or colour are packed, and their bytes; None where the mode has none.
         side: exceptions of calibrated coding, as `Calibration.to_bytes` has them; empty for none.
         message: as `Message.to_bytes` has it.
@@ -47,6 +64,7 @@ class ChainParts:
     change: int
     tile: tuple[int, int]
     need: int | None
+    steps: tuple[int, int]
     others: tuple[int, bytes] | None
     side: bytes
     message: bytes
@@ -59,7 +77,8 @@ class ChainParts:
             others = varint(len(data) * METHODS + method) + data
         grown = self.need is not None
         head = bytes([self.change | GROWN * grown]) + varint(self.tile[0]) + varint(self.tile[1])
-        head += varint(self.need) if self.need is not None else b""
+        if self.need is not None:
+            head += varint(self.need) + (bytes(self.steps) if self.need >= QUARTERED else b"")
         side = _short_side(self.side) if self.side else b""
         lanes, words = struct.unpack_from("<II", self.message)
         return head + others + varint(len(side)) + side + varint(lanes) + varint(words) + self.message[COUNTS:]
@@ -88,11 +107,18 @@ def split_chain(container: Container) -> ChainParts:
     tall, wide = reader.varint("height of a tile"), reader.varint("width of a tile")
     if not is_sound(header.height, header.width, tall, wide):
         raise CorruptPayloadError(f"tiles of {wide}x{tall} pixels in an image of {header.width}x{header.height}")
-    need = None
-    if change & GROWN:
+    need, steps = None, (0, 0)
+    if bool(change & GROWN) != header.grown:
+        raise CorruptPayloadError(f"a first byte of {change} in a file of version {container.version}")
+    if header.grown:
         need = reader.varint("what tiles borrow")
         if not 1 <= need <= MOST_NEED:
             raise CorruptPayloadError(f"tiles that borrow {need}/{NEED_UNIT} of what they bring")
+        if need >= QUARTERED:
+            first, second = reader.take(2, "scales")
+            if not all(LEAST_STEP <= step <= MOST_STEP for step in (first, second)):
+                raise CorruptPayloadError(f"scales {first} and {second}; they are {LEAST_STEP} to {MOST_STEP}")
+            steps = first, second
     others = None
     if other_planes(header.mode):
         number = reader.varint("length of the other planes")
@@ -103,7 +129,7 @@ def split_chain(container: Container) -> ChainParts:
     if max(lanes, words) >= 2**32:
         raise CorruptPayloadError(f"a message of {lanes} lanes and {words} words")
     message = struct.pack("<II", lanes, words) + bytes(reader.take(reader.left, "message"))
-    return ChainParts(change & ~GROWN, (tall, wide), need, others, side, message)
+    return ChainParts(change & ~GROWN, (tall, wide), need, steps, others, side, message)
 
 
 def _short_side(side: bytes) -> bytes:

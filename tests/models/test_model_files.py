@@ -175,14 +175,15 @@ def damaged(data: bytes) -> list[bytes]:
     container = parse(data)
     parts = split_chain(container)
     tiles = [
-        ChainParts(99, parts.tile, parts.need, None, parts.side, parts.message).to_bytes(),
-        ChainParts(parts.change, (1, 1), parts.need, None, parts.side, parts.message).to_bytes(),
-        ChainParts(parts.change, (9, 10**6), parts.need, None, parts.side, parts.message).to_bytes(),
-        ChainParts(parts.change, parts.tile, parts.need, None, b"", parts.message).to_bytes(),
-        ChainParts(parts.change, parts.tile, parts.need, None, parts.side, parts.message[:-4]).to_bytes(),
-        ChainParts(parts.change, parts.tile, parts.need, None, parts.side[:12], parts.message).to_bytes(),
-        ChainParts(parts.change, parts.tile, parts.need, None, parts.side, parts.message[:8]).to_bytes(),
-        ChainParts(parts.change, parts.tile, 10**6, None, parts.side, parts.message).to_bytes(),
+        ChainParts(99, parts.tile, parts.need, parts.steps, None, parts.side, parts.message).to_bytes(),
+        ChainParts(parts.change, (1, 1), parts.need, parts.steps, None, parts.side, parts.message).to_bytes(),
+        ChainParts(parts.change, (9, 10**6), parts.need, parts.steps, None, parts.side, parts.message).to_bytes(),
+        ChainParts(parts.change, parts.tile, parts.need, parts.steps, None, b"", parts.message).to_bytes(),
+        ChainParts(parts.change, parts.tile, parts.need, parts.steps, None, parts.side, parts.message[:-4]).to_bytes(),
+        ChainParts(parts.change, parts.tile, 200, (7, 96), None, parts.side, parts.message).to_bytes(),
+        ChainParts(parts.change, parts.tile, parts.need, parts.steps, None, parts.side[:12], parts.message).to_bytes(),
+        ChainParts(parts.change, parts.tile, parts.need, parts.steps, None, parts.side, parts.message[:8]).to_bytes(),
+        ChainParts(parts.change, parts.tile, 10**6, parts.steps, None, parts.side, parts.message).to_bytes(),
         container.tile(0)[:7],
         b"",
     ]
