@@ -67,6 +67,9 @@ BORROWED = 8
 LEAST_SIDE = 8
 """Of tiles that are parts of others, in pixels; the model may take only larger ones."""
 
+PROBES, MARGIN = 5, 1.5
+"""Tiles by which the need is found, and how much more it is taken to be: a picture may begin with what brings little."""
+
 BEGUN = 8
 """The first tiles are coded without the model while they are at most so small a part of the picture."""
 
@@ -229,14 +232,18 @@ def _tiles(planes: NDArray[np.uint8], group: Group) -> Tensor:
 
 
 def _need(coder: ImageCoder, planes: NDArray[np.uint8], parts: Sequence[Box]) -> int | None:
-    """What tiles borrow over what they bring, by coding the first one; None if they borrow nothing."""
+    """What tiles borrow over what they bring, by coding some small ones: see `groups_of`; None if they borrow nothing."""
     if not coder.borrows:
         return None
-    tile = _tiles(planes, Group(_groups(coder, parts, MOST_NEED)[0].boxes, direct=False))
-    message = Message.lending(1)
-    _codec(coder, Calibration(coder.band), (1, *tile.shape[1:]), lambda pixels: None).push(message, tile)
-    brought = max(1.0, message.bits - message.lent)
-    return min(max(1, math.ceil(NEED_UNIT * message.lent / brought)), MOST_NEED)
+    tall, wide = _sides(_groups(coder, parts, MOST_NEED)[0].boxes[0])
+    lent, brought = 0.0, 1.0
+    for number in range(PROBES):  # along the diagonal
+        top, left = ((side - length) * number // (PROBES - 1) for side, length in zip(planes.shape, (tall, wide), strict=False))
+        tile = _tiles(planes, Group([(top, left, top + tall, left + wide)], direct=False))
+        message = Message.lending(1)
+        _codec(coder, Calibration(coder.band), (1, *tile.shape[1:]), lambda pixels: None).push(message, tile)
+        lent, brought = lent + message.lent, brought + max(0.0, message.bits - message.lent)
+    return min(max(1, math.ceil(MARGIN * NEED_UNIT * lent / brought)), MOST_NEED)
 
 
 def _steps(coder: ImageCoder, planes: NDArray[np.uint8], groups: Sequence[Group]) -> tuple[int, int]:
