@@ -133,7 +133,7 @@ def draw_rates(found: dict[str, Any], path: Path) -> None:
         targets.bar(places, [row[key] for row in begun], 0.4, label=name)
     targets.set_xticks([place + 0.2 for place in range(len(begun))], [row["auxiliary"] for row in begun])
     targets.set_ylabel("bits per dimension")
-    targets.legend()
+    targets.legend(loc="upper right")
     for axes in (whole, latents, vae, targets):
         axes.spines[["top", "right"]].set_visible(False)
     figure.suptitle(f"{found['images']} images of {found['data']}")

@@ -102,10 +102,11 @@ def draw(models: list[dict[str, Any]], path: Path) -> None:
         bins.yaxis.set_minor_formatter("{x:g}")
         bins.set_xlabel("bins of a latent")
         bins.set_ylabel("bits per dimension")
-        bins.legend(fontsize="small")
+        bins.legend(fontsize="x-small", loc="lower right", bbox_to_anchor=(1.0, 0.08))
         for axes in (layers, curve, bins):
             axes.spines[["top", "right"]].set_visible(False)
-        part.suptitle(f"{found['model']}, {found['images']} images of {found['data']}")
+        few = f"; weighted bound: {found['weighed']}" if found["weighed"] < found["images"] else ""
+        part.suptitle(f"{found['model']}, {found['images']} images of {found['data']}{few}")
     figure.savefig(path, dpi=100)
 
 
@@ -133,6 +134,7 @@ def main() -> None:
     found["divergence"] = measure_divergence(model, images)
     print("divergence of each layer:", ", ".join(f"{value:.4f}" for value in found["divergence"]), flush=True)
     found["bins"] = measure_bins(model, images, args.single, args.spreads, args.bits)
+    found["weighed"] = len(images[: args.weighed])
     found["weighted"] = measure(model, images[: args.weighed], iw_samples=args.samples).iw_curve
     print("weighted bound:", ", ".join(f"{count}: {value:.4f}" for count, value in found["weighted"]), flush=True)
     found["versions"] = {name: version(name) for name in ("densezip", "torch")}
