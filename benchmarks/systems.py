@@ -26,6 +26,7 @@ SOURCES = {
     "diffusion-cifar10": "4.20, Sohl-Dickstein et al. (2015)",
     "nice-cifar10": "4.48, Dinh et al. (2014)",
     "real-nvp-cifar10": "3.49, Dinh et al. (2017)",
+    "v-ade-one-cifar10": "3.52, Lucas et al. (2019)",
     "v-ade-wide-cifar10": "3.52, Lucas et al. (2019)",
     "v-ade-cifar10": "3.41, Lucas et al. (2019)",
     "v-ade-vae-cifar10": "4.4, Lucas et al. (2019)",

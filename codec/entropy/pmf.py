@@ -213,7 +213,7 @@ class CumulativePmf(ABC):
         return start, stop - start
 
     def locate(self, slots: Tensor) -> Tensor:
-        """See `Pmf`. By parts of parts: log2(size) evaluations of a cdf for all lanes at once, or half of that for few."""
+        """See `Pmf`. By halving, log2(size) evaluations for all lanes at once; by sixteenths where lanes are few."""
         ways = _WAYS if slots.numel() <= _FEW_LANES else 2
         cuts = torch.arange(1, ways, device=slots.device).view(-1, *[1] * slots.ndim)
         low = torch.zeros_like(slots)  # the symbol is at least this

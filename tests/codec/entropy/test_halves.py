@@ -122,3 +122,27 @@ def test_a_symbol_outside_is_named(wrong: int) -> None:
     with pytest.raises(SymbolError, match=f"lane 1 has symbol {wrong}"):
         FromPmf(pmf.LogisticMixture(one, one, one + 1, 4096)).push(message, torch.tensor([5, wrong]))
     assert message.to_bytes() == before
+
+
+@pytest.mark.parametrize("size", [1024, 513 * 256, 1 << 16])
+@pytest.mark.parametrize("scale", [1e-4, 0.03, 2.0])
+def test_the_high_part_of_bins_is_that_of_fewer_bins_to_the_last_bit(size: int, scale: float) -> None:
+    torch.manual_seed(size)
+    bins = pmf.GaussianBins(3 * torch.randn(300), scale * (0.5 + torch.rand(300)), size)
+    coarse, high = halves._high(bins), halves._High(bins)
+    assert isinstance(coarse, pmf.GaussianBins)
+    slots, digits = torch.randint(1 << 24, (300,)), torch.randint(size >> 8, (300,))
+    assert torch.equal(coarse.locate(slots), high.locate(slots))
+    for ours, theirs in zip(coarse.interval(digits), high.interval(digits), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+@given(st.integers(2, 700), st.integers(0, 10**6))
+@settings(max_examples=30, deadline=None)
+def test_few_lanes_find_the_symbols_that_many_find(size: int, seed: int) -> None:
+    made = mixture(pmf.GaussianMixture, size, seed, lanes=300)
+    slots = torch.randint(1 << made.precision, (300,), generator=torch.Generator().manual_seed(seed))
+    many = pmf.CumulativePmf.locate(made, slots)
+    few = torch.cat([pmf.CumulativePmf.locate(made.some(n, n + 50), slots[n : n + 50]) for n in range(0, 300, 50)])
+    assert torch.equal(few, many)
+    assert torch.equal(made.locate(slots), many)
