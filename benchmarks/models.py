@@ -162,11 +162,11 @@ def measure_pictures(
 @torch.no_grad()
 def own_bits(model: ImageModel, picture: np.ndarray[Any, np.dtype[np.uint8]], tile: tuple[int, int]) -> float:
     """What a model reports for the tiles of a picture, filled up from their edges where it takes no such size."""
-    bits = 0.0
-    for top, left, bottom, right in boxes(*picture.shape[:2], *tile):
+    bits, (height, width) = 0.0, picture.shape[:2]
+    for top, left, bottom, right in boxes(height, width, *tile):
         x = torch.from_numpy(picture[top:bottom, left:right].copy()).permute(2, 0, 1)[None]
-        height, width = model.fitted(bottom - top, right - left)
-        filled = F.pad(x.double(), (0, width - x.shape[3], 0, height - x.shape[2]), mode="replicate").long()
+        tall, wide = model.fitted(bottom - top, right - left)
+        filled = F.pad(x.double(), (0, wide - x.shape[3], 0, tall - x.shape[2]), mode="replicate").long()
         bits -= float(model.bound(filled).double().sum()) / math.log(2)
     return bits
 

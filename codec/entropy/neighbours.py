@@ -62,8 +62,10 @@ class ByNeighbours:
         return self._codec().pop(message)
 
     def distances(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """How far samples are from what is expected, in levels: in the first channel, but for the first sample, and in
-        the others. Float64, each [n].
+        """How far samples are from what is expected, in levels; float64, each [n].
+
+        Returns:
+            Of the first channel, but for its first sample; of the others.
         """
         apart = (x - self._expected(x)).abs()
         return apart[:, 0].flatten(1)[:, 1:].reshape(-1), apart[:, 1:].reshape(-1)

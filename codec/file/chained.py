@@ -8,7 +8,8 @@ borrows some ten times what it brings. The very first are coded without the mode
 than lending. Models that borrow nothing have groups as large as memory allows.
 
 The tile of the file (numbers as in `FORMAT.md`): a byte that says how samples were changed; height and width of a tile;
-n, and scales for the first ones; the planes beside grey or colour, packed; the exceptions of calibrated coding; the message.
+n, and scales for the first ones; the planes beside grey or colour, packed; the exceptions of calibrated coding; the
+message.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ LEAST_SIDE = 8
 """Of tiles that are parts of others, in pixels; the model may take only larger ones."""
 
 PROBES, MARGIN = 5, 1.5
-"""Tiles by which the need is found, and how much more it is taken to be: a picture may begin with what brings little."""
+"""Tiles by which the need is found, and by how much more is taken: a picture may begin with what brings little."""
 
 BEGUN = 8
 """The first tiles are coded without the model while they are at most so small a part of the picture."""
@@ -232,13 +233,14 @@ def _tiles(planes: NDArray[np.uint8], group: Group) -> Tensor:
 
 
 def _need(coder: ImageCoder, planes: NDArray[np.uint8], parts: Sequence[Box]) -> int | None:
-    """What tiles borrow over what they bring, by coding some small ones: see `groups_of`; None if they borrow nothing."""
+    """What tiles borrow over what they bring, by coding some small ones; None if the model borrows nothing."""
     if not coder.borrows:
         return None
     tall, wide = _sides(_groups(coder, parts, MOST_NEED)[0].boxes[0])
+    height, width = planes.shape[:2]
     lent, brought = 0.0, 1.0
     for number in range(PROBES):  # along the diagonal
-        top, left = ((side - length) * number // (PROBES - 1) for side, length in zip(planes.shape, (tall, wide), strict=False))
+        top, left = (height - tall) * number // (PROBES - 1), (width - wide) * number // (PROBES - 1)
         tile = _tiles(planes, Group([(top, left, top + tall, left + wide)], direct=False))
         message = Message.lending(1)
         _codec(coder, Calibration(coder.band), (1, *tile.shape[1:]), lambda pixels: None).push(message, tile)

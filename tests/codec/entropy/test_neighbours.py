@@ -1,6 +1,7 @@
 """Images that are coded by their neighbours alone."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -24,20 +25,17 @@ def images(channels: int, height: int, width: int) -> Tensor:
 @pytest.mark.parametrize("lanes", [1, 5])
 def test_images_come_back(size: tuple[int, int], channels: int, lanes: int) -> None:
     x = images(channels, *size)
-    check_codec(ByNeighbours((*x.shape,), 256, (20, 15)), x, lanes)  # type: ignore[arg-type]
+    check_codec(ByNeighbours((*x.shape,), 256, (20, 15)), x, lanes)
 
 
 def test_the_scales_that_fit_take_less_than_others() -> None:
     x = images(3, 16, 16)
     shape = (*x.shape,)
-    first, others = (
-        step_for(float(part.mean()), STEPS)
-        for part in ByNeighbours(shape, 256, (0, 0)).distances(x)  # type: ignore[arg-type]
-    )
+    first, others = (step_for(float(part.mean()), STEPS) for part in ByNeighbours(shape, 256, (0, 0)).distances(x))
 
     def bits(steps: tuple[int, int]) -> float:
         message = Message.lending(4)
-        ByNeighbours(shape, 256, steps).push(message, x)  # type: ignore[arg-type]
+        ByNeighbours(shape, 256, steps).push(message, x)
         return message.bits - message.lent
 
     fitted = bits((first, others))
@@ -49,5 +47,5 @@ def test_the_scales_that_fit_take_less_than_others() -> None:
 def test_scales_grow_by_at_most_an_eighth_and_are_found_again() -> None:
     scales = [scale_of(step) for step in STEPS]
     assert (scales[0], scales[-1]) == (0.25, 480)
-    assert all(1 < b / a <= 1.125 for a, b in zip(scales, scales[1:], strict=False))
+    assert all(1 < b / a <= 1.125 for a, b in pairwise(scales))
     assert [step_for(2 * math.log(2) * scale, STEPS) for scale in scales] == list(STEPS)
