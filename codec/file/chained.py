@@ -2,7 +2,7 @@
 
 Bits-back coding borrows from what the message holds, and what it does not hold is lent, and stays in the file. So
 tiles are pushed in groups, and grow with the message: where a model needs as many bits as n times its own tile brings,
-a group has an n-th of the pixels before it. The first tiles are quartered until they are that small, or as small as the
+a group has an n-th of the pixels before it. The first tiles are halved until they are that small, or as small as the
 model takes them. Small tiles cost some tenths of their rate, large ones at the beginning several times theirs: a flow
 borrows some ten times what it brings. The very first are coded without the model, by their neighbours, which takes less
 than lending. Models that borrow nothing have groups as large as memory allows.
@@ -43,11 +43,11 @@ from ..errors import (
 from ..images.picture import Picture, checksum
 from ..images.source import Source
 from .chainparts import (
+    HALVED,
     LEAST_STEP,
     MOST_NEED,
     MOST_STEP,
     NEED_UNIT,
-    QUARTERED,
     ChainParts,
     is_sound,
     other_planes,
@@ -148,7 +148,7 @@ def groups_of(parts: Sequence[Box], need: int, least: int | None) -> list[Group]
     Args:
         parts: the tiles of a picture.
         need: what one borrows over what it brings, in units of 1 / NEED_UNIT; 0 if it borrows nothing.
-        least: at multiples of so many pixels tiles are quartered, and some are direct; None if neither is so.
+        least: at multiples of so many pixels tiles are halved, and some are direct; None if neither is so.
     """
     sizes = list(dict.fromkeys((bottom - top, right - left) for top, left, bottom, right in parts))
     by_area = sorted(sizes, key=lambda size: size[0] * size[1])
@@ -158,9 +158,9 @@ def groups_of(parts: Sequence[Box], need: int, least: int | None) -> list[Group]
     while left:
         room = min(GROUP_PIXELS, pushed * NEED_UNIT // need) if need else GROUP_PIXELS
         box = left.popleft()
-        while least and _area(box) > room and len(quarters := _quarters(box, least)) > 1:
-            box = quarters[0]
-            left.extendleft(reversed(quarters[1:]))
+        while least and _area(box) > room and len(halves := _halves(box, least)) > 1:
+            box = halves[0]
+            left.appendleft(halves[1])
         group = [box]
         while left and _sides(left[0]) == _sides(box) and (len(group) + 1) * _area(box) <= room:
             group.append(left.popleft())
@@ -178,13 +178,16 @@ def _area(box: Box) -> int:
     return (box[2] - box[0]) * (box[3] - box[1])
 
 
-def _quarters(box: Box, least: int) -> list[Box]:
-    """Four parts, in rows, cut at the multiple of `least` at the half or next after it; fewer where a side is short."""
-    ends = []
-    for low, high in ((box[0], box[2]), (box[1], box[3])):
-        middle = low + -(-(high - low) // (2 * least)) * least
-        ends.append([(low, middle), (middle, high)] if middle < high else [(low, high)])
-    return [(top, left, bottom, right) for top, bottom in ends[0] for left, right in ends[1]]
+def _halves(box: Box, least: int) -> list[Box]:
+    """The longer side cut at the multiple of `least` at its half, or the next after it; a short one is left whole."""
+    top, left, bottom, right = box
+    height, width = _sides(box)
+    half = -(-max(height, width) // (2 * least)) * least
+    if half >= max(height, width):
+        return [box]
+    if height > width:
+        return [(top, left, top + half, right), (top + half, left, bottom, right)]
+    return [(top, left, bottom, left + half), (top, left + half, bottom, right)]
 
 
 def group_sizes(count: int, area: int, *, borrows: bool) -> list[int]:
@@ -223,7 +226,7 @@ def _groups(coder: ImageCoder, parts: Sequence[Box], need: int | None) -> list[G
     """Of a file that says or does not say what tiles borrow."""
     if need is None:
         return groups_of(parts, BORROWED * NEED_UNIT if coder.borrows else 0, None)
-    return groups_of(parts, need, max(LEAST_SIDE, *coder.fitted(1, 1)) if need >= QUARTERED else None)
+    return groups_of(parts, need, max(LEAST_SIDE, *coder.fitted(1, 1)) if need >= HALVED else None)
 
 
 def _tiles(planes: NDArray[np.uint8], group: Group) -> Tensor:

@@ -11,11 +11,11 @@ from .container import Container
 from .packing import METHODS
 
 __all__ = [
+    "HALVED",
     "LEAST_STEP",
     "MOST_NEED",
     "MOST_STEP",
     "NEED_UNIT",
-    "QUARTERED",
     "TILE_PIXELS",
     "ChainParts",
     "is_sound",
@@ -33,8 +33,8 @@ NEED_UNIT = 16
 
 MOST_NEED = 64 * NEED_UNIT
 
-QUARTERED = NEED_UNIT // 4
-"""The need from which on tiles are quartered: below, a tile borrows less than quartering it would cost."""
+HALVED = NEED_UNIT // 4
+"""The need from which on tiles are halved: below, a tile borrows less than that would cost."""
 
 LEAST_STEP, MOST_STEP = 8, 95
 """Of a scale; see `entropy.neighbours`."""
@@ -78,7 +78,7 @@ class ChainParts:
         grown = self.need is not None
         head = bytes([self.change | GROWN * grown]) + varint(self.tile[0]) + varint(self.tile[1])
         if self.need is not None:
-            head += varint(self.need) + (bytes(self.steps) if self.need >= QUARTERED else b"")
+            head += varint(self.need) + (bytes(self.steps) if self.need >= HALVED else b"")
         side = _short_side(self.side) if self.side else b""
         lanes, words = struct.unpack_from("<II", self.message)
         return head + others + varint(len(side)) + side + varint(lanes) + varint(words) + self.message[COUNTS:]
@@ -114,7 +114,7 @@ def split_chain(container: Container) -> ChainParts:
         need = reader.varint("what tiles borrow")
         if not 1 <= need <= MOST_NEED:
             raise CorruptPayloadError(f"tiles that borrow {need}/{NEED_UNIT} of what they bring")
-        if need >= QUARTERED:
+        if need >= HALVED:
             first, second = reader.take(2, "scales")
             if not all(LEAST_STEP <= step <= MOST_STEP for step in (first, second)):
                 raise CorruptPayloadError(f"scales {first} and {second}; they are {LEAST_STEP} to {MOST_STEP}")

@@ -52,7 +52,7 @@ def test_without_borrowing_equal_tiles_are_one_group() -> None:
     assert [[area(box) for box in group.boxes] for group in groups] == [[72], [128], [2304, 2304], [4096, 4096]]
 
 
-def test_the_quarters_of_a_tile_are_cut_at_multiples_of_the_least_side() -> None:
+def test_the_halves_of_a_tile_are_cut_at_multiples_of_the_least_side() -> None:
     for group, _ in groups_of(boxes(61, 97, 61, 56), MOST_NEED, 8):
         for top, left, bottom, right in group:
             assert top % 8 == 0
