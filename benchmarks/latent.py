@@ -4,8 +4,8 @@ Three things of a checkpoint, on test images:
 
 - divergence: bits per dimension of each layer's posterior from its prior, from the top down;
 - weighted: the importance-weighted bound by 1, 2, 5, ... samples. It comes near to the likelihood; no file is so small;
-- bins: what images take by how finely latents are coded, for each number and spread of bins: net in one message, as
-  files of one image each, and what those were lent. Coarse bins blur the posterior, fine ones lend more.
+- bins: what images take by how finely latents are coded, for each number and spread of bins: net in one message, and as
+  pictures of a file each. Coarse bins blur the posterior, fine ones borrow more.
 
 The JSON file keeps what it has of other models, and the picture shows all of them.
 """
@@ -47,19 +47,17 @@ def measure_bins(
     for spread, power in product(spreads, bits):
         other = copy.deepcopy(model)
         other.bins, other.spread = 1 << power, spread
-        chained = measure(other, images, batch=len(images))
-        alone = [measure(other, image[None]) for image in images[:single]]
-        if not all(found.lossless for found in (chained, *alone)):
+        found = measure(other, images, batch=len(images), single=single)
+        if not found.lossless:
             raise SystemExit(f"2^{power} bins have changed an image")
         rows.append(
             {
                 "bins": other.bins,
                 "spread": spread,
-                "reported_bpd": chained.reported_bpd,
-                "net_bpd": chained.pmf_bpd,
-                "chained_bpd": chained.file_bpd,
-                "single_bpd": sum(found.file_bpd for found in alone) / len(alone),
-                "single_initial_bpd": sum(found.initial_bpd for found in alone) / len(alone),
+                "reported_bpd": found.reported_bpd,
+                "net_bpd": found.pmf_bpd,
+                "chained_bpd": found.file_bpd,
+                "single_bpd": found.single_bpd,
             }
         )
         shown = ", ".join(f"{name} {value:.4f}" for name, value in list(rows[-1].items())[2:])

@@ -21,11 +21,13 @@ from ..codec.entropy.codecs import Codec
 from ..codec.entropy.rans import Message
 from ..codec.errors import UnsupportedImageError, UsageError
 from ..codec.file.batch import BatchCost, read_batch, write_batch
-from ..codec.file.chained import group_sizes, lanes_for
+from ..codec.file.chained import decode_chained, encode_chained, group_sizes, lanes_for
+from ..codec.file.container import parse
+from ..codec.images.picture import from_array
 from .autoregressive.choices import Mode
 from .autoregressive.density import AutoregressiveModel
 from .autoregressive.ensemble import Ensemble
-from .coding import device_of
+from .coding import coder_for, device_of
 from .latent.bounds import LatentModel
 from .named import as_image_model
 from .shapes import ImageModel, check_weights, weights_digest
@@ -140,7 +142,7 @@ def measure(
         data: what the images are.
         batch: images in each file.
         ensemble: weigh the ensemble of an autoregressive model, "best" or "exact", not the model alone.
-        single: so many images are also coded to a file of their own each.
+        single: so many images are also coded to a file of their own each, as `densezip.compress` makes it.
         iw_samples: of a latent model, also the importance-weighted bound by so many samples.
         device: where networks run: "cpu", "cuda", "cuda:1" or "auto".
         progress: called with the number of images done, three times for each.
@@ -182,9 +184,11 @@ def measure(
             lossless = lossless and np.array_equal(again, part.transpose(0, 2, 3, 1))
             progress(len(part))
             size.add(cost)
+        coder = coder_for(model, device)
         for image in images[:single]:
-            written, _ = weighed.write(image[None])
-            lossless = lossless and np.array_equal(weighed.read(written), image[None].transpose(0, 2, 3, 1))
+            picture = from_array(np.ascontiguousarray(image.transpose(1, 2, 0)))
+            written = encode_chained(picture, coder)[0]
+            lossless = lossless and np.array_equal(decode_chained(parse(written), coder).pixels, picture.pixels)
             found.append(8 * len(written) / image.size)
         counts = _counts(iw_samples)
         iw_nats = torch.zeros(len(counts), dtype=torch.float64)

@@ -3,7 +3,8 @@
 Begin with `rans.py` (`Message`, a stack of bits over many lanes), then `pmf.py` (distributions as integers) and
 `codecs.py` (the algebra of push and pop, bits-back coding). `grid.py`, `localbitsback.py`, `bijections.py` and
 `linear.py` are for continuous variables; `calibrated.py` makes the output of a network the same number everywhere;
-`scalar.py` and `rangecoder.py` code one symbol at a time.
+`neighbours.py` and `padding.py` are what pictures need beside a model; `scalar.py` and `rangecoder.py` code one symbol
+at a time.
 
 Imports: the rest of this room, `..errors`, `..fields`. It knows no image and no file.
 """
