@@ -100,7 +100,7 @@ def draw(models: list[dict[str, Any]], path: Path) -> None:
         bins.yaxis.set_minor_formatter("{x:g}")
         bins.set_xlabel("bins of a latent")
         bins.set_ylabel("bits per dimension")
-        bins.legend(fontsize="x-small", loc="lower right", bbox_to_anchor=(1.0, 0.08))
+        bins.legend(fontsize="x-small", loc="best")
         for axes in (layers, curve, bins):
             axes.spines[["top", "right"]].set_visible(False)
         few = f"; weighted bound: {found['weighed']}" if found["weighed"] < found["images"] else ""
