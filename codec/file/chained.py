@@ -72,7 +72,8 @@ PROBES, MARGIN = 5, 1.5
 """Tiles by which the need is found, and by how much more is taken: a picture may begin with what brings little."""
 
 BEGUN = 8
-"""The first tiles are coded without the model while they are at most so small a part of the picture."""
+"""The first tiles are coded without the model while they are at most so small a part of the picture; the smallest ones
+are as large as that allows."""
 
 LANE_SAMPLES, LEAST_LANES, MOST_LANES = 20_000, 1, 64
 BORROWING_LANE_SAMPLES, BORROWING_LEAST_LANES = 8_000, 8
@@ -226,7 +227,10 @@ def _groups(coder: ImageCoder, parts: Sequence[Box], need: int | None) -> list[G
     """Of a file that says or does not say what tiles borrow."""
     if need is None:
         return groups_of(parts, BORROWED * NEED_UNIT if coder.borrows else 0, None)
-    return groups_of(parts, need, max(LEAST_SIDE, *coder.fitted(1, 1)) if need >= HALVED else None)
+    least = max(LEAST_SIDE, *coder.fitted(1, 1))
+    while 4 * least**2 * need * BEGUN <= NEED_UNIT * sum(_area(box) for box in parts):
+        least *= 2
+    return groups_of(parts, need, least if need >= HALVED else None)
 
 
 def _tiles(planes: NDArray[np.uint8], group: Group) -> Tensor:
