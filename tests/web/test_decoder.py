@@ -87,7 +87,7 @@ def test_every_golden_file_has_the_same_samples(site: Path, tmp_path: Path) -> N
             continue
         assert found.get("sha256") == hashlib.sha256(samples_of(data)).hexdigest(), (path.name, found)
         assert found["progress"] == pytest.approx(1)
-    assert chained == 3
+    assert chained == 4
 
 
 @needs_node
