@@ -184,12 +184,13 @@ def measure(
             lossless = lossless and np.array_equal(again, part.transpose(0, 2, 3, 1))
             progress(len(part))
             size.add(cost)
-        coder = coder_for(model, device)
-        for image in images[:single]:
-            picture = from_array(np.ascontiguousarray(image.transpose(1, 2, 0)))
-            written = encode_chained(picture, coder)[0]
-            lossless = lossless and np.array_equal(decode_chained(parse(written), coder).pixels, picture.pixels)
-            found.append(8 * len(written) / image.size)
+        if single:
+            coder = coder_for(model, device)
+            for image in images[:single]:
+                picture = from_array(np.ascontiguousarray(image.transpose(1, 2, 0)))
+                written = encode_chained(picture, coder)[0]
+                lossless = lossless and np.array_equal(decode_chained(parse(written), coder).pixels, picture.pixels)
+                found.append(8 * len(written) / image.size)
         counts = _counts(iw_samples)
         iw_nats = torch.zeros(len(counts), dtype=torch.float64)
         if counts and isinstance(weighed.model, LatentModel):

@@ -60,7 +60,7 @@ from .planes import change_for, from_planes, to_planes
 __all__ = ["ChainCost", "ImageCoder", "decode_chained", "encode_chained", "group_sizes", "groups_of", "lanes_for"]
 
 GROUP_PIXELS = 2**19
-"""Of the tiles that are coded at once, unless one alone has more. Part of the format, as is the eighth."""
+"""Of the tiles that are coded at once, unless one alone has more. Part of the format, as are the numbers below."""
 
 BORROWED = 8
 """Times its own rate is what an image of a batch is taken to need, and a tile of a file that does not say."""
