@@ -13,10 +13,10 @@ import torch
 from torch import nn
 
 from ..codec.errors import InputError, UnknownModelError, UsageError
-from ..codec.file.chained import ImageCoder
 from ..codec.file.container import DIGEST_BYTES, Header
+from ..codec.file.imagecoder import ImageCoder
 from .named import Named, as_image_model, find_model, split_name
-from .shapes import ImageModel, check_weights, weights_digest
+from .shapes import ImageModel, check_weights, coding_digest
 from .shipped import folders
 
 __all__ = ["coder_for", "coder_of_chained", "device_of"]
@@ -119,7 +119,7 @@ def _coder(model: ImageModel, name: str, device: str) -> ImageCoder:
     check_weights(model, name)
     if not (name.isascii() and name.isprintable()):
         name = model.shape
-    digest = weights_digest(model)
+    digest = coding_digest(model)
     exact: Any = copy.deepcopy(model).to(device_of(device)).double().eval()
     return ImageCoder(
         name=name,
@@ -135,10 +135,10 @@ def _coder(model: ImageModel, name: str, device: str) -> ImageCoder:
 
 
 def _tile(model: ImageModel, height: int, width: int) -> tuple[int, int]:
-    """Tiles of a picture: the whole where the model takes it, else nearly square ones of nearly equal size."""
+    """Tiles of a picture: the whole, up to twice the largest; else nearly square ones of nearly equal size."""
     if model.size is not None:
         return min(height, model.size[0]), min(width, model.size[1])
-    if height * width <= model.largest:
+    if height * width <= 2 * model.largest:
         return height, width
     side = math.isqrt(model.largest)
     # A narrow picture has longer tiles.

@@ -21,8 +21,9 @@ from ..codec.entropy.codecs import Codec
 from ..codec.entropy.rans import Message
 from ..codec.errors import UnsupportedImageError, UsageError
 from ..codec.file.batch import BatchCost, read_batch, write_batch
-from ..codec.file.chained import decode_chained, encode_chained, group_sizes, lanes_for
+from ..codec.file.chained import decode_chained, encode_chained, lanes_for
 from ..codec.file.container import parse
+from ..codec.file.groups import group_sizes
 from ..codec.images.picture import from_array
 from .autoregressive.choices import Mode
 from .autoregressive.density import AutoregressiveModel
@@ -30,7 +31,7 @@ from .autoregressive.ensemble import Ensemble
 from .coding import coder_for, device_of
 from .latent.bounds import LatentModel
 from .named import as_image_model
-from .shapes import ImageModel, check_weights, weights_digest
+from .shapes import ImageModel, check_weights, coding_digest, weights_digest
 
 __all__ = ["MOST_DISAGREEMENT", "Evaluation", "measure"]
 
@@ -164,7 +165,7 @@ def measure(
     if iw_samples and not isinstance(model, LatentModel):
         raise UsageError(f"an importance-weighted bound of {name}, which has no latent variables")
     digest = weights_digest(model)
-    weighed = _Weighed(model, name, digest, device)
+    weighed = _Weighed(model, name, device)
     nats, size, found = 0.0, _Sizes(), []
     seconds = {"encode": 0.0, "decode": 0.0}
     lossless = True
@@ -259,8 +260,8 @@ class _Sizes:
 class _Weighed:
     """A model in two precisions, and its files."""
 
-    def __init__(self, model: ImageModel, name: str, digest: bytes, device: str) -> None:
-        self.device, self.name, self.digest = device_of(device), name, digest
+    def __init__(self, model: ImageModel, name: str, device: str) -> None:
+        self.device, self.name, self.digest = device_of(device), name, coding_digest(model)
         self.model = copy.deepcopy(model).to(self.device).eval()
         self.exact = copy.deepcopy(self.model).double()
 

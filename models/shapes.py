@@ -21,7 +21,7 @@ from ..codec.entropy.codecs import Codec
 from ..codec.entropy.rans import Message
 from ..codec.errors import UnsupportedImageError, WeightsError
 
-__all__ = ["Advancing", "ImageModel", "check_weights", "weights_digest"]
+__all__ = ["Advancing", "ImageModel", "check_weights", "coding_digest", "weights_digest"]
 
 Advance = Callable[[int], None]
 
@@ -39,6 +39,7 @@ class ImageModel(nn.Module, ABC):
         shape: "autoregressive", "latent" or "bijective".
         borrows: whether a push pops first, so that a message needs initial bits.
         band: half the guard band of calibrated coding, in steps.
+        fineness: how finely latents are coded, in words: what a file needs beside the weights.
     """
 
     config: Any
@@ -50,6 +51,11 @@ class ImageModel(nn.Module, ABC):
     shape: str
     borrows: bool
     band: ClassVar[float] = FLOAT64_BAND
+
+    @property
+    def fineness(self) -> str:
+        """See above; empty where nothing is latent."""
+        return ""
 
     @abstractmethod
     def bound(self, x: Tensor) -> Tensor:
@@ -122,8 +128,14 @@ class Advancing:
         return symbols
 
 
+def coding_digest(model: ImageModel) -> bytes:
+    """SHA-256 of a model's weights and of their fineness, if there is one: what a file names its model by."""
+    weights = weights_digest(model)
+    return hashlib.sha256(weights + model.fineness.encode()).digest() if model.fineness else weights
+
+
 def weights_digest(model: nn.Module) -> bytes:
-    """SHA-256 of a model's weights, by name, as float32: what a file names its model by."""
+    """SHA-256 of a model's weights, by name, as float32."""
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(name.encode() + repr(tuple(tensor.shape)).encode())

@@ -197,13 +197,12 @@ class _Steps:
         """Mean and scale, in units of sigma, of elements whose values on the other side are known."""
         if self.side == "x":
             mean, slope = scalar.forward(values)
-            scale = slope.abs() if self.layer.noise == "x" else torch.ones_like(mean)
         else:
             mean = scalar.inverse(values)
-            scale = torch.ones_like(mean)
-            if self.layer.noise == "z":
-                scale = 1 / scalar.forward(mean)[1].abs()
-        return mean, scale
+            slope = scalar.forward(mean)[1]
+        slope = slope.abs() if self.layer.noise == "x" else 1 / slope.abs()
+        beyond = torch.hypot(slope, torch.full_like(slope, self.grid.least))
+        return mean, beyond if self.side == self.layer.noise else beyond / slope
 
     def _noise(self, means: Tensor, scales: Tensor) -> Codec[Tensor]:
         interval = self.layer.codomain if self.side == "x" else self.layer.domain

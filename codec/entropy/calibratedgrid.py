@@ -17,7 +17,7 @@ from .rans import Message
 __all__ = ["FLOW_BAND", "CalibratedGaussian"]
 
 FLOW_BAND = 2.0**-20
-"""Half the guard band, in steps, for flows in float64 on the default grid.
+"""Half the guard band, in steps, for flows in float64 on the default grid, or a coarser one.
 
 A mean of up to 2^8 with noise of 2^-10 has 2^22 steps, so that an error of 2^-52 of it is 2^-30 steps: a thousand times
 below the band. An exception takes some 20 bits, which makes 4e-5 bits for each parameter.
@@ -26,6 +26,9 @@ below the band. An exception takes some 20 bits, which makes 4e-5 bits for each 
 _PER_SCALE = 4
 """log2 of the least number of steps of a mean in its scale. A mean that is off by a part of its scale costs half the
 square of that part, at most 1/24 of 2^-8 nats on average: 2.4e-4 bits."""
+
+BETWEEN = 0.3819660112501051
+"""By what part of a step multiples of steps are moved: as far from short binary fractions as a number can be."""
 
 _LOG_STEP = 2.0**-6
 """Step of log2 of a scale; what it costs is the square of ln 2 of it, 1e-5 bits on average."""
@@ -63,7 +66,9 @@ class _Rounded:
         mark = self.calibration.mark()
         logs = self.calibration.round(torch.log2(self.scales), _LOG_STEP)
         steps = torch.ldexp(torch.ones_like(logs), logs.floor() - _PER_SCALE)
-        means = self.calibration.round(self.means, steps)
+        # Of layers with short numbers many a mean of values on the grid lies exactly between two steps.
+        apart = BETWEEN * steps
+        means = self.calibration.round(self.means + apart, steps) - apart
         self.calibration.turn(mark)  # the means are rounded second in both directions
         return GaussianGrid(means, portable.exp(logs * math.log(2)), self.bits, self.bounds)
 

@@ -47,6 +47,7 @@ from .rans import Message
 
 __all__ = [
     "MAX_BITS",
+    "Coarser",
     "GaussianGrid",
     "LogisticGrid",
     "Spread",
@@ -59,7 +60,9 @@ __all__ = [
 MAX_BITS = 48
 """Most bits of a step. Values below 16 then have indices below 2^52, which is as far as a mean may be."""
 
-_WINDOW_BITS = 10
+_WINDOW_BITS, _LEAST_BITS = 10, 5
+"""log2 of the bins of a window; of fewer where all scales are a few cells, down to so many."""
+
 _WINDOW = 1 << _WINDOW_BITS
 _PRECISION = 26
 """Bins of a window and bits of their distribution: what rounding costs is about what the width of the bins does."""
@@ -213,15 +216,19 @@ class _Window:
         self, kind: type[_OnGrid], means: Tensor, scales: Tensor, bounds: tuple[int, int] | None
     ) -> None:  # means and scales in steps, [lanes]
         self.low, self.high = (-_FAR, _FAR) if bounds is None else bounds
+        widest = float(scales.max()) if scales.numel() else 1.0
+        bits = math.frexp(widest)[1] + _WINDOW_BITS - kind.per_scale
+        self.bits = min(max(_LEAST_BITS, bits), _WINDOW_BITS)
+        self.bins = 1 << self.bits
         _, exponent = torch.frexp(scales)  # 2^(exponent - 1) <= scale < 2^exponent
-        most = (self.high - self.low).bit_length() - _WINDOW_BITS - 2
+        most = (self.high - self.low).bit_length() - self.bits - 2
         self.shift = (exponent.long() - 1 - kind.per_scale).clamp(0, most)  # [lanes] log2 of the steps of a bin
         floor = torch.floor(means)
         centre = floor.long()
-        first = (((centre >> self.shift) - _WINDOW // 2) << self.shift).clamp(min=self.low + 1)
+        first = (((centre >> self.shift) - self.bins // 2) << self.shift).clamp(min=self.low + 1)
         # Some indices are beyond each end, so that every symbol stands for one.
-        self.first = torch.minimum(first, self.high - 1 - (_WINDOW << self.shift))  # [lanes] index
-        self.stop = self.first + (_WINDOW << self.shift)
+        self.first = torch.minimum(first, self.high - 1 - (self.bins << self.shift))  # [lanes] index
+        self.stop = self.first + (self.bins << self.shift)
         self.kind, self.cut = kind, bounds is not None
         self.mean = torch.ldexp((means - floor) + (centre - self.first), -self.shift)
         self.scale = torch.ldexp(scales, -self.shift)
@@ -231,9 +238,9 @@ class _Window:
         """Of the symbols."""
         if not self.cut:
             one = self.mean[:, None] + 0.5  # a mixture's symbol 1 is from 1/2 to 3/2
-            return self.kind.mixture(torch.zeros_like(one), one, self.scale[:, None], _WINDOW + 2, _PRECISION)
+            return self.kind.mixture(torch.zeros_like(one), one, self.scale[:, None], self.bins + 2, _PRECISION)
         ends = torch.stack([self.low - self.first, self.high - self.first]).double()
-        return _CutOff(self.kind.kind, self.mean, self.scale, torch.ldexp(ends, -self.shift))
+        return _CutOff(self.bins, self.kind.kind, self.mean, self.scale, torch.ldexp(ends, -self.shift))
 
     def some(self, first: int, stop: int) -> _Window:
         """That of the lanes first to stop - 1."""
@@ -250,8 +257,8 @@ class _Window:
 class _CutOff(CumulativePmf):
     """The bins of a distribution that ends in the first and in the last of them."""
 
-    def __init__(self, kind: int, means: Tensor, scales: Tensor, ends: Tensor) -> None:
-        super().__init__(_WINDOW + 2, _PRECISION)
+    def __init__(self, bins: int, kind: int, means: Tensor, scales: Tensor, ends: Tensor) -> None:
+        super().__init__(bins + 2, _PRECISION)
         self._kind, self._means, self._scales = kind, means, scales
         self._ends: Tensor = portable.standard(kind, (ends - means) / scales)  # [2, lanes]
 
@@ -271,21 +278,21 @@ class _OnLanes:
     def _beyond(self, bins: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Which lanes are below and which above the window; and how many indices there are, 1 for the others."""
         window = self.window
-        below, above = bins == 0, bins == _WINDOW + 1
+        below, above = bins == 0, bins == self.window.bins + 1
         room = torch.where(below, window.first - window.low, torch.where(above, window.high - window.stop, 1))
         return below, above, room
 
     def _part(self, distance: Tensor) -> Tensor:
         """The part that is so far beyond the end."""
         starts = torch.tensor(_GROWTH, device=distance.device)
-        return torch.searchsorted(starts, distance >> (self.window.shift + _WINDOW_BITS), right=True) - 1
+        return torch.searchsorted(starts, distance >> (self.window.shift + self.window.bits), right=True) - 1
 
     def _parts(self, room: Tensor) -> FromPmf:
         return FromPmf(Halving(self._part(room - 1) + 1))
 
     def _extent(self, part: Tensor, room: Tensor) -> tuple[Tensor, Tensor]:
         """Where a part starts, counted from the window's end, and its size."""
-        shift = self.window.shift + _WINDOW_BITS
+        shift = self.window.shift + self.window.bits
         start = torch.tensor(_GROWTH, device=part.device)[part] << shift
         return start, torch.minimum(room - start, 1 << (shift + 2 * part))
 
@@ -297,16 +304,16 @@ class _OnLanes:
         """Which lanes' symbols are in the window, and start, freq and precision of what is then pushed, in turn."""
         window = self.window
         offset = symbols - window.first
-        bins = ((offset >> window.shift) + 1).clamp(0, _WINDOW + 1)
+        bins = ((offset >> window.shift) + 1).clamp(0, window.bins + 1)
         place, size = offset & ((1 << window.shift) - 1), 1 << window.shift
         found = [*Number(size).intervals(place), *intervals(window.pmf, bins)]
-        return (bins > 0) & (bins <= _WINDOW), found
+        return (bins > 0) & (bins <= window.bins), found
 
     def push(self, message: Message, symbols: Tensor) -> None:
         """See `Codec`."""
         window = self.window
         offset = symbols - window.first
-        bins = ((offset >> window.shift) + 1).clamp(0, _WINDOW + 1)
+        bins = ((offset >> window.shift) + 1).clamp(0, window.bins + 1)
         below, above, room = self._beyond(bins)
         outside = below | above
         place, size = offset & ((1 << window.shift) - 1), 1 << window.shift
@@ -362,3 +369,29 @@ class UniformGrid:
         """See `Codec`."""
         count = int(torch.Size(self.shape).numel())
         return Spread(self._on_lanes(message.device), count).pop(message).reshape(self.shape)
+
+
+@dataclass(frozen=True)
+class Coarser:
+    """Indices of a fine grid by those of a coarser one, and uniform places in its cells.
+
+    The places are pushed first. So what the coarse indices borrow, as a latent variable model does, is there already.
+
+    Attributes:
+        coarse: codec of indices of steps that are 2^bits as wide.
+        bits: of a place.
+    """
+
+    coarse: Codec[Tensor]
+    bits: int
+
+    def push(self, message: Message, symbols: Tensor) -> None:
+        """See `Codec`."""
+        cells = symbols >> self.bits
+        UniformGrid(tuple(symbols.shape), self.bits).push(message, symbols - (cells << self.bits))
+        self.coarse.push(message, cells)
+
+    def pop(self, message: Message) -> Tensor:
+        """See `Codec`."""
+        cells = self.coarse.pop(message)
+        return (cells << self.bits) + UniformGrid(tuple(cells.shape), self.bits).pop(message)

@@ -69,7 +69,7 @@ def _factor(jacobian: Tensor) -> Tensor:
     """The lower triangular L of J Jᵀ = L Lᵀ, from J = L Q: better conditioned than the product.
 
     Args:
-        jacobian: [..., n, n]
+        jacobian: [..., n, m], m at least n
     """
     if not bool(torch.isfinite(jacobian).all()):
         raise DistributionError("a Jacobian is not finite")
@@ -140,8 +140,9 @@ class Linear(LocalBijection):
     def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
         self.weight = weight.double()
         self.bias = torch.zeros_like(self.weight[..., 0]) if bias is None else bias.double()
-        self._factor = _factor(self.weight)
+        _factor(self.weight)
         self._back: Tensor = torch.linalg.inv(self.weight)
+        self._known: tuple[float, Tensor, Tensor] | None = None
         self._choice: Tensor | None = None
 
     def chosen(self, choice: Tensor) -> Linear:
@@ -164,11 +165,21 @@ class Linear(LocalBijection):
 
     def posterior(self, x: Tensor, grid: Grid) -> Codec[Tensor]:
         """See `LocalBijection`."""
-        return _Correlated(self.forward(grid.values(x)), lambda n: self._of(self._factor[..., n, :]), grid)
+        factor, _ = self._factors(grid.least)
+        return _Correlated(self.forward(grid.values(x)), lambda n: self._of(factor[..., n, :]), grid)
 
     def likelihood(self, z: Tensor, grid: Grid) -> Codec[Tensor]:
         """See `LocalBijection`."""
-        return grid.noise(self.inverse(grid.values(z)), 1.0)
+        _, factor = self._factors(grid.least)
+        return _Correlated(self.inverse(grid.values(z)), lambda n: self._of(factor[..., n, :]), grid)
+
+    def _factors(self, least: float) -> tuple[Tensor, Tensor]:
+        """L of W Wᵀ + l² I = L Lᵀ for the least noise l, and of the covariance that is this in x."""
+        if self._known is None or self._known[0] != least:
+            eye = torch.eye(self.weight.shape[-1], dtype=torch.float64).expand_as(self.weight)
+            beyond = _factor(torch.cat([self.weight, least * eye], -1))
+            self._known = least, beyond, _factor(torch.cat([eye, least * self._back], -1))
+        return self._known[1:]
 
     def _of(self, vectors: Tensor) -> Tensor:
         """Those of the choice of every block, from [..., n]."""

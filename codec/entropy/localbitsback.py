@@ -38,7 +38,7 @@ import torch
 from torch import Tensor
 
 from ..errors import SymbolError
-from .codecs import BitsBack, Codec
+from .codecs import BitsBack, Codec, Scrambled
 from .grid import GaussianGrid, UniformGrid, values_of
 from .rans import Message
 
@@ -53,6 +53,10 @@ __all__ = [
     "Rearrange",
     "Relabelled",
 ]
+
+SEED = 1
+"""Of what scrambles a message between layers: see `Scrambled`. Else a value far out in a prior, whose bits are pushed
+last, is where the noise that is popped next lies in its own distribution."""
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -75,8 +79,9 @@ class Grid:
     Measured: where layers work on values of about 1, noise of 2^-10 costs 8e-4 bits a dimension by their curvature, for
     two autoregressive layers with slopes from 1/7 to 7 whose shifts turn over distances of 1/10. Noise of 2^-8 costs
     fifteen times that, and of 2^-12 nothing that shows. Noise as wide as a step costs 2e-3 bits, as half a step 0.03,
-    as a quarter 0.4. So 24 bits leave room for slopes down to 2^-14, as where values up to 255 are scaled to 1. Finer
-    grids cost nothing but initial bits. A black box sees the curvature of all its layers at once: it needs less noise.
+    as a quarter 0.4. So noise before a layer that is less steep is made wider, until it has two steps beyond it. Finer
+    grids cost nothing but initial bits. A black box sees the curvature of all its layers at once: it needs less noise,
+    and a grid on which that has a step beyond all of them.
 
     Attributes:
         bits: the steps of data and latents are δ = 2^-bits.
@@ -91,6 +96,11 @@ class Grid:
     def values(self, indices: Tensor) -> Tensor:
         """The values of indices, float64."""
         return values_of(indices, self.bits)
+
+    @property
+    def least(self) -> float:
+        """What noise beyond a layer has at least, over sigma: two steps."""
+        return 2.0 * 2.0**-self.bits / self.sigma
 
     def noise(
         self, means: Tensor, scales: Tensor | float, interval: tuple[float, float] | None = None
@@ -136,7 +146,9 @@ class LocalBijection(Bijection):
 
     def codec(self, prior: Codec[Tensor], grid: Grid) -> Codec[Tensor]:
         """See `Bijection`."""
-        return BitsBack(prior, lambda z: self.likelihood(z, grid), lambda x: self.posterior(x, grid))
+        return BitsBack(
+            prior, lambda z: Scrambled(self.likelihood(z, grid), z.numel(), SEED), lambda x: self.posterior(x, grid)
+        )
 
 
 @dataclass(frozen=True)

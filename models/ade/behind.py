@@ -14,6 +14,7 @@ from ...codec.entropy.codecs import Codec
 from ...codec.entropy.grid import GaussianGrid, values_of
 from ...codec.entropy.pmf import Pmf
 from ...codec.entropy.portable import exp
+from ..flows.bijective import Bijective
 from ..latent.layers import Conv
 from ..latent.topdown import TopDown, TopDownConfig
 from ..likelihoods import Family
@@ -21,7 +22,10 @@ from ..likelihoods import Family
 __all__ = ["Behind", "NormalFamily"]
 
 LEAST_LOG = -6.0
-"""Of the deviation, kept above this: noise of local bits-back coding is four times as narrow on the default grid."""
+"""Of the deviation, kept above this: five times the noise of local bits-back coding, on the grid of flows."""
+
+CELLS = 32
+"""Cells in a deviation, where the grid of flows is as fine: see `GaussianGrid`."""
 
 LOG_STEP = 2.0**-8
 """Rounding of the logarithm of the deviation, for coding."""
@@ -32,13 +36,7 @@ SPEED = 8.0
 
 @dataclass(frozen=True)
 class NormalFamily(Family):
-    """Values that are normal, coded as indices of a grid. Rows: mean, log-scale.
-
-    Attributes:
-        bits: of the grid.
-    """
-
-    bits: int
+    """Values that are normal, coded as indices of a grid. Rows: mean, log-scale, which is the same for all."""
 
     @property
     def parameters(self) -> int:
@@ -58,7 +56,7 @@ class NormalFamily(Family):
     def codec(self, parameters: Tensor) -> Codec[Tensor]:
         """See `Family`: of indices."""
         rows = parameters.flatten(0, -2)
-        return GaussianGrid(rows[:, 0], exp(rows[:, 1]), self.bits)
+        return GaussianGrid(rows[:, 0], exp(rows[:, 1]), _bits(float(rows[:, 1].min())))
 
     def pmf(self, rows: Tensor) -> Pmf:
         """Values have too many indices for one distribution; see `codec`."""
@@ -75,20 +73,34 @@ class NormalFamily(Family):
         return mean + torch.exp(log_scale) * noise
 
 
+def _bits(log_scale: float) -> int:
+    """Of a grid that is as fine as a deviation asks for, and no finer than that of flows."""
+    return min(max(0, math.ceil(math.log2(CELLS) - log_scale / math.log(2))), Bijective.grid.bits)
+
+
 class Behind(TopDown):
     """A `TopDown` of values that are about -3 to 3; coded as indices of a grid.
 
     Args:
         config: its settings; `levels` and `components` say nothing here.
-        bits: of the grid.
     """
 
-    def __init__(self, config: TopDownConfig, bits: int) -> None:
+    def __init__(self, config: TopDownConfig) -> None:
         super().__init__(config)
-        self.family = NormalFamily(bits)
-        self.bits = bits
+        self.family = NormalFamily()
         self.ends = Conv(config.filters, 4 * config.channels, gain=0.1)
         self.log_scale = nn.Parameter(torch.zeros(()))
+
+    @property
+    def bits(self) -> int:
+        """Of the grid."""
+        return _bits(float(self._log_scale.detach()))
+
+    @property
+    def _log_scale(self) -> Tensor:
+        log_scale = (SPEED * self.log_scale).clamp(min=LEAST_LOG)
+        # Between two steps of its grid, that of all samples would have to be noted in a file.
+        return log_scale if self.training else torch.round(log_scale / LOG_STEP) * LOG_STEP
 
     def features(self, x: Tensor) -> list[Tensor]:
         """See `LatentVariable`. Of values, or of indices int64."""
@@ -97,7 +109,4 @@ class Behind(TopDown):
     def likelihood(self, latents: Sequence[Tensor], batch: tuple[int, int, int]) -> Tensor:
         """See `LatentVariable`."""
         mean = F.pixel_shuffle(self.ends(F.elu(self.inside(latents, batch))).to(self._dtype), 2)
-        log_scale = (SPEED * self.log_scale).clamp(min=LEAST_LOG)
-        if not self.training:  # between two steps of the grid, all samples would have to be noted in a file
-            log_scale = torch.round(log_scale / LOG_STEP) * LOG_STEP
-        return torch.stack([mean, log_scale.expand(mean.shape)], -1)
+        return torch.stack([mean, self._log_scale.expand(mean.shape)], -1)

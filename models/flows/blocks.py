@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from ...codec.entropy.calibrated import GRID, Calibration
-from ...codec.entropy.codecs import Codec, Independent
+from ...codec.entropy.codecs import Codec, Independent, Scrambled
 from ...codec.entropy.linear import Linear
-from ...codec.entropy.localbitsback import Bijection, Grid
+from ...codec.entropy.localbitsback import SEED, Bijection, Grid
 from ...codec.entropy.pmf import Categorical, Uniform
 from ...codec.entropy.rans import Message
 from .layers import Layer, Shape
@@ -251,7 +251,7 @@ class _Coded:
         choice = found if isinstance(found, Tensor) else found.pop(message)
         linear = self.bijection.by(choice)
         z = linear.posterior(x, self.grid).pop(message)
-        linear.likelihood(z, self.grid).push(message, x)
+        Scrambled(linear.likelihood(z, self.grid), x.numel(), SEED).push(message, x)
         self.bijection.prior(self.grid.values(z)).push(message, choice)
         self.after.push(message, _to_maps(z, symbols.shape))
 
@@ -260,7 +260,7 @@ class _Coded:
         z = _to_places(self.after.pop(message))
         choice = self.bijection.prior(self.grid.values(z)).pop(message)
         linear = self.bijection.by(choice)
-        x = linear.likelihood(z, self.grid).pop(message)
+        x = Scrambled(linear.likelihood(z, self.grid), z.numel(), SEED).pop(message)
         linear.posterior(x, self.grid).push(message, z)
         if self.bijection.layer.drawn:
             found = self.bijection.posterior(self.grid.values(x))

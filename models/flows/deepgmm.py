@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ...codec.entropy.localbitsback import Grid
 from ...codec.errors import UsageError
 from .blocks import Blocks
 from .layers import Coupling, Flow, Layer, Permute, Squeeze
@@ -76,6 +77,7 @@ class DeepGmm(Flow):
     """See the module."""
 
     config: DeepGmmConfig
+    grid = Grid(14, 2.0**-12)  # its maps are steep: the grid of other flows takes 0.4 % more of it
 
     def __init__(self, config: DeepGmmConfig) -> None:
         halvings = max(config.patch, 1).bit_length() - 1

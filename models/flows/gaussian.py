@@ -23,6 +23,7 @@ from ...codec.entropy.calibrated import Calibration
 from ...codec.entropy.linear import UnitTriangular
 from ...codec.entropy.localbitsback import Bijection, Composition
 from ...codec.errors import UsageError
+from .bijective import UNIT_BITS
 from .layers import Flow, Layer, Shape
 
 __all__ = ["Gaussian", "GaussianConfig"]
@@ -95,7 +96,7 @@ class Triangular(Layer):
         lower, center = self.factor.detach().cpu().double().tril() / LEVEL, self.center.detach().cpu().double()
         scale = lower.diagonal()
         mixed = UnitTriangular(lower / scale[:, None], calibration.round, SHIFT_STEP)
-        return Composition([mixed, elementwise(Affine(-lower @ center, scale))])
+        return Composition([mixed, elementwise(Affine(-lower @ center, scale * 2.0**UNIT_BITS))])
 
 
 class Gaussian(Flow):

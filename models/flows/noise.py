@@ -25,13 +25,13 @@ from .layers import Coupling, Layer, Permute, composed
 
 __all__ = ["Noise"]
 
-UNIT_BITS = 7
+KNOWN_BITS = 7
 """log2 of the halves of levels in a unit of what couplings know of the image: 64 levels, on any grid exactly."""
 
 
 LOGIT_SIGMA = 2.0**-6
-"""Of the noise that codes u by its logit: that of u is u (1 - u) times as wide, a step of the grid for u of 2^-18,
-which learned noise hardly has. A logit is smooth over such distances."""
+"""Of the noise that codes u by its logit: that of u is u (1 - u) times as wide, and two steps of the grid at least. A
+logit is smooth over such distances."""
 
 
 class Noise(nn.Module):
@@ -59,7 +59,7 @@ class Noise(nn.Module):
 
     def draw(self, x: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """Noise for integers x [B, C, H, W], of their shape, and the logarithm of its density in nats: [B]."""
-        known = F.pixel_unshuffle((2 * x.to(dtype) - (self.levels - 1)) * 2.0**-UNIT_BITS, 2)
+        known = F.pixel_unshuffle((2 * x.to(dtype) - (self.levels - 1)) * 2.0**-KNOWN_BITS, 2)
         uniform = torch.rand(known.shape, dtype=dtype, device=x.device).clamp(1e-6, 1 - 1e-6)
         first = torch.logit(uniform)
         log_q = -_softplus_both(first)
@@ -75,7 +75,7 @@ class Noise(nn.Module):
 
     def codec(self, x: Tensor, calibration: Calibration, grid: Grid) -> Codec[Tensor]:
         """Of noise for integers x [B, C, H, W], as indices of a grid."""
-        known = squeeze(2).forward((2 * x - (self.levels - 1)) << (grid.bits - UNIT_BITS))
+        known = squeeze(2).forward((2 * x - (self.levels - 1)) << (grid.bits - KNOWN_BITS))
         zeros = torch.zeros(known.shape, dtype=torch.float64)
 
         def alone(both: Tensor) -> Tensor:

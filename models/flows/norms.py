@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ...codec.entropy.bijections import Affine, conv1x1, elementwise
 from ...codec.entropy.calibrated import Calibration
 from ...codec.entropy.localbitsback import Bijection
+from .bijective import UNIT_BITS
 from .layers import Layer, Pending, Shape, composed
 
 __all__ = ["BatchNorm", "Scale", "Standardize", "Whiten"]
@@ -48,7 +49,9 @@ class Standardize(Layer):
     def bijection(self, calibration: Calibration, shape: Shape) -> Bijection:
         """See `Layer`."""
         scale = (1 / self.spread.cpu().double()).expand(shape[1:]).flatten()
-        return elementwise(Affine(-self.center.cpu().double().expand(shape[1:]).flatten() * scale, scale))
+        return elementwise(
+            Affine(-self.center.cpu().double().expand(shape[1:]).flatten() * scale, scale * 2.0**UNIT_BITS)
+        )
 
 
 class Whiten(Layer):
@@ -89,7 +92,7 @@ class Whiten(Layer):
     def bijection(self, calibration: Calibration, shape: Shape) -> Bijection:
         """See `Layer`."""
         matrix, center = self.matrix.cpu().double(), self.center.cpu().double()
-        return conv1x1(matrix, -matrix @ center)
+        return conv1x1(matrix * 2.0**UNIT_BITS, -matrix @ center)
 
 
 def _at_every_pixel(matrix: Tensor, x: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 
 from torch import nn
 
+from ...codec.entropy.localbitsback import Grid
 from ...codec.errors import UsageError
 from .conditioner import Conditioner
 from .layers import Coupling, Flow, Layer, Part, Permute, Squeeze, Unsqueeze
@@ -24,6 +25,10 @@ from .noise import Noise
 from .norms import BatchNorm, Scale, Whiten
 
 __all__ = ["RealNvp", "RealNvpConfig", "scales"]
+
+
+LOGIT_GRID = Grid(22, 2.0**-12)
+"""Of a flow with learned noise, whose logit is steep towards the ends of a level: there parts of 2^-15 are told."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,7 @@ class RealNvp(Flow):
             raise UsageError(f"noise = {config.noise}: an even number of couplings")
         super().__init__(config, config.channels, [Whiten(config.channels), *scales(config, config.channels)])
         if config.noise:
+            self.grid = LOGIT_GRID
             self.noise = Noise(config.channels, self.levels, config.noise, config.filters, config.blocks)
 
     def start_from(self, other: nn.Module) -> None:

@@ -66,6 +66,11 @@ class LatentVariable(LatentModel):
     spread: float = 1.0
     family: Family
 
+    @property
+    def fineness(self) -> str:
+        """See `ImageModel`."""
+        return f"{self.bins} bins, spread {self.spread}"
+
     @abstractmethod
     def features(self, x: Tensor) -> Any:
         """What the posteriors see of images [B, C, H, W] int: computed once, bottom up."""

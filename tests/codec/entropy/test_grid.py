@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from densezip.codec.entropy.grid import (
+    Coarser,
     GaussianGrid,
     LogisticGrid,
     UniformGrid,
@@ -108,6 +109,28 @@ def test_grids_cost_at_most_the_derived_bound_over_the_ideal(name: str, steps: f
     family(means, scales, bits).push(message, symbols)
     over = (message.bits - before - ideal) / n
     assert -1e-4 < over < BOUND[name] + 1e-4
+
+
+@pytest.mark.parametrize("steps", [1.0, 3.0, 15.0])
+def test_scales_of_a_few_steps_draw_no_outliers(steps: float) -> None:
+    """Every bin has two units of 2^26: in a window of 1024 that would be 3e-5 of all, up to hundreds of scales away."""
+    n = 200_000
+    codec = GaussianGrid(torch.zeros(n), torch.full((n,), steps), 0)
+    assert int(codec.pop(Message.random(1000, 10**6)).abs().max()) < 40 * steps
+
+
+def test_coarse_indices_find_the_places_of_fine_ones_in_the_message() -> None:
+    fine = indices_of(_normal(0, 40), 12)
+    coarse = GaussianGrid(torch.zeros(40), torch.ones(40), 5)
+    whole = check_codec(GaussianGrid(torch.zeros(40), torch.ones(40), 12), fine, 4)
+    assert check_codec(Coarser(coarse, 7), fine, 4) == pytest.approx(whole, abs=0.5)
+
+    class Borrowing:
+        def push(self, message: Message, symbols: Tensor) -> None:
+            assert message.bits > 40 * 7 - 1
+            coarse.push(message, symbols)
+
+    Coarser(Borrowing(), 7).push(Message(4), fine)  # type: ignore[arg-type]
 
 
 def test_uniform_values_cost_their_bits() -> None:

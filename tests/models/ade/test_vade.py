@@ -42,6 +42,15 @@ def test_a_deviation_between_two_steps_of_the_grid_is_not_noted_for_every_sample
     assert found.side_bpd < 0.5
 
 
+@pytest.mark.parametrize("log_scale", [-9.0, -6.0, -3.0, 0.0, 4.0])
+def test_any_deviation_has_a_grid(log_scale: float) -> None:
+    model = made("v-ade").double().eval()
+    with torch.no_grad():
+        model.vae.log_scale.fill_(log_scale / SPEED)
+    assert 0 <= model.vae.bits <= model.grid.bits
+    check_model(model, torch.from_numpy(pictures(3, seed=1)).long())
+
+
 def test_a_flow_before_it_is_learned_with_it() -> None:
     model, fresh = trained("v-ade"), made("v-ade")
     x = torch.from_numpy(pictures(100, seed=2))
