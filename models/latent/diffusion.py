@@ -41,8 +41,9 @@ __all__ = ["Diffusion", "DiffusionConfig"]
 LEAST_SURE, MOST_UNSURE = -8.0, 2.0
 """Of b: x^0 is known to a hundredth of the noise's deviation, or hardly at all."""
 
-CELLS = 4.0
-"""Cells in the narrowest deviation of a step, at least; the values in their middle have 1/200 more variance."""
+CELLS = 2.0
+"""Cells in the narrowest deviation of a step, at least; the values in their middle have 1/50 more variance. Twice as
+many take one more bit of each sample to begin with, and 7e-4 of the bits of a trained diffusion less in the end."""
 
 REACH = 6.5
 """Deviations from the mean to the end of a window."""
@@ -232,6 +233,11 @@ class Diffusion(MarkovChain):
         noise = torch.randn(first.shape, generator=random, dtype=first.dtype).to(first.device)
         values = (torch.sqrt(1 - beta) * first + torch.sqrt(beta) * noise) * self.scale + self.mean
         return values.round().clamp(0, self.levels - 1).to(torch.uint8).cpu()
+
+    @property
+    def fineness(self) -> str:
+        """See `ImageModel`."""
+        return f"{CELLS} cells"
 
     def steps_of_cells(self, schedule: Schedule) -> list[float]:
         """Sizes of the cells that x^1, ..., x^T are coded by: powers of two."""
