@@ -150,7 +150,7 @@ def measure_pictures(
                 raise SystemExit(f"{name} has changed a picture")
             own = own_bits(model, picture, coder.tile(height, width)) / 8
             row = {"model": name, "width": width, "height": height, "bytes": len(data), "own_bytes": own}
-            row |= {"net_bytes": cost.net / 8, "lent_bytes": cost.initial / 8}
+            row |= {"net_bytes": cost.net / 8, "lent_bytes": cost.initial / 8, "direct": cost.direct / (width * height)}
             rows.append(row | {"encode_s": encode, "decode_s": float(decode)})
             over = f"{len(data) / own:.4f} of the model's own rate, {cost.initial / 8:.0f} bytes were lent"
             print(

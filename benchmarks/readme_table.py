@@ -131,17 +131,15 @@ def cifar_results(report: dict[str, Any], plot: str | None) -> str:
             f"{row['model']}, {row['width']}x{row['height']}",
             f"{row['bytes']:,}",
             f"{row['lent_bytes']:,.0f}",
+            f"{100 * row['direct']:.1f} %",
             f"{row['bytes'] / row['own_bytes']:.4f}",
             f"{row['net_bytes'] / row['own_bytes']:.4f}",
             *_seconds(row),
         ]
         for row in report.get("pictures", [])
     ]
-    files = [
-        table(
-            ("a picture by `compress --model`", "bytes", "lent", "/ own rate", "net", "encode, s", "decode, s"), whole
-        )
-    ]
+    costs = ("bytes", "lent", "by neighbours", "/ own rate", "net", "encode, s", "decode, s")
+    files = [table(("a picture by `compress --model`", *costs), whole)]
     rated = table(head, [row for _, row in sorted(rows, key=lambda pair: -pair[0])])
     others = [_trained(name, report[key]) for key, name in TRAINED.items() if report.get(key)]
     return "\n\n".join([*picture, rated, *(files if whole else []), *others, measured])

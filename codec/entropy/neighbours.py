@@ -40,8 +40,9 @@ def step_for(distance: float, steps: Iterable[int]) -> int:
 class ByNeighbours:
     """Codec of images int64 [B, C, H, W].
 
-    A sample is about the mean of those to its left and above it; in channels after the first, by as much beside that as
-    the sample of the channel before is. Distributions are logistic.
+    A sample is about the median of those to its left and above it, and of the plane through these and the one between
+    them (as in JPEG-LS); in channels after the first, by as much beside that as the sample of the channel before is.
+    Distributions are logistic.
 
     Attributes:
         shape: (B, C, H, W)
@@ -76,7 +77,9 @@ class ByNeighbours:
         around = torch.full_like(values, (self.levels - 1) / 2)
         around[..., 0, 1:] = values[..., 0, :-1]
         around[..., 1:, 0] = values[..., :-1, 0]
-        around[..., 1:, 1:] = (values[..., :-1, 1:] + values[..., 1:, :-1]) / 2
+        above, left = values[..., :-1, 1:], values[..., 1:, :-1]
+        plane = above + left - values[..., :-1, :-1]
+        around[..., 1:, 1:] = torch.stack([above, left, plane]).median(0).values
         beside = values[:, :-1] - around[:, :-1]
         return torch.cat([around[:, :1], around[:, 1:] + beside], 1)
 

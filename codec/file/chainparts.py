@@ -1,5 +1,7 @@
 """The tile of a file whose payload is chained: its fields, apart and together. Standard library only."""
 
+from __future__ import annotations
+
 import struct
 from dataclasses import dataclass
 from math import frexp
@@ -11,13 +13,16 @@ from .container import Container
 from .packing import METHODS
 
 __all__ = [
-    "HALVED",
     "LEAST_STEP",
+    "MOST_DIRECT",
     "MOST_NEED",
     "MOST_STEP",
-    "NEED_UNIT",
+    "MOST_WORTH",
+    "SIDES",
     "TILE_PIXELS",
+    "UNIT",
     "ChainParts",
+    "Growth",
     "is_sound",
     "split_chain",
 ]
@@ -28,22 +33,72 @@ TILE_PIXELS = 2**18
 COUNTS, SIDE_HEAD = 8, 12
 """Bytes before a message, and before exceptions, as they are written elsewhere; here they are shorter."""
 
-NEED_UNIT = 16
-"""Of what tiles borrow over what they bring, as it is in the file."""
+UNIT = 16
+"""Of a need and a worth, as they are in the file."""
 
-MOST_NEED = 64 * NEED_UNIT
+MOST_NEED = 64 * UNIT
+MOST_WORTH = 255
 
-HALVED = NEED_UNIT // 4
-"""The need from which on tiles are halved: below, a tile borrows less than that would cost."""
+SIDES = (2, 9)
+"""log2 of the least and of the largest side of the smallest tiles."""
+
+MOST_DIRECT = 255
 
 LEAST_STEP, MOST_STEP = 8, 95
 """Of a scale; see `entropy.neighbours`."""
 
 GROWN = 16
-"""Bit of the first byte: tiles grow with the message, and a number says how. Since version 8."""
+"""Bit of the first byte: tiles grow with the message. Since version 9."""
 
 MOST_TILES = 2**22
 """Of a picture: 2^28 pixels in tiles of 8x8."""
+
+
+@dataclass(frozen=True)
+class Growth:
+    """How tiles grow with the message.
+
+    Attributes:
+        need: what a tile borrows over what it brings, in units of 1 / UNIT.
+        side: at multiples of so many pixels tiles are halved, a power of 2; 0 if they are whole.
+        direct: of halved tiles, how many of the first are coded without the model.
+        worth: what one of these brings over what the model would, in units of 1 / UNIT.
+        steps: of the scales by which they are coded, see `entropy.neighbours`.
+    """
+
+    need: int
+    side: int = 0
+    direct: int = 0
+    worth: int = UNIT
+    steps: tuple[int, int] = (LEAST_STEP, LEAST_STEP)
+
+    def to_bytes(self) -> bytes:
+        """As in the file."""
+        head = varint(self.need) + bytes([max(0, self.side.bit_length() - 1)])
+        if not self.side:
+            return head
+        return head + bytes([self.direct]) + (bytes([self.worth, *self.steps]) if self.direct else b"")
+
+    @staticmethod
+    def read(reader: Reader) -> Growth:
+        """From the file."""
+        need, log = reader.varint("what tiles borrow"), reader.take(1, "side of the smallest tiles")[0]
+        if not 1 <= need <= MOST_NEED:
+            raise CorruptPayloadError(f"tiles that borrow {need}/{UNIT} of what they bring")
+        if not log:
+            return Growth(need)
+        if not SIDES[0] <= log <= SIDES[1]:
+            raise CorruptPayloadError(f"smallest tiles with sides of 2^{log}; the exponent is {SIDES[0]} to {SIDES[1]}")
+        direct = reader.take(1, "number of direct tiles")[0]
+        if not direct:
+            return Growth(need, 1 << log)
+        worth, first, second = reader.take(3, "worth and scales of direct tiles")
+        if not worth or not all(LEAST_STEP <= step <= MOST_STEP for step in (first, second)):
+            raise CorruptPayloadError(
+                f"direct tiles of worth {worth}, which is not 0, and scales {first} and {second}, which are "
+                f"{LEAST_STEP} to {MOST_STEP}"
+            )
+        return Growth(need, 1 << log, direct, worth, (first, second))
 
 
 @dataclass(frozen=True)
@@ -53,9 +108,7 @@ class ChainParts:
     Attributes:
         change: what was done to the samples, see `planes.Change`.
         tile: height and width of a tile, in pixels.
-        need: what tiles borrow over what they bring, in units of 1 / NEED_UNIT; None if the file does not say, as where
-            they borrow nothing.
-        steps: of the scales by which the first tiles are coded, see `entropy.neighbours`; zeros where none are.
+        growth: how tiles grow; None if the file does not say, as where they borrow nothing.
         others: how the planes beside grey or colour are packed, and their bytes; None where the mode has none.
         side: exceptions of calibrated coding, as `Calibration.to_bytes` has them; empty for none.
         message: as `Message.to_bytes` has it.
@@ -63,8 +116,7 @@ class ChainParts:
 
     change: int
     tile: tuple[int, int]
-    need: int | None
-    steps: tuple[int, int]
+    growth: Growth | None
     others: tuple[int, bytes] | None
     side: bytes
     message: bytes
@@ -75,10 +127,9 @@ class ChainParts:
         if self.others is not None:
             method, data = self.others
             others = varint(len(data) * METHODS + method) + data
-        grown = self.need is not None
-        head = bytes([self.change | GROWN * grown]) + varint(self.tile[0]) + varint(self.tile[1])
-        if self.need is not None:
-            head += varint(self.need) + (bytes(self.steps) if self.need >= HALVED else b"")
+        head = bytes([self.change | GROWN * (self.growth is not None)]) + varint(self.tile[0]) + varint(self.tile[1])
+        if self.growth is not None:
+            head += self.growth.to_bytes()
         side = _short_side(self.side) if self.side else b""
         lanes, words = struct.unpack_from("<II", self.message)
         return head + others + varint(len(side)) + side + varint(lanes) + varint(words) + self.message[COUNTS:]
@@ -107,18 +158,9 @@ def split_chain(container: Container) -> ChainParts:
     tall, wide = reader.varint("height of a tile"), reader.varint("width of a tile")
     if not is_sound(header.height, header.width, tall, wide):
         raise CorruptPayloadError(f"tiles of {wide}x{tall} pixels in an image of {header.width}x{header.height}")
-    need, steps = None, (0, 0)
     if bool(change & GROWN) != header.grown:
         raise CorruptPayloadError(f"a first byte of {change} in a file of version {container.version}")
-    if header.grown:
-        need = reader.varint("what tiles borrow")
-        if not 1 <= need <= MOST_NEED:
-            raise CorruptPayloadError(f"tiles that borrow {need}/{NEED_UNIT} of what they bring")
-        if need >= HALVED:
-            first, second = reader.take(2, "scales")
-            if not all(LEAST_STEP <= step <= MOST_STEP for step in (first, second)):
-                raise CorruptPayloadError(f"scales {first} and {second}; they are {LEAST_STEP} to {MOST_STEP}")
-            steps = first, second
+    growth = Growth.read(reader) if header.grown else None
     others = None
     if other_planes(header.mode):
         number = reader.varint("length of the other planes")
@@ -129,7 +171,7 @@ def split_chain(container: Container) -> ChainParts:
     if max(lanes, words) >= 2**32:
         raise CorruptPayloadError(f"a message of {lanes} lanes and {words} words")
     message = struct.pack("<II", lanes, words) + bytes(reader.take(reader.left, "message"))
-    return ChainParts(change & ~GROWN, (tall, wide), need, steps, others, side, message)
+    return ChainParts(change & ~GROWN, (tall, wide), growth, others, side, message)
 
 
 def _short_side(side: bytes) -> bytes:

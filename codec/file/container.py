@@ -47,17 +47,18 @@ __all__ = [
 ]
 
 MAGIC = b"\x89DZ\n"
-FORMAT_VERSION = 8
+FORMAT_VERSION = 9
 OLDEST_VERSION = 2
 # A file has the oldest version that says what it says: coded batches came with version 3, with version 4 the file that
 # an image came from, with version 5 recoded JPEG files and chained tiles, with version 6 arrays of other kinds, with
-# version 7 previews, with version 8 chained tiles that grow.
+# version 7 previews, with version 9 chained tiles that grow: in version 8, which no release wrote, in another way.
 BATCH_VERSION = 3
 SOURCE_VERSION = 4
 RECODED_VERSION = 5
 ARRAY_VERSION = 6
 PREVIEW_VERSION = 7
-GROWN_VERSION = 8
+UNREAD_VERSION = 8
+GROWN_VERSION = 9
 
 CRC_BYTES = 4
 DIGEST_BYTES = 4
@@ -335,8 +336,8 @@ def parse(data: bytes | bytearray | memoryview) -> Container:
     if len(view) <= len(MAGIC):
         raise TruncatedError(f"the file ends after {len(view)} bytes, inside its first field")
     version = view[len(MAGIC)]
-    if not OLDEST_VERSION <= version <= FORMAT_VERSION:
-        known = f"{OLDEST_VERSION} to {FORMAT_VERSION}"
+    if not OLDEST_VERSION <= version <= FORMAT_VERSION or version == UNREAD_VERSION:
+        known = f"{OLDEST_VERSION} to {UNREAD_VERSION - 1} and {FORMAT_VERSION}"
         raise UnsupportedVersionError(f"format version {version}; this program reads versions {known}")
     outer = Reader(view, len(MAGIC) + 1, TruncatedError)
     length = outer.varint("header length")

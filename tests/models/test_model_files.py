@@ -6,6 +6,7 @@ import io
 import math
 import subprocess
 import sys
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from densezip.cli.main import app
-from densezip.codec.file.chainparts import ChainParts, split_chain
+from densezip.codec.file.chainparts import Growth, split_chain
 from densezip.codec.file.container import parse, serialise
 from densezip.models.checkpoint import as_plain, load_model, write_checkpoint
 from densezip.models.coding import coder_for
@@ -127,8 +128,6 @@ def test_a_model_that_is_not_there_is_an_error_that_says_where_it_was_looked_for
 
 def test_a_name_in_a_file_leads_out_of_no_folder(models: Path) -> None:
     container = parse(densezip.compress(pictures(1)[0, 0], model="my-mcgsm"))
-    from dataclasses import replace
-
     data = serialise(replace(container.header, model="../models/my-mcgsm"), [bytes(container.tile(0))])
     with pytest.raises(densezip.UnknownModelError, match="which is not here"):
         densezip.decompress(data)
@@ -175,15 +174,15 @@ def damaged(data: bytes) -> list[bytes]:
     container = parse(data)
     parts = split_chain(container)
     tiles = [
-        ChainParts(99, parts.tile, parts.need, parts.steps, None, parts.side, parts.message).to_bytes(),
-        ChainParts(parts.change, (1, 1), parts.need, parts.steps, None, parts.side, parts.message).to_bytes(),
-        ChainParts(parts.change, (9, 10**6), parts.need, parts.steps, None, parts.side, parts.message).to_bytes(),
-        ChainParts(parts.change, parts.tile, parts.need, parts.steps, None, b"", parts.message).to_bytes(),
-        ChainParts(parts.change, parts.tile, parts.need, parts.steps, None, parts.side, parts.message[:-4]).to_bytes(),
-        ChainParts(parts.change, parts.tile, 200, (7, 96), None, parts.side, parts.message).to_bytes(),
-        ChainParts(parts.change, parts.tile, parts.need, parts.steps, None, parts.side[:12], parts.message).to_bytes(),
-        ChainParts(parts.change, parts.tile, parts.need, parts.steps, None, parts.side, parts.message[:8]).to_bytes(),
-        ChainParts(parts.change, parts.tile, 10**6, parts.steps, None, parts.side, parts.message).to_bytes(),
+        replace(parts, change=99).to_bytes(),
+        replace(parts, tile=(1, 1)).to_bytes(),
+        replace(parts, tile=(9, 10**6)).to_bytes(),
+        replace(parts, side=b"").to_bytes(),
+        replace(parts, message=parts.message[:-4]).to_bytes(),
+        replace(parts, growth=Growth(200, 8, 4, 16, (7, 96))).to_bytes(),
+        replace(parts, side=parts.side[:12]).to_bytes(),
+        replace(parts, message=parts.message[:8]).to_bytes(),
+        replace(parts, growth=Growth(10**6)).to_bytes(),
         container.tile(0)[:7],
         b"",
     ]

@@ -17,7 +17,7 @@ export const KINDS = ["model", "WebP", "PNG", "stored", "batch", "file", "JPEG",
 
 const MAGIC = [0x89, 0x44, 0x5a, 0x0a];
 const OLDEST_VERSION = 2;
-const NEWEST_VERSION = 8;
+const NEWEST_VERSION = 9;
 const MODES = ["1", "L", "LA", "RGB", "RGBA", "P", "I;16", "LA;16", "RGB;16", "RGBA;16"];
 const CHANNELS = [1, 1, 2, 3, 4, 1, 1, 2, 3, 4];
 const DEPTHS = [[0], [0, 2, 4], [0], [0], [0], [0, 1, 2, 4], [0], [0], [0], [0]];

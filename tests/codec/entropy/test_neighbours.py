@@ -28,6 +28,16 @@ def test_images_come_back(size: tuple[int, int], channels: int, lanes: int) -> N
     check_codec(ByNeighbours((*x.shape,), 256, (20, 15)), x, lanes)
 
 
+def test_a_slope_is_expected_to_go_on() -> None:
+    y, x = torch.arange(6)[:, None], torch.arange(6)
+    slope = (3 * y + 5 * x + 20).expand(1, 1, 6, 6).long()
+    first, _ = ByNeighbours((1, 1, 6, 6), 256, (0, 0)).distances(slope)
+    apart = torch.cat([torch.zeros(1), first]).view(6, 6)
+    assert apart[0, 1:].tolist() == [5] * 5
+    assert apart[1:, 0].tolist() == [3] * 5
+    assert torch.equal(apart[1:, 1:], torch.full((5, 5), 3.0))  # the plane is above both, and the median is the left
+
+
 def test_the_scales_that_fit_take_less_than_others() -> None:
     x = images(3, 16, 16)
     shape = (*x.shape,)

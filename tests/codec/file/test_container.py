@@ -190,8 +190,9 @@ def test_errors_are_named_and_say_the_numbers() -> None:
     data = serialise(header(), [b"tile"])
     with pytest.raises(BadMagicError, match="50 4b 03 04"):
         parse(b"PK\3\4" + data[4:])
-    with pytest.raises(UnsupportedVersionError, match="version 9"):
-        parse(data[:4] + b"\x09" + data[5:])
+    for version in (8, 10):
+        with pytest.raises(UnsupportedVersionError, match=f"version {version}; .* versions 2 to 7 and 9"):
+            parse(data[:4] + bytes([version]) + data[5:])
     with pytest.raises(TrailingDataError, match="3 bytes follow"):
         parse(data + b"abc")
     with pytest.raises(ChecksumError, match="header"):
