@@ -28,6 +28,9 @@ __all__ = ["growth_for", "tiles_of"]
 PROBED_SIDES = 8, 32
 """Of tiles that are coded for an estimate, where the model takes them."""
 
+MARGIN = 1.2
+"""How much less may be brought elsewhere in a picture of several tiles."""
+
 LEAST_RATE = 0.1
 """Bits of a sample or pixel, for estimates."""
 
@@ -65,16 +68,29 @@ class _Rates(NamedTuple):
 
 
 def _rates(coder: ImageCoder, planes: NDArray[np.uint8], own: Box) -> _Rates:
-    """From one tile in the middle of the picture, no larger than its own, and small ones along its diagonal."""
-    height, width = planes.shape[:2]
+    """From a tile in the middle of the picture, another in the middle of `own`, and small ones in the first.
+
+    What is brought is the less of the two: a message is short where little is.
+    """
     large = min(PROBED_SIDES[1], *sides(own))
     small = min(max(PROBED_SIDES[0], *coder.fitted(1, 1)), large)
-    top, left = (height - large) // 2, (width - large) // 2
+    height, width = planes.shape[:2]
+    middle, first = _middle((0, 0, height, width), large), _middle(own, large)
+    top, left = middle[:2]
     corners = range(0, large - small + 1, max(1, (large - small) // 2))
-    whole, brought = _probed(coder, planes, [(top, left, top + large, left + large)])
     parts, more = _probed(coder, planes, [(top + i, left + i, top + i + small, left + i + small) for i in corners])
+    whole, brought = _probed(coder, planes, [middle])
     border = max(0.0, more - brought) / (4 / small - 4 / large) if small < large else 0.0
+    if first != middle:
+        again, other = _probed(coder, planes, [first])
+        whole, brought = max(whole, again), min(brought, other) / MARGIN
     return _Rates(max(whole, parts), brought, border, 4 / large)
+
+
+def _middle(box: Box, side: int) -> Box:
+    """The square in the middle of a box."""
+    top, left = (box[0] + box[2] - side) // 2, (box[1] + box[3] - side) // 2
+    return top, left, top + side, left + side
 
 
 def _probed(coder: ImageCoder, planes: NDArray[np.uint8], boxes: Sequence[Box]) -> tuple[float, float]:
@@ -132,7 +148,7 @@ def growth_for(coder: ImageCoder, planes: NDArray[np.uint8], parts: Sequence[Box
         return None
     own = max(parts, key=area)
     rates = _rates(coder, planes, own)
-    scales = map(scale_of, _steps(coder, planes, [Group(list(parts[:1]), direct=True)]))
+    scales = map(scale_of, _steps(coder, planes, [Group([own], direct=True)]))
     first, others = (max(LEAST_RATE, math.log2(scale * math.e**2)) for scale in scales)
     direct = first + (coder.channels - 1) * others
     need = min(max(1, math.ceil(UNIT * rates.borrowed / rates.large)), MOST_NEED)
