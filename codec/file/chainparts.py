@@ -36,13 +36,11 @@ COUNTS, SIDE_HEAD = 8, 12
 UNIT = 16
 """Of a need and a worth, as they are in the file."""
 
-MOST_NEED = 64 * UNIT
-MOST_WORTH = 255
+MOST_NEED, MOST_WORTH, MOST_DIRECT = 64 * UNIT, 255, 255
+"""The last: tiles without the model."""
 
 SIDES = (2, 9)
 """log2 of the least and of the largest side of the smallest tiles."""
-
-MOST_DIRECT = 255
 
 LEAST_STEP, MOST_STEP = 8, 95
 """Of a scale; see `entropy.neighbours`."""

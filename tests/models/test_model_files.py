@@ -17,8 +17,10 @@ import pytest
 import torch
 from click.testing import CliRunner
 from densezip.cli.main import app
+from densezip.codec.file.chained import encode_chained
 from densezip.codec.file.chainparts import Growth, split_chain
 from densezip.codec.file.container import parse, serialise
+from densezip.codec.images.picture import from_array
 from densezip.models.checkpoint import as_plain, load_model, write_checkpoint
 from densezip.models.coding import coder_for
 from densezip.models.shipped import find_checkpoint
@@ -194,6 +196,17 @@ def test_tampered_files_are_errors_with_a_name(models: Path, name: str) -> None:
     for data in damaged(densezip.compress(pictures(1, side=12)[0, 0], model=name)):
         with pytest.raises(densezip.DensezipError):
             densezip.decompress(data)
+
+
+@pytest.mark.parametrize("size", [(64, 64), (100, 130)])
+def test_what_a_flow_borrows_is_there_before_it(size: tuple[int, int]) -> None:
+    """Coded by neighbours; what a message lends is some bytes, of hundreds for the first of whole tiles."""
+    picture = from_array(dead_leaves(*size, 1, 3)[..., 0])
+    _, cost = encode_chained(picture, coder_for(trained("affine")))
+    assert 0 < cost.direct <= size[0] * size[1] // 3
+    assert cost.initial < 0.02 * cost.net
+    _, cost = encode_chained(picture, coder_for(made("mcgsm")))
+    assert (cost.direct, cost.initial < 64) == (0, True)
 
 
 def test_progress_goes_from_0_to_1() -> None:
