@@ -151,8 +151,9 @@ def growth_for(coder: ImageCoder, planes: NDArray[np.uint8], parts: Sequence[Box
     scales = map(scale_of, _steps(coder, planes, [Group([own], direct=True)]))
     first, others = (max(LEAST_RATE, math.log2(scale * math.e**2)) for scale in scales)
     direct = first + (coder.channels - 1) * others
-    need = min(max(1, math.ceil(UNIT * rates.borrowed / rates.large)), MOST_NEED)
-    worth = min(max(1, int(UNIT * direct / rates.large)), MOST_WORTH)
+    whole = rates.brought(own) / area(own)
+    need = min(max(1, math.ceil(UNIT * rates.borrowed / whole)), MOST_NEED)
+    worth = min(max(1, int(UNIT * direct / whole)), MOST_WORTH)
     most = min(sum(map(area, parts)) // BEGUN, need * area(own) // worth)
     found = [Growth(need)]
     for log in range(max(SIDES[0], (max(coder.fitted(1, 1)) - 1).bit_length()), SIDES[1] + 1):
