@@ -24,7 +24,7 @@ class ImageCoder:
 
     Attributes:
         name: by which a reader finds it, ASCII.
-        digest: of its weights, 4 bytes at least.
+        digest: of its weights, and how finely it is coded; 4 bytes at least.
         channels: of its images, 1 or 3.
         levels: of its samples.
         borrows: whether a push pops first.
