@@ -6,7 +6,8 @@ its middle, which float64 holds exactly while |i| < 2^52; indices are int64 and 
 A cell of a grid that is fine has a probability far below what one interval of a coder can be. So an index is coded in
 parts: the *bin* of 2^r cells that holds it, by the cumulative distribution, and its place in the bin, uniformly. r is
 such that a bin is at most 1/32 of a standard deviation wide, or one cell. The bins are a window of at most 1024 about
-the mean, fewer where all scales are a few cells, which reaches to eight standard deviations at least, and one beyond each end. Those two are cut into parts of
+the mean, fewer where all scales are a few cells; it reaches
+to eight standard deviations at least, and one beyond each end. Those two are cut into parts of
 widths that grow by a factor of four each, whose probabilities halve: every index has a code, however far from the mean.
 
 What it costs over the ideal, which is -log2 of the mass of the cell:
